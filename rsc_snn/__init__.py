@@ -1,0 +1,5 @@
+"""RSC-SNN: randomized smoothing coding for spiking neural networks, attacked and shown live."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

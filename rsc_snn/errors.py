@@ -1,0 +1,35 @@
+"""The errors a user can cause. `str(error)` is one sentence for the person who made the mistake."""
+
+from __future__ import annotations
+
+
+class RscSnnError(Exception):
+    """Base of all errors that are shown to the user as a sentence, never as a traceback."""
+
+
+class ConfigError(RscSnnError):
+    """A configuration or a parameter is wrong."""
+
+
+class DataError(RscSnnError):
+    """A data set is missing, damaged or not what it says it is."""
+
+
+class ImageError(RscSnnError):
+    """An image cannot be used."""
+
+
+class ZooError(RscSnnError):
+    """A pretrained model is missing, damaged or of another version."""
+
+
+class AttackError(RscSnnError):
+    """An attack is unknown or its parameters are wrong."""
+
+
+class DeviceMemoryError(RscSnnError):
+    """The computation does not fit into the device's memory."""
+
+
+class Cancelled(RscSnnError):
+    """The user cancelled the computation."""
