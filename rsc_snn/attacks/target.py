@@ -1,0 +1,239 @@
+"""What an attack sees of a model: one `Target` per call, so that nothing is left on the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from rsc_snn.coding import coding_sigma
+from rsc_snn.errors import Cancelled
+
+if TYPE_CHECKING:
+    from rsc_snn.classifier import SpikingClassifier
+
+# Coded pixels (draws x time steps x images x height x width) of one forward pass. A small
+# spiking VGG keeps about 4 kB of activations for each, so about 0.5 GB and 16 GB. Fixed, not
+# measured, because the noise of a seed depends on how a batch is cut.
+_PIXEL_BUDGET = {"cuda": 2**22}
+_PIXEL_BUDGET_CPU = 2**17
+
+
+class Meter:
+    """Counts an attack's work, reports its progress and stops it when it is cancelled.
+
+    queries and gradients are forward and backward passes of single images, draws included.
+    """
+
+    def __init__(
+        self,
+        expected_calls: int,
+        report: Callable[[float], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.queries = 0
+        self.gradients = 0
+        self._calls = 0
+        self._expected = max(expected_calls, 1)
+        self._report = report
+        self._cancelled = cancelled
+
+    def check(self) -> None:
+        """Raise Cancelled if the user asked for it."""
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled("The attack was cancelled.")
+
+    def finish_call(self, passes: int) -> None:
+        """Count one call of `passes` single-image forward passes; report the share done."""
+        self.queries += passes
+        self._calls += 1
+        if self._report is not None:
+            self._report(min(self._calls / self._expected, 1.0))
+
+
+class _InputGradient(torch.autograd.Function):
+    """Logits `[D, N, K]` with a graph of its own inside and an input gradient outside.
+
+    Attacks that call `backward()` (CW, DeepFool) would otherwise add to `.grad` of the shared
+    model's parameters, from every thread at once; here only the input's gradient is computed,
+    whatever the parameters require. Where the draws do not fit into one pass, each part is
+    computed again, with the same noise, when its gradient is asked for, so that memory holds one
+    part's graph. The gradient is contiguous, as torchattacks' `view` needs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, target: Target, parts: list[int]) -> Tensor:
+        ctx.x, ctx.target, ctx.parts = x.detach(), target, parts
+        ctx.states, ctx.graph = [], None
+        if len(parts) == 1:
+            ctx.graph = target.graph(ctx.x, parts[0], target.generator)
+            return ctx.graph[1].detach()
+        outputs = []
+        for count in parts:
+            ctx.states.append(target.generator.get_state())
+            outputs.append(target.draw_logits(ctx.x, count, target.generator))
+        return torch.cat(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        ctx.target.meter.gradients += grads[0].shape[0] * grads[0].shape[1]
+        if ctx.graph is not None:
+            # The graph is kept, for DeepFool asks once for each class; it goes with ctx.
+            x, logits = ctx.graph
+            (gradient,) = torch.autograd.grad(logits, x, grads[0], retain_graph=True)
+            return gradient.contiguous(), None, None
+        gradient = torch.zeros_like(ctx.x)
+        for count, state, grad in zip(
+            ctx.parts, ctx.states, grads[0].split(ctx.parts), strict=True
+        ):
+            generator = torch.Generator(ctx.x.device)
+            generator.set_state(state)
+            x, logits = ctx.target.graph(ctx.x, count, generator)
+            gradient += torch.autograd.grad(logits, x, grad)[0]
+        return gradient, None, None
+
+
+class Target(nn.Module):
+    """The module that an attack library calls: images `[N, C, H, W]` to mean logits `[N, K]`.
+
+    Every call draws fresh noise, `draws` times, folded into one batch, and returns the mean of
+    the draws' logits. The draws' own logits stay at hand for `per_draw`, which gives losses that
+    are averaged over the draws (EOT) instead of the loss of averaged logits. Draws collapse to 1
+    where the model has no noise. The classifier is not registered as a submodule, and `train()`
+    and `eval()` do nothing: attack libraries switch modes, and other threads use the same model.
+    """
+
+    def __init__(
+        self,
+        model: SpikingClassifier,
+        generator: torch.Generator,
+        meter: Meter,
+        *,
+        draws: int = 1,
+        time_steps: int | None = None,
+        sigma: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.training = False
+        self.generator = generator
+        self.meter = meter
+        self.stochastic = is_stochastic(model, sigma)
+        self.draws = draws if self.stochastic else 1
+        self._shared = (model,)
+        self._time_steps = model.time_steps if time_steps is None else time_steps
+        self._sigma = sigma
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def classifier(self) -> SpikingClassifier:
+        """The shared model."""
+        return self._shared[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mean logits `[N, K]` over fresh draws. Raises Cancelled."""
+        self.meter.check()
+        parts = split_draws(x, self._time_steps, self.draws)
+        if torch.is_grad_enabled() and x.requires_grad:
+            logits: Tensor = _InputGradient.apply(x, self, parts)
+        else:
+            logits = torch.cat([self.draw_logits(x, count, self.generator) for count in parts])
+        mean = logits.mean(dim=0)
+        self._last = (mean, logits)
+        self.meter.finish_call(x.shape[0] * self.draws)
+        return mean
+
+    def draw_logits(self, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Logits `[count, N, K]` of `count` draws from `generator`, without gradients."""
+        with torch.no_grad():
+            return self._run(x, count, generator)
+
+    def graph(self, x: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A new leaf with the pixels of `x`, and its logits `[count, N, K]` with their graph."""
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            return leaf, self._run(leaf, count, generator)
+
+    def _run(self, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        return self.classifier(
+            x, time_steps=self._time_steps, sigma=self._sigma, draws=count, generator=generator
+        )
+
+    def per_draw(self, logits: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
+        """`loss`, a function from logits `[N, K]` to losses `[N]`, averaged over the draws.
+
+        `logits` is what the latest call returned. Its gradient is the mean of the draws'
+        gradients, which is EOT; the loss of the mean logits would be another attack. Logits from
+        elsewhere are taken as they are.
+        """
+        if self._last is None or logits is not self._last[0]:
+            return loss(logits)
+        return torch.stack([loss(draw) for draw in self._last[1]]).mean(dim=0)
+
+    def train(self, mode: bool = True) -> Target:
+        """Does nothing: the model is shared."""
+        return self
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """The classifier's parameters, from which attack libraries read the device."""
+        return self.classifier.parameters(recurse)
+
+    def __repr__(self) -> str:
+        return f"Target(draws={self.draws})"
+
+
+class ExpectedLoss(TorchFunctionMode):
+    """Makes the cross-entropy of a target's logits the mean over draws of each draw's own.
+
+    torchattacks calls `CrossEntropyLoss()(logits, labels)` on what the target returned, and no
+    `[N, K]` tensor has, for all labels at once, the mean of the draws' cross-entropies as its own
+    (the normaliser of a softmax is not linear). So the call itself is replaced, in this thread
+    and inside this context alone.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target = target
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.cross_entropy or self.target.draws == 1:
+            return func(*args, **kwargs)
+        logits, labels = args
+        options = {**kwargs, "reduction": "none"}
+        losses = self.target.per_draw(logits, lambda z: func(z, labels, **options))
+        reduction = kwargs.get("reduction", "mean")
+        return losses if reduction == "none" else getattr(losses, reduction)()
+
+
+def is_stochastic(model: SpikingClassifier, sigma: float | None = None) -> bool:
+    """True if two calls of `model` at noise level `sigma` may differ. Raises ConfigError."""
+    coding = model.resolve_coding(sigma)
+    return coding.stochastic and coding_sigma(coding) != 0
+
+
+def split_images(x: Tensor, time_steps: int, draws: int) -> list[slice]:
+    """Slices of the batch `x` whose coded pixels fit the budget, at least one image each."""
+    size = _fitting(x, draws * time_steps)
+    return [slice(at, min(at + size, len(x))) for at in range(0, len(x), size)]
+
+
+def split_draws(x: Tensor, time_steps: int, draws: int) -> list[int]:
+    """Numbers of draws that add up to `draws` and whose coded pixels fit the budget."""
+    size = _fitting(x, len(x) * time_steps)
+    return [min(size, draws - at) for at in range(0, draws, size)]
+
+
+def _fitting(x: Tensor, copies: int) -> int:
+    """How often `copies` coded copies of one image of `x` fit into one pass, at least 1."""
+    budget = _PIXEL_BUDGET.get(x.device.type, _PIXEL_BUDGET_CPU)
+    return max(budget // (copies * x.shape[-2] * x.shape[-1]), 1)
