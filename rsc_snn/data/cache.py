@@ -1,0 +1,63 @@
+"""A cache of decoded pixels, so that an archive is decompressed and decoded once.
+
+One `.npz` file (uncompressed, no pickle) per archive, split and size, named after what it was made
+from, in RSC_SNN_CACHE or ~/.cache/rsc_snn. It is only ever a shortcut: a cache that cannot be
+written gives a warning, one that cannot be read is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+_VERSION = 1
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def folder() -> Path:
+    """The cache folder: RSC_SNN_CACHE, or ~/.cache/rsc_snn."""
+    return Path(os.environ.get("RSC_SNN_CACHE") or Path.home() / ".cache" / "rsc_snn")
+
+
+def key(archive: Path, name: str, split: str, size: int) -> str:
+    """File name of the cache of one split; changes with the archive's name, size and time."""
+    facts = archive.stat()
+    made_from = f"{_VERSION}|{archive.name}|{facts.st_size}|{facts.st_mtime_ns}|{split}|{size}"
+    digest = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    return f"{name}-{split}-{size}-{digest}.npz"
+
+
+def load(name: str) -> Arrays | None:
+    """Images uint8 [M, C, H, W] and labels int64 [M], None if absent or unusable."""
+    try:
+        with np.load(folder() / name, allow_pickle=False) as stored:
+            images, labels = stored["images"], stored["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+        return None
+    return images, labels.astype(np.int64)
+
+
+def save(name: str, arrays: Arrays) -> None:
+    """Write atomically: the file appears whole or not at all."""
+    images, labels = arrays
+    part: Path | None = None
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder(), suffix=".part", delete=False) as file:
+            part = Path(file.name)
+            np.savez(file, images=images, labels=labels)
+        part.replace(folder() / name)
+    except OSError as error:
+        if part is not None:
+            part.unlink(missing_ok=True)
+        warnings.warn(f"The decoded images could not be cached: {error}", stacklevel=2)

@@ -1,0 +1,161 @@
+"""The data sets the project knows: classes in label order, sizes, sources, licences, downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsc_snn.errors import DataError
+
+
+@dataclass(frozen=True)
+class Download:
+    """One official archive: where it is, how to check it, and the folder it unpacks to."""
+
+    name: str
+    url: str
+    filename: str
+    md5: str
+    size: int | None
+    folder: str
+
+
+@dataclass(frozen=True)
+class Reencoding:
+    """A re-encoded copy of a data set in one ImageNet-style tar archive."""
+
+    filename: str
+    note: str
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One data set.
+
+    `folders[i]` is the class folder of label `i` in ImageNet-style layouts, `classes[i]` its
+    readable name. Both are empty for a user's own image folder, whose classes are its sub-folders
+    in sorted order.
+    """
+
+    name: str
+    label: str
+    classes: tuple[str, ...]
+    folders: tuple[str, ...]
+    image_size: int
+    source: str
+    licence: str
+    official_note: str
+    reencoding: Reencoding | None
+    downloads: tuple[Download, ...]
+
+
+_CIFAR10_CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+
+# Label order of Imagenette: the WordNet identifiers, sorted.
+_IMAGENETTE_CLASSES = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+
+_CIFAR10 = DatasetSpec(
+    name="cifar10",
+    label="CIFAR-10",
+    classes=_CIFAR10_CLASSES,
+    folders=_CIFAR10_CLASSES,
+    image_size=32,
+    source="CIFAR-10 (Krizhevsky 2009), https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="No licence stated by the authors; distributed for research, to be cited as "
+    "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.",
+    official_note="official CIFAR-10 pixels",
+    reencoding=Reencoding(
+        "cifar10-jpeg.tar.xz",
+        "re-encoded as JPEG quality 75 (lossy); 5,000 of the 10,000 test images",
+    ),
+    downloads=(
+        Download(
+            name="python",
+            url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+            filename="cifar-10-python.tar.gz",
+            md5="c58f30108f718f92721af3b95e74349a",
+            size=170_498_071,
+            folder="cifar-10-batches-py",
+        ),
+    ),
+)
+
+_IMAGENETTE = DatasetSpec(
+    name="imagenette",
+    label="Imagenette",
+    classes=tuple(_IMAGENETTE_CLASSES.values()),
+    folders=tuple(_IMAGENETTE_CLASSES),
+    image_size=128,
+    source="Imagenette v2 (Howard 2019), ten classes of ImageNet-1k, "
+    "https://github.com/fastai/imagenette",
+    licence="Imagenette: Apache License 2.0; the photographs come from ImageNet and stay under "
+    "its terms of access (non-commercial research) and their owners' copyright.",
+    official_note="official Imagenette v2 photographs",
+    reencoding=Reencoding(
+        "imagenette-128.tar.xz",
+        "resized from 224x224 copies to 128x128 by Lanczos and re-encoded as WebP quality 85; "
+        "about half of each class's validation images",
+    ),
+    # MD5 as listed by torchvision (torchvision/datasets/imagenette.py).
+    downloads=(
+        Download(
+            name="160px",
+            url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+            filename="imagenette2-160.tgz",
+            md5="e793b78cc4c9e9a4ccc0c1155377a412",
+            size=None,
+            folder="imagenette2-160",
+        ),
+        Download(
+            name="320px",
+            url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
+            filename="imagenette2-320.tgz",
+            md5="3df6f0d01a2c9592104656642f5e78a3",
+            size=None,
+            folder="imagenette2-320",
+        ),
+    ),
+)
+
+_FOLDER = DatasetSpec(
+    name="folder",
+    label="Image folder",
+    classes=(),
+    folders=(),
+    image_size=224,
+    source="a folder of your own in the layout of ImageNet: [train|val|test]/CLASS/IMAGE",
+    licence="yours",
+    official_note="images of the folder, resized and centre-cropped",
+    reencoding=None,
+    downloads=(),
+)
+
+DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in (_CIFAR10, _IMAGENETTE, _FOLDER)}
+
+
+def dataset_spec(name: str) -> DatasetSpec:
+    """The entry of `name`; DataError if there is none."""
+    if name not in DATASETS:
+        raise DataError(f"There is no data set {name!r}; choose one of {', '.join(DATASETS)}.")
+    return DATASETS[name]
