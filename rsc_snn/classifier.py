@@ -14,7 +14,7 @@ from rsc_snn.coding import Coding, check_sigma, check_time_steps, coding_sigma, 
 from rsc_snn.errors import ConfigError
 from rsc_snn.networks import NETWORKS
 from rsc_snn.networks.blocks import ConvBN
-from rsc_snn.neurons import NEURONS, Call, LIFConfig, make_neuron
+from rsc_snn.neurons import NEURONS, Call, LIFConfig, LIFNeuron, ReLUNeuron, make_neuron
 from rsc_snn.trace import Recorder, Trace
 
 
@@ -56,7 +56,7 @@ class ModelConfig:
         object.__setattr__(self, "depths", tuple(self.depths) or spec.depths)
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
-        if isinstance(self.lif, Mapping):
+        if not isinstance(self.lif, LIFConfig):
             object.__setattr__(self, "lif", LIFConfig(**_known(LIFConfig, self.lif)))
         make_coding(self.coding, check_sigma(self.sigma))
         check_time_steps(self.time_steps)
@@ -85,7 +85,7 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> ModelConfig:
+    def from_json(cls, values: object) -> ModelConfig:
         """The config that `to_json` wrote. Raises ConfigError for unknown or wrong fields."""
         try:
             return cls(**_known(cls, values))
@@ -93,7 +93,7 @@ class ModelConfig:
             raise ConfigError(f"The model's configuration is not valid: {error}.") from error
 
 
-def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def _known(cls: type, values: object) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ConfigError("A configuration must be a table of named values.")
     unknown = set(values) - {item.name for item in fields(cls)}
@@ -136,7 +136,7 @@ class SpikingClassifier(nn.Module):
         )
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
-        self.to(memory_format=torch.channels_last)
+        _to_channels_last(self)
 
     @property
     def is_spiking(self) -> bool:
@@ -147,7 +147,7 @@ class SpikingClassifier(nn.Module):
     def layer_names(self) -> tuple[str, ...]:
         """The neuron layers, in the order in which a trace holds them."""
         label = "LIF" if self.is_spiking else "ReLU"
-        count = sum(hasattr(module, "spiking") for module in self.modules())
+        count = sum(isinstance(module, (LIFNeuron, ReLUNeuron)) for module in self.modules())
         return tuple(f"{label} {layer + 1}" for layer in range(count))
 
     def resolve_coding(self, sigma: float | None = None, coding: Coding | None = None) -> Coding:
@@ -189,7 +189,7 @@ class SpikingClassifier(nn.Module):
         logits = self.step_logits(
             repeated, time_steps=time_steps, sigma=sigma, coding=coding, generator=generator
         ).mean(dim=0)
-        return logits.unflatten(0, (copies, -1)).expand(draws, -1, -1)
+        return logits.view(copies, len(x), -1).expand(draws, -1, -1)
 
     def step_logits(
         self,
@@ -231,8 +231,7 @@ class SpikingClassifier(nn.Module):
     ) -> Tensor:
         if x.ndim != 4 or x.shape[1] != self.config.in_channels:
             raise ConfigError(
-                f"Images must have shape [N, {self.config.in_channels}, H, W], "
-                f"not {list(x.shape)}."
+                f"Images must have shape [N, {self.config.in_channels}, H, W], not {list(x.shape)}."
             )
         chosen = self.resolve_coding(sigma, coding)
         return chosen(x, self.time_steps if time_steps is None else time_steps, generator)
@@ -256,7 +255,16 @@ class SpikingClassifier(nn.Module):
         for module in self.modules():
             if isinstance(module, ConvBN):
                 module.fuse()
-        return self.requires_grad_(False).to(memory_format=torch.channels_last)
+        _to_channels_last(self)
+        self.requires_grad_(False)
+        return self
+
+
+def _to_channels_last(module: nn.Module) -> None:
+    """Lay out the convolutions' weights as the kernels want them, on CPUs and GPUs alike."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def build_classifier(config: ModelConfig) -> SpikingClassifier:

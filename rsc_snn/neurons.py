@@ -67,15 +67,13 @@ class LIFNeuron(nn.Module):
     bfloat16 autocast.
     """
 
-    spiking = True
-
     def __init__(self, config: LIFConfig) -> None:
         super().__init__()
         self.config = config
         self.surrogate = surrogate.ATan(alpha=config.surrogate_alpha)
 
     def forward(self, current: Tensor, call: Call) -> Tensor:
-        sequence = current.unflatten(0, (call.time_steps, -1))
+        sequence = current.view(call.time_steps, -1, *current.shape[1:])
         rest = torch.zeros_like(sequence[0], dtype=torch.float32)
         spikes, _, membranes = functional.lif_multi_step(
             sequence,
@@ -90,18 +88,17 @@ class LIFNeuron(nn.Module):
         )
         if call.observe is not None:
             call.observe(spikes, membranes)
-        return spikes.flatten(0, 1)
+        folded: Tensor = spikes.flatten(0, 1)
+        return folded
 
 
 class ReLUNeuron(nn.Module):
     """ReLU in place of the LIF, for the ANN twin: no time, no state."""
 
-    spiking = False
-
     def forward(self, current: Tensor, call: Call) -> Tensor:
         output = torch.relu(current)
         if call.observe is not None:
-            call.observe(output.unflatten(0, (call.time_steps, -1)), None)
+            call.observe(output.view(call.time_steps, -1, *output.shape[1:]), None)
         return output
 
 

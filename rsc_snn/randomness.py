@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_LIKE = {
+# The `_like` functions take no generator; each has a sibling that takes the shape and does.
+_LIKE: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     torch.rand_like: torch.rand,
     torch.randn_like: torch.randn,
+    torch.randint_like: torch.randint,
 }
 _GENERATOR_FUNCTIONS = {
     torch.rand,
@@ -24,6 +27,10 @@ _GENERATOR_FUNCTIONS = {
     torch.multinomial,
     torch.Tensor.bernoulli,
     torch.Tensor.bernoulli_,
+    torch.Tensor.cauchy_,
+    torch.Tensor.exponential_,
+    torch.Tensor.geometric_,
+    torch.Tensor.log_normal_,
     torch.Tensor.multinomial,
     torch.Tensor.normal_,
     torch.Tensor.random_,
@@ -56,11 +63,11 @@ class _SeededDraws(TorchFunctionMode):
     ) -> Any:
         kwargs = dict(kwargs or {})
         if func in _LIKE:
-            like = args[0]
+            like, *bounds = args
             kwargs.setdefault("dtype", like.dtype)
             kwargs.setdefault("device", like.device)
             kwargs.pop("memory_format", None)
-            return _LIKE[func](like.shape, generator=self.generator, **kwargs)
+            return _LIKE[func](*bounds, size=like.shape, generator=self.generator, **kwargs)
         if func in _GENERATOR_FUNCTIONS and kwargs.get("generator") is None:
             kwargs["generator"] = self.generator
         return func(*args, **kwargs)

@@ -26,7 +26,7 @@ class NetworkSpec:
 NETWORKS: dict[str, NetworkSpec] = {
     spec.name: spec
     for spec in (
-        NetworkSpec("vgg", "VGG", VGG, (32, 64, 128, 256), (1, 2, 2, 2), (1, 2, 4)),
+        NetworkSpec("vgg", "VGG", VGG, (32, 64, 128, 256), (1, 1, 2, 2), (1, 2, 4)),
         NetworkSpec(
             "ms_resnet18", "MS-ResNet-18", MSResNet, (64, 128, 256, 512), (2, 2, 2, 2), (1, 2, 4)
         ),

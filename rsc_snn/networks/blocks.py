@@ -71,4 +71,4 @@ class PooledReadout(nn.Module):
 
     def forward(self, x: Tensor, time_steps: int) -> Tensor:
         logits: Tensor = self.linear(x.mean(dim=(2, 3)))
-        return logits.unflatten(0, (time_steps, -1))
+        return logits.view(time_steps, -1, logits.shape[-1])

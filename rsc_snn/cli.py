@@ -1,0 +1,36 @@
+"""`python -m rsc_snn`: one module a command in `rsc_snn/commands/`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+import rsc_snn
+from rsc_snn import commands
+from rsc_snn.errors import RscSnnError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every command module's `add_parser` applied."""
+    parser = argparse.ArgumentParser(prog="rsc-snn", description=rsc_snn.__doc__)
+    parser.add_argument("--version", action="version", version=f"rsc-snn {rsc_snn.__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in sorted(item.name for item in pkgutil.iter_modules(commands.__path__)):
+        importlib.import_module(f"{commands.__name__}.{module}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 2 and one line on stderr for a mistake of the user, 130 for Ctrl-C."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except RscSnnError as error:
+        print(f"rsc-snn: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("rsc-snn: stopped", file=sys.stderr)
+        return 130

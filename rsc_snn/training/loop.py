@@ -1,0 +1,335 @@
+"""The training loop: one process, or one a GPU under `torchrun`.
+
+Every random choice of a step is drawn from a generator seeded with (seed, purpose, epoch, step,
+rank), not from a running state. A run that was killed and resumed from its last checkpoint
+therefore sees the same batches, crops and noise as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from rsc_snn.classifier import SpikingClassifier, build_classifier
+from rsc_snn.device import autocast, memory_guard
+from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.training.augment import augment
+from rsc_snn.training.recipe import Recipe
+
+METRICS = (
+    "epoch",
+    "step",
+    "seconds",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "validation_accuracy",
+)
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images uint8 `[M, C, H, W]` and labels int64 `[M]`."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Tensor) -> TrainingData:
+        """The images and labels at `indices` `[B]`."""
+        return TrainingData(self.images[indices], self.labels[indices])
+
+    def pixels(self, device: torch.device) -> Tensor:
+        """Float images in 0..1 on `device`."""
+        return self.images.to(device).float().div_(255)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among `world` that train together."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """True in the one process that writes files."""
+        return self.rank == 0
+
+
+@contextmanager
+def join_workers(device: torch.device) -> Iterator[Worker]:
+    """The process group that `torchrun` describes in the environment; alone without it."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Worker()
+        return
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Worker(distributed.get_rank(), world)
+    finally:
+        distributed.destroy_process_group()
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """One-cycle schedule: linear up to the peak, cosine down to 0 at the last step."""
+    warm = max(1, round(recipe.warmup * steps))
+    if step < warm:
+        return recipe.learning_rate * (step + 1) / warm
+    progress = (step - warm) / max(1, steps - warm)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def split_validation(
+    data: TrainingData, count: int, seed: int
+) -> tuple[TrainingData, TrainingData]:
+    """(training, validation): `count` random images held out. Raises DataError if too few."""
+    if count >= len(data):
+        raise DataError(f"{len(data)} training images are too few to hold out {count}.")
+    order = torch.randperm(len(data), generator=make_generator(derive_seed(seed, "validation")))
+    return data.take(order[count:]), data.take(order[:count])
+
+
+class Trainer:
+    """Trains the model of one recipe in one folder and can go on where a killed run stopped.
+
+    The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`. Raises ConfigError if it
+    holds the run of another recipe.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: TrainingData,
+        folder: Path,
+        device: torch.device,
+        worker: Worker | None = None,
+        checkpoint_seconds: float = 60.0,
+    ) -> None:
+        self.recipe = recipe
+        self.device = device
+        self.worker = worker or Worker()
+        self.folder = folder
+        self.checkpoint_seconds = checkpoint_seconds
+        self.training, self.validation = split_validation(data, recipe.validation, recipe.seed)
+        per_step = recipe.batch_size * self.worker.world
+        self.steps_per_epoch = len(self.training) // per_step
+        if self.steps_per_epoch < 1:
+            raise DataError(
+                f"{len(self.training)} training images do not fill one batch of {per_step}."
+            )
+        self.steps = self.steps_per_epoch * recipe.epochs
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(recipe.seed, "weights"))
+            self.model = build_classifier(recipe.model).to(device)
+        self.network: nn.Module = self.model
+        if self.worker.world > 1:
+            self.network = DistributedDataParallel(self.model)
+        self.optimizer = torch.optim.SGD(
+            _parameter_groups(self.model, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.totals = [0.0, 0.0, 0.0]
+        self._prepare_folder()
+
+    def run(self, progress: Progress | None = None, stop_after: int | None = None) -> None:
+        """Train to the end, or until `stop_after` steps in all are done (then checkpointed).
+
+        `progress(step, steps, loss)` is called after every step.
+        """
+        last = self.steps if stop_after is None else min(stop_after, self.steps)
+        started, saved = time.monotonic() - self.seconds, time.monotonic()
+        with memory_guard():
+            while self.step < last:
+                loss = self._train_step()
+                self.step += 1
+                self.seconds = time.monotonic() - started
+                if progress is not None:
+                    progress(self.step, self.steps, loss)
+                if self.step % self.steps_per_epoch == 0:
+                    self._finish_epoch()
+                if time.monotonic() - saved > self.checkpoint_seconds or self.step == last:
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+
+    def _train_step(self) -> float:
+        recipe = self.recipe
+        epoch, index = divmod(self.step, self.steps_per_epoch)
+        batch = self.training.take(self._batch_indices(epoch, index))
+        labels = batch.labels.to(self.device)
+        x = augment(
+            batch.pixels(self.device),
+            recipe.crop_padding,
+            recipe.flip,
+            self._generator("augment", "cpu"),
+        )
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, self.step, self.steps)
+        with autocast(self.device, recipe.bfloat16):
+            logits = self.network(x, generator=self._generator("noise", self.device))
+            loss = functional.cross_entropy(
+                logits.float(), labels, label_smoothing=recipe.label_smoothing
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"The loss is not finite after {self.step} steps; use a lower learning rate."
+            )
+        correct = (logits.argmax(dim=1) == labels).sum().item()
+        for slot, amount in enumerate((value * len(labels), correct, len(labels))):
+            self.totals[slot] += amount
+        return value
+
+    def _batch_indices(self, epoch: int, index: int) -> Tensor:
+        generator = make_generator(derive_seed(self.recipe.seed, "order", epoch))
+        order = torch.randperm(len(self.training), generator=generator)
+        start = index * self.recipe.batch_size * self.worker.world
+        stop = start + self.recipe.batch_size * self.worker.world
+        return order[start + self.worker.rank : stop : self.worker.world]
+
+    def _generator(self, purpose: str, device: torch.device | str) -> torch.Generator:
+        seed = derive_seed(self.recipe.seed, purpose, self.step, self.worker.rank)
+        return make_generator(seed, device)
+
+    def _finish_epoch(self) -> None:
+        loss, correct, count = self.totals
+        self.totals = [0.0, 0.0, 0.0]
+        if not self.worker.first:
+            return
+        row = {
+            "epoch": self.step // self.steps_per_epoch,
+            "step": self.step,
+            "seconds": round(self.seconds, 1),
+            "learning_rate": round(self.optimizer.param_groups[0]["lr"], 6),
+            "train_loss": round(loss / count, 5),
+            "train_accuracy": round(correct / count, 5),
+            "validation_accuracy": self._validation_accuracy(),
+        }
+        self._write_metrics([*self._read_metrics(), row])
+        self._save_checkpoint()
+
+    @torch.no_grad()
+    def _validation_accuracy(self) -> float | None:
+        if not len(self.validation):
+            return None
+        self.model.eval()
+        generator = self._generator("validation", self.device)
+        correct = 0
+        for indices in torch.arange(len(self.validation)).split(self.recipe.batch_size):
+            batch = self.validation.take(indices)
+            with autocast(self.device, self.recipe.bfloat16):
+                logits = self.model(batch.pixels(self.device), generator=generator)
+            correct += int((logits.argmax(dim=1).cpu() == batch.labels).sum())
+        return round(correct / len(self.validation), 5)
+
+    def _prepare_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            recipe_file = self.folder / "recipe.json"
+            text = json.dumps(self.recipe.to_json(), indent=2)
+            if recipe_file.exists() and recipe_file.read_text(encoding="utf-8") != text:
+                raise ConfigError(
+                    f"{self.folder} holds the run of another recipe; "
+                    "choose another --out or start afresh with --restart."
+                )
+            if self.worker.first:
+                _write_atomically(recipe_file, lambda path: path.write_text(text, encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+        if (self.folder / "checkpoint.pt").exists():
+            self._load_checkpoint()
+
+    def _save_checkpoint(self) -> None:
+        if not self.worker.first:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "totals": self.totals,
+            "world": self.worker.world,
+        }
+        _write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
+
+    def _load_checkpoint(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+            if state["world"] != self.worker.world:
+                raise ConfigError(
+                    f"{self.folder} was trained by {state['world']} processes; "
+                    "resume it with as many."
+                )
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ConfigError:
+            raise
+        except Exception as error:  # torch.load raises many types for a damaged file
+            raise ConfigError(
+                f"The checkpoint {path} is damaged; start afresh with --restart."
+            ) from error
+        self.step, self.seconds, self.totals = state["step"], state["seconds"], state["totals"]
+        if self.worker.first:
+            self._write_metrics(
+                [row for row in self._read_metrics() if int(row["step"]) <= self.step]
+            )
+
+    def _read_metrics(self) -> list[dict[str, Any]]:
+        path = self.folder / "metrics.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        def write(path: Path) -> None:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, METRICS)
+                writer.writeheader()
+                writer.writerows(rows)
+
+        _write_atomically(self.folder / "metrics.csv", write)
+
+
+def _parameter_groups(model: SpikingClassifier, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on weights alone: biases and batch norms (1-D) go without."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    free = [p for p in model.parameters() if p.ndim <= 1]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+
+
+def _write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """A kill at any moment leaves either the old file or the new one, whole."""
+    partial = path.with_name(path.name + ".partial")
+    write(partial)
+    partial.replace(path)

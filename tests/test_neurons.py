@@ -1,0 +1,119 @@
+"""The LIF layer against its equations, written out, and against spikingjelly's module."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spikingjelly.activation_based import neuron, surrogate
+
+from rsc_snn.errors import ConfigError
+from rsc_snn.neurons import Call, LIFConfig, LIFNeuron, make_neuron
+
+
+def lif_by_hand(
+    currents: list[float], tau: float, threshold: float
+) -> tuple[list[float], list[float]]:
+    """Spikes and membranes after reset of one neuron, in plain Python."""
+    v, spikes, membranes = 0.0, [], []
+    for current in currents:
+        h = v * (1 - 1 / tau) + current
+        spike = 1.0 if h >= threshold else 0.0
+        v = h * (1 - spike)
+        spikes.append(spike)
+        membranes.append(v)
+    return spikes, membranes
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    currents=st.lists(st.integers(-8, 16), min_size=1, max_size=12),
+    tau=st.sampled_from([1.25, 2.0, 4.0]),
+    threshold=st.sampled_from([0.5, 1.0, 1.5]),
+)
+def test_spikes_and_membranes_follow_the_equations(
+    currents: list[int], tau: float, threshold: float
+) -> None:
+    # Odd multiples of 1/7.3 keep the charge away from the threshold by more than rounding.
+    values = [current / 7.3 for current in currents]
+    expected, potentials = lif_by_hand(values, tau, threshold)
+    seen: list[torch.Tensor] = []
+
+    def observe(spikes: torch.Tensor, membranes: torch.Tensor | None) -> None:
+        assert membranes is not None
+        seen.extend((spikes, membranes))
+
+    layer = LIFNeuron(LIFConfig(tau=tau, threshold=threshold))
+    layer(torch.tensor(values).view(-1, 1), Call(len(values), observe, membranes=True))
+    assert seen[0].flatten().tolist() == expected
+    torch.testing.assert_close(seen[1].flatten(), torch.tensor(potentials), atol=1e-5, rtol=1e-5)
+
+
+def test_output_and_gradient_equal_those_of_spikingjellys_module() -> None:
+    time_steps, batch = 5, 3
+    config = LIFConfig(tau=1.7, threshold=0.8, surrogate_alpha=3.0)
+    theirs = neuron.LIFNode(
+        tau=1.7,
+        decay_input=False,
+        v_threshold=0.8,
+        v_reset=0.0,
+        surrogate_function=surrogate.ATan(alpha=3.0),
+        detach_reset=True,
+        step_mode="s",
+    )
+    x = torch.randn(time_steps * batch, 4, 6, 6, requires_grad=True)
+    weights = torch.randn_like(x)
+    ours = LIFNeuron(config)(x, Call(time_steps))
+    (gradient,) = torch.autograd.grad((ours * weights).sum(), x)
+    reference = torch.cat([theirs(step) for step in x.unflatten(0, (time_steps, batch))])
+    (expected,) = torch.autograd.grad((reference * weights).sum(), x)
+    assert torch.equal(ours, reference)
+    torch.testing.assert_close(gradient, expected)
+    assert gradient.abs().max() > 0
+
+
+def test_the_surrogate_gradient_is_the_arctan_formula() -> None:
+    alpha, threshold = 2.5, 1.0
+    current = torch.linspace(-1, 3, 41).view(-1, 1).requires_grad_()
+    layer = LIFNeuron(LIFConfig(surrogate_alpha=alpha, threshold=threshold))
+    (gradient,) = torch.autograd.grad(layer(current, Call(1)).sum(), current)
+    distance = current.detach() - threshold
+    expected = alpha / (2 * (1 + (math.pi / 2 * alpha * distance) ** 2))
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_no_call_sees_another() -> None:
+    layer = LIFNeuron(LIFConfig())
+    before = dict(vars(layer))
+    current = torch.full((3, 1), 0.6)
+    first = layer(current, Call(3))
+    assert torch.equal(first, layer(current, Call(3)))
+    assert vars(layer) == before
+    assert not list(layer.buffers())
+
+
+def test_the_membrane_stays_float32_under_bfloat16() -> None:
+    # 1/256 steps towards the threshold are below bfloat16's resolution near 1.
+    seen: list[torch.Tensor] = []
+    layer = LIFNeuron(LIFConfig())
+    layer(
+        torch.full((4, 1), 0.3, dtype=torch.bfloat16),
+        Call(4, lambda spikes, membranes: seen.append(membranes), membranes=True),  # type: ignore[arg-type]
+    )
+    assert seen[0].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("tau", 1.0), ("tau", "2"), ("threshold", 0), ("surrogate_alpha", -1)]
+)
+def test_meaningless_parameters_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=field):
+        LIFConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_an_unknown_neuron_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Unknown neuron 'gelu'"):
+        make_neuron("gelu", LIFConfig())
