@@ -54,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
     data = load_dataset(
         recipe.dataset, "train", args.data, recipe.model.image_size, recipe.limit or None
     )
+    if len(data.classes) != recipe.model.num_classes:
+        raise ConfigError(
+            f"The data has {len(data.classes)} classes, the recipe's model {recipe.model.num_classes}."
+        )
     with join_workers(device) as worker:
         if args.restart and worker.first:
             shutil.rmtree(folder, ignore_errors=True)

@@ -146,42 +146,6 @@ def test_workers_share_each_epoch_without_overlap(tmp_path: Path) -> None:
     assert sorted(seen) == list(range(128))
 
 
-TORCHRUN = """
-import sys, torch
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from training.test_loop import RECIPE, CPU, Trainer, stripes
-from rsc_snn.training.loop import join_workers
-torch.set_num_threads(1)
-with join_workers(CPU) as worker:
-    trainer = Trainer(RECIPE, stripes(), Path({folder!r}), CPU, worker)
-    trainer.run()
-    total = sum(p.double().sum() for p in trainer.model.parameters())
-    torch.save(total, Path({folder!r}) / f"sum{{worker.rank}}.pt")
-"""
-
-
-def test_torchrun_trains_with_two_processes(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    script = tmp_path / "job.py"
-    script.write_text(TORCHRUN.format(tests=str(Path(__file__).parents[1]), folder=str(folder)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", str(script)]  # fmt: skip
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "PYTHONPATH": root},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    sums = [torch.load(folder / f"sum{rank}.pt", weights_only=True) for rank in range(2)]
-    assert sums[0] == sums[1]
-    assert float(metrics(folder)[-1]["validation_accuracy"]) > 0.9
-
-
 def test_the_schedule_rises_to_the_peak_and_ends_near_zero() -> None:
     rates = [learning_rate(RECIPE, step, 100) for step in range(100)]
     peak = rates.index(max(rates))

@@ -1,0 +1,56 @@
+"""Device choice and out-of-memory handling."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rsc_snn.device import autocast, describe_device, memory_guard, pick_device
+from rsc_snn.errors import ConfigError, DeviceMemoryError
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert describe_device(torch.device("cpu")).startswith("CPU")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_auto_is_not_cuda_and_cuda_is_one_sentence() -> None:
+    assert pick_device().type != "cuda"
+    assert pick_device("auto") == pick_device()
+    with pytest.raises(ConfigError, match="'cuda' is not available"):
+        pick_device("cuda")
+
+
+def test_a_made_up_device_is_one_sentence() -> None:
+    with pytest.raises(ConfigError, match="'abacus' is not available"):
+        pick_device("abacus")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_running_out_of_memory_is_one_sentence(error: Exception) -> None:
+    with pytest.raises(DeviceMemoryError, match="use fewer draws"), memory_guard():
+        raise error
+
+
+def test_a_real_failed_allocation_is_caught() -> None:
+    with pytest.raises(DeviceMemoryError), memory_guard():
+        torch.empty(2**55)
+
+
+def test_other_errors_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="shape"), memory_guard():
+        raise RuntimeError("shape mismatch")
+
+
+def test_autocast_can_be_switched_off() -> None:
+    a = torch.rand(4, 4)
+    with autocast(torch.device("cpu"), enabled=False):
+        assert (a @ a).dtype == torch.float32
