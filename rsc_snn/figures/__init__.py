@@ -1,0 +1,23 @@
+"""Pure functions from arrays to plotly figures. They know neither torch nor the web framework.
+
+Colours have the same meaning everywhere: blue is the clean image, orange the attacked one. Line
+style and marker repeat what the colour says, so that no figure depends on colour alone.
+"""
+
+from __future__ import annotations
+
+from rsc_snn.figures.activity import activation_figure, raster_figure, rates_figure
+from rsc_snn.figures.prediction import evolution_figure, probability_figure
+from rsc_snn.figures.tradeoff import CurvePoint, tradeoff_figure
+from rsc_snn.figures.training import training_figure
+
+__all__ = [
+    "CurvePoint",
+    "activation_figure",
+    "evolution_figure",
+    "probability_figure",
+    "raster_figure",
+    "rates_figure",
+    "tradeoff_figure",
+    "training_figure",
+]

@@ -1,0 +1,71 @@
+"""Colours and layout that all figures share, readable on light and on dark backgrounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+# Blue and orange stay apart for every common kind of colour blindness. Each has a contrast of at
+# least 3:1 against both the white and the near-black page.
+CLEAN = "#2E86D1"
+ADVERSARIAL = "#E1632A"
+NEUTRAL = "#808890"
+GRID = "rgba(128,136,144,0.22)"
+CLEAR = "rgba(0,0,0,0)"
+CODING_COLOURS = {"ann": NEUTRAL, "direct": "#0B9A74", "poisson": "#C264A0", "rsc": "#7A6BE8"}
+
+_FONT_SIZE = 14
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """A `#rrggbb` colour as an `rgba(...)` of opacity `alpha` (0..1)."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def layout(height: int, **extra: Any) -> dict[str, Any]:
+    """The common layout at a fixed `height` in pixels, so that a page does not jump."""
+    base: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 34, "b": 8, "autoexpand": True},
+        "font": {"size": _FONT_SIZE},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "bargap": 0.3,
+        "bargroupgap": 0.08,
+        "hoverlabel": {"font": {"size": _FONT_SIZE}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": _FONT_SIZE},
+        },
+        "dragmode": False,
+        "uirevision": "keep",
+    }
+    return base | extra
+
+
+def axis(title: str = "", **extra: Any) -> dict[str, Any]:
+    """An axis with a `title`, a faint grid and room for its labels; no zooming by accident."""
+    base: dict[str, Any] = {
+        "title": {"text": title, "font": {"size": _FONT_SIZE}, "standoff": 8},
+        "tickfont": {"size": _FONT_SIZE - 1},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+    }
+    return base | extra
+
+
+def figure(traces: list[dict[str, Any]], arrangement: dict[str, Any]) -> go.Figure:
+    """A figure of plain-dictionary traces.
+
+    Typed trace objects validate every property one by one; the dictionaries are validated as a
+    whole, in a fraction of the time, which every move of a slider pays.
+    """
+    return go.Figure({"data": traces, "layout": arrangement})

@@ -1,0 +1,123 @@
+"""Clean against robust accuracy over the noise level sigma."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL, axis, figure, layout, translucent
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """An accuracy (0..1) at a noise level, with its 95 % interval over n images."""
+
+    sigma: float
+    value: float
+    lower: float
+    upper: float
+    n: int
+
+
+def tradeoff_figure(
+    clean: Sequence[CurvePoint],
+    robust: Sequence[CurvePoint],
+    sigmas: Sequence[float],
+    *,
+    here: float | None = None,
+    trained: float | None = None,
+) -> go.Figure:
+    """Accuracy of clean and of attacked images over sigma, each point with its interval.
+
+    clean, robust: the points so far, in any order. sigmas: all that will come; they fix the axis,
+    so that the figure stays still while it fills. here, trained: noise levels to mark, the one
+    chosen on the page and the one that the model was trained with.
+    """
+    traces = [
+        *_curve("clean", clean, CLEAN, "circle", "solid"),
+        *_curve("under attack", robust, ADVERSARIAL, "diamond", "dash"),
+    ]
+    span = max(sigmas) - min(sigmas)
+    room = 0.04 * (span or 1.0)
+    marks = [(here, "chosen", "dot", 1.0), (trained, "trained", "dash", 0.93)]
+    shown = [mark for mark in marks if mark[0] is not None]
+    arrangement = layout(
+        height=380,
+        xaxis=axis("noise level sigma", range=[min(sigmas) - room, max(sigmas) + room]),
+        yaxis=axis("accuracy", range=[-0.02, 1.02], tickformat=".0%"),
+        shapes=[
+            {
+                "type": "line",
+                "x0": sigma,
+                "x1": sigma,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": {"color": NEUTRAL, "width": 1.5, "dash": dash},
+            }
+            for sigma, _, dash, _ in shown
+        ],
+        annotations=[
+            {
+                "x": sigma,
+                "y": height,
+                "yref": "paper",
+                "yanchor": "top",
+                "xanchor": "left",
+                "text": f" {text}",
+                "showarrow": False,
+                "font": {"size": 12, "color": NEUTRAL},
+            }
+            for sigma, text, _, height in shown
+        ],
+    )
+    return figure(traces, arrangement)
+
+
+def _curve(
+    name: str, points: Sequence[CurvePoint], colour: str, symbol: str, dash: str
+) -> list[dict[str, Any]]:
+    """A line with error bars over a translucent band."""
+    ordered = sorted(points, key=lambda point: point.sigma)
+    x = [point.sigma for point in ordered]
+    upper = [point.upper for point in ordered]
+    lower = [point.lower for point in ordered]
+    band = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x + x[::-1],
+        "y": upper + lower[::-1],
+        "fill": "toself",
+        "fillcolor": translucent(colour, 0.14),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "name": f"{name}, interval",
+    }
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": x,
+        "y": [point.value for point in ordered],
+        "customdata": [[point.lower, point.upper, point.n] for point in ordered],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [point.upper - point.value for point in ordered],
+            "arrayminus": [point.value - point.lower for point in ordered],
+            "color": translucent(colour, 0.7),
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "line": {"color": colour, "width": 2.5, "dash": dash},
+        "marker": {"color": colour, "size": 9, "symbol": symbol},
+        "hovertemplate": (
+            f"{name} at sigma %{{x:.2f}}: %{{y:.0%}}<br>95 % interval %{{customdata[0]:.0%}} to "
+            "%{customdata[1]:.0%}, n = %{customdata[2]}<extra></extra>"
+        ),
+    }
+    return [band, line]
