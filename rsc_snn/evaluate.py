@@ -331,9 +331,7 @@ def _check_predictor(predictor: str) -> None:
         )
 
 
-def _subset(
-    images: Tensor, labels: Tensor, limit: int | None, seed: int
-) -> tuple[Tensor, Tensor]:
+def _subset(images: Tensor, labels: Tensor, limit: int | None, seed: int) -> tuple[Tensor, Tensor]:
     """At most `limit` images, drawn without order: data sets are often sorted by class."""
     if len(images) == 0:
         raise DataError("There are no images to evaluate.")
@@ -355,9 +353,7 @@ def _unit(images: Tensor) -> Tensor:
     return images if images.is_floating_point() else images.float() / 255
 
 
-def _part(
-    progress: Progress | None, begin: float, share: float
-) -> Callable[[float], None] | None:
+def _part(progress: Progress | None, begin: float, share: float) -> Callable[[float], None] | None:
     """Progress of a part that begins at `begin` and is `share` of the whole."""
     if progress is None:
         return None

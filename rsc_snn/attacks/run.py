@@ -21,7 +21,7 @@ from rsc_snn.attacks.target import (
     split_draws,
     split_images,
 )
-from rsc_snn.coding import coding_sigma
+from rsc_snn.coding import check_time_steps, coding_sigma
 from rsc_snn.device import memory_guard
 from rsc_snn.errors import AttackError, Cancelled
 from rsc_snn.randomness import derive_seed, make_generator, seeded_draws
@@ -104,7 +104,7 @@ def run_attack(
     x, labels = _check_batch(model, x, labels)
     _check_draws(draws)
     _check_classes(spec, values, model.config.num_classes)
-    steps = model.time_steps if time_steps is None else time_steps
+    steps = check_time_steps(model.time_steps if time_steps is None else time_steps)
     tracker = _Tracker(progress, cancelled)
     with memory_guard(), _ordinary_autograd():
         eot_draws = int(values.get("eot_draws", 1)) if stochastic else 1
@@ -164,7 +164,7 @@ def score(
     Raises ConfigError, Cancelled, DeviceMemoryError.
     """
     _check_draws(draws)
-    steps = model.time_steps if time_steps is None else time_steps
+    steps = check_time_steps(model.time_steps if time_steps is None else time_steps)
     computed = draws if is_stochastic(model, sigma) else 1
     generator = make_generator(derive_seed(seed, "score"), x.device)
     rows_of_draws = []

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rsc_snn.attacks import ATTACKS, attacks_markdown, get_attack, validate_parameters
+from rsc_snn.attacks.parameters import ParameterSpec
+from rsc_snn.attacks.registry import AttackSpec
+from rsc_snn.errors import AttackError
+
+EXPECTED = {
+    "fgsm",
+    "rfgsm",
+    "pgd",
+    "eot_pgd",
+    "apgd",
+    "mi_fgsm",
+    "pgd_l2",
+    "cw",
+    "deepfool",
+    "square",
+    "gaussian_noise",
+    "uniform_noise",
+}
+PARAMETERS = [
+    pytest.param(spec, parameter, id=f"{spec.name}-{parameter.name}")
+    for spec in ATTACKS.values()
+    for parameter in spec.parameters
+]
+NUMBERS = [p for p in PARAMETERS if p.values[1].kind in ("int", "float")]
+
+
+def test_the_promised_attacks_are_there() -> None:
+    assert set(ATTACKS) >= EXPECTED
+    assert all(name == spec.name for name, spec in ATTACKS.items())
+
+
+@pytest.mark.parametrize("spec", ATTACKS.values(), ids=lambda spec: spec.name)
+def test_entry_can_be_read_by_a_person(spec: AttackSpec) -> None:
+    assert spec.norm in ("Linf", "L2", "none")
+    assert spec.family in ("gradient", "black-box", "noise", "adaptive")
+    assert len(spec.explanation.split()) >= 25
+    assert "\n" not in spec.explanation
+    assert spec.calls(validate_parameters(spec, {})) >= 0
+
+
+@pytest.mark.parametrize(("spec", "parameter"), PARAMETERS)
+def test_default_is_valid_and_explained(spec: AttackSpec, parameter: ParameterSpec) -> None:
+    assert parameter.validate(parameter.default) == parameter.default
+    assert parameter.help.endswith(".")
+
+
+@pytest.mark.parametrize(("spec", "parameter"), NUMBERS)
+def test_range_ends_are_allowed_and_nothing_beyond(
+    spec: AttackSpec, parameter: ParameterSpec
+) -> None:
+    assert parameter.minimum is not None
+    assert parameter.maximum is not None
+    for inside in (parameter.minimum, parameter.maximum):
+        assert validate_parameters(spec, {parameter.name: inside})[parameter.name] == inside
+    for outside in (parameter.minimum - 1, parameter.maximum + 1, float("nan"), float("inf")):
+        with pytest.raises(AttackError, match=r"between|number"):
+            validate_parameters(spec, {parameter.name: outside})
+
+
+@pytest.mark.parametrize("value", ["8", None, [8], True, 2.5])
+def test_wrong_types_are_refused(value: object) -> None:
+    with pytest.raises(AttackError, match="whole number"):
+        validate_parameters(ATTACKS["pgd"], {"steps": value})
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(AttackError, match="epsilon, eot_draws"):
+        validate_parameters(ATTACKS["fgsm"], {"steps": 3})
+    with pytest.raises(AttackError, match="Unknown attack 'pdg'.*pgd"):
+        get_attack("pdg")
+
+
+def test_hyphens_name_the_same_attack() -> None:
+    assert get_attack("eot-pgd") is ATTACKS["eot_pgd"]
+
+
+def test_pixel_parameters_become_fractions() -> None:
+    spec = ATTACKS["pgd"]
+    values = spec.fractions(validate_parameters(spec, {"epsilon": 51, "steps": 7}))
+    assert values["epsilon"] == pytest.approx(0.2)
+    assert values["steps"] == 7
+    assert ATTACKS["pgd_l2"].fractions({"epsilon": 0.5, "step_size": 0.1} | _rest())[
+        "epsilon"
+    ] == pytest.approx(0.5)
+
+
+def _rest() -> dict[str, object]:
+    return {"steps": 1, "random_start": True, "eot_draws": 1}
+
+
+@st.composite
+def valid_values(draw: st.DrawFn) -> tuple[AttackSpec, dict[str, object]]:
+    """An attack with valid values for some of its parameters."""
+    spec = draw(st.sampled_from(list(ATTACKS.values())))
+    values: dict[str, object] = {}
+    for parameter in spec.parameters:
+        if draw(st.booleans()):
+            values[parameter.name] = draw(_values_of(parameter))
+    return spec, values
+
+
+def _values_of(parameter: ParameterSpec) -> st.SearchStrategy[object]:
+    if parameter.kind == "choice":
+        return st.sampled_from(parameter.choices)
+    if parameter.kind == "bool":
+        return st.booleans()
+    assert parameter.minimum is not None
+    assert parameter.maximum is not None
+    if parameter.kind == "int":
+        return st.integers(int(parameter.minimum), int(parameter.maximum))
+    return st.floats(parameter.minimum, parameter.maximum)
+
+
+@given(valid_values())
+def test_valid_values_are_kept_and_completed(
+    choice: tuple[AttackSpec, dict[str, object]],
+) -> None:
+    spec, values = choice
+    complete = validate_parameters(spec, values)
+    assert list(complete) == [parameter.name for parameter in spec.parameters]
+    for parameter in spec.parameters:
+        assert complete[parameter.name] == values.get(parameter.name, parameter.default)
+    assert validate_parameters(spec, complete) == complete
+
+
+@given(valid_values())
+def test_text_round_trip(choice: tuple[AttackSpec, dict[str, object]]) -> None:
+    spec, values = choice
+    specs = {parameter.name: parameter for parameter in spec.parameters}
+    for name, value in validate_parameters(spec, values).items():
+        assert specs[name].parse(str(value)) == value
+
+
+@given(st.text(max_size=12))
+def test_any_text_gives_a_value_or_a_sentence(text: str) -> None:
+    for parameter in ATTACKS["apgd"].parameters:
+        try:
+            value = parameter.parse(text)
+        except AttackError as error:
+            assert str(error).startswith(parameter.label)
+        else:
+            assert parameter.validate(value) == value
+
+
+def test_table_has_every_attack_and_parameter() -> None:
+    rows = attacks_markdown().strip().split("\n")
+    assert len(rows) == len(ATTACKS) + 2
+    assert {row.count("|") for row in rows} == {6}
+    for spec, row in zip(ATTACKS.values(), rows[2:], strict=True):
+        assert f"`{spec.name}`" in row
+        assert all(f"`{parameter.name}`" in row for parameter in spec.parameters)
+
+
+def test_registry_is_quick_to_import() -> None:
+    code = "import sys, rsc_snn.attacks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
