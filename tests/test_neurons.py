@@ -12,6 +12,7 @@ from spikingjelly.activation_based import neuron, surrogate
 
 from rsc_snn.errors import ConfigError
 from rsc_snn.neurons import Call, LIFConfig, LIFNeuron, make_neuron
+from rsc_snn.randomness import make_generator
 
 
 def lif_by_hand(
@@ -52,19 +53,25 @@ def test_spikes_and_membranes_follow_the_equations(
     torch.testing.assert_close(seen[1].flatten(), torch.tensor(potentials), atol=1e-5, rtol=1e-5)
 
 
-def test_output_and_gradient_equal_those_of_spikingjellys_module() -> None:
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("tau", "alpha"), [(2.0, 2.0), (1.7, 3.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_output_and_gradient_equal_those_of_spikingjellys_module(
+    tau: float, alpha: float, dtype: torch.dtype, layout: torch.memory_format
+) -> None:
     time_steps, batch = 5, 3
-    config = LIFConfig(tau=1.7, threshold=0.8, surrogate_alpha=3.0)
+    config = LIFConfig(tau=tau, threshold=0.8, surrogate_alpha=alpha)
     theirs = neuron.LIFNode(
-        tau=1.7,
+        tau=tau,
         decay_input=False,
         v_threshold=0.8,
         v_reset=0.0,
-        surrogate_function=surrogate.ATan(alpha=3.0),
+        surrogate_function=surrogate.ATan(alpha=alpha),
         detach_reset=True,
         step_mode="s",
     )
-    x = torch.randn(time_steps * batch, 4, 6, 6, requires_grad=True)
+    x = torch.randn(time_steps * batch, 4, 6, 6, dtype=dtype, generator=make_generator(0))
+    x = x.to(memory_format=layout).requires_grad_()
     weights = torch.randn_like(x)
     ours = LIFNeuron(config)(x, Call(time_steps))
     (gradient,) = torch.autograd.grad((ours * weights).sum(), x)
