@@ -9,13 +9,17 @@ from rsc_snn.errors import DataError
 
 @dataclass(frozen=True)
 class Download:
-    """One official archive: where it is, how to check it, and the folder it unpacks to."""
+    """One official archive: where it is, how to check it, and the folder it unpacks to.
+
+    `size` in bytes; both checksums, as hexadecimal digits, must fit.
+    """
 
     name: str
     url: str
     filename: str
+    size: int
     md5: str
-    size: int | None
+    sha256: str
     folder: str
 
 
@@ -25,6 +29,7 @@ class Reencoding:
 
     filename: str
     note: str
+    test_note: str
 
 
 @dataclass(frozen=True)
@@ -87,15 +92,17 @@ _CIFAR10 = DatasetSpec(
     official_note="official CIFAR-10 pixels",
     reencoding=Reencoding(
         "cifar10-jpeg.tar.xz",
-        "re-encoded as JPEG quality 75 (lossy); 5,000 of the 10,000 test images",
+        "re-encoded as JPEG quality 75 (lossy)",
+        "5,000 of the 10,000 test images",
     ),
     downloads=(
         Download(
             name="python",
             url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
             filename="cifar-10-python.tar.gz",
-            md5="c58f30108f718f92721af3b95e74349a",
             size=170_498_071,
+            md5="c58f30108f718f92721af3b95e74349a",
+            sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
             folder="cifar-10-batches-py",
         ),
     ),
@@ -114,25 +121,28 @@ _IMAGENETTE = DatasetSpec(
     official_note="official Imagenette v2 photographs",
     reencoding=Reencoding(
         "imagenette-128.tar.xz",
-        "resized from 224x224 copies to 128x128 by Lanczos and re-encoded as WebP quality 85; "
+        "resized from 224x224 copies to 128x128 by Lanczos and re-encoded as WebP quality 85",
         "about half of each class's validation images",
     ),
-    # MD5 as listed by torchvision (torchvision/datasets/imagenette.py).
+    # MD5 as listed by torchvision (datasets/imagenette.py), size and SHA-256 by TensorFlow
+    # Datasets (datasets/imagenette/checksums.tsv).
     downloads=(
         Download(
             name="160px",
             url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
             filename="imagenette2-160.tgz",
+            size=99_003_388,
             md5="e793b78cc4c9e9a4ccc0c1155377a412",
-            size=None,
+            sha256="64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5",
             folder="imagenette2-160",
         ),
         Download(
             name="320px",
             url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
             filename="imagenette2-320.tgz",
+            size=341_663_724,
             md5="3df6f0d01a2c9592104656642f5e78a3",
-            size=None,
+            sha256="569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c",
             folder="imagenette2-320",
         ),
     ),

@@ -1,51 +1,56 @@
-"""Pillow images to pixels: RGB conversion, square crop, resize; shared by readers and uploads."""
+"""Pillow images to pixels: square crop, resize, RGB conversion; shared by readers and uploads."""
 
 from __future__ import annotations
 
-from typing import Any
+import io
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 
-def has_alpha(image: Image.Image) -> bool:
-    """Whether any kind of transparency is in the image (alpha channel or a transparent colour)."""
-    return image.has_transparency_data
+def square_rgb(image: Image.Image, size: int) -> Image.Image:
+    """The centre square of an image of any mode, resampled to `size` x `size` by Lanczos, in RGB.
 
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB; transparency is composited on white, 16 bits become 8."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _deep_grey_to_8_bit(image)
-    if has_alpha(image):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey (PNG: modes I;16 and I) to 8 bits by 255/65535; Pillow's convert would clip."""
-    values = np.asarray(image, dtype=np.float64)
-    return Image.fromarray(np.rint(values.clip(0, 65535) / 257.0).astype(np.uint8))
-
-
-def square(image: Image.Image, size: int) -> Image.Image:
-    """The centre square of an RGB image, resampled to `size` x `size` by Lanczos.
-
-    The same as resizing the shorter side and cropping the centre, in one resampling pass. An image
-    that already has the size comes back unchanged.
+    Transparency is composited on white, 16 bits become 8. Cropping comes first and compositing
+    last, so that a large image costs little memory; Pillow resamples premultiplied colours, hence
+    the order does not matter to the result beyond rounding. An image that already has the size
+    keeps its pixels.
     """
-    return ImageOps.fit(image, (size, size), method=Image.Resampling.LANCZOS)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    if image.width != image.height:
+        image = image.crop((left, top, left + side, top + side))
+    image = _to_8_bit_colour(image).resize((size, size), Image.Resampling.LANCZOS)
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _to_8_bit_colour(image: Image.Image) -> Image.Image:
+    """Any mode to RGB, or to RGBA where there is transparency."""
+    if image.mode.startswith("I") or image.mode == "F":
+        # 16-bit grey (PNG: I;16 or I). Pillow's own conversion would clip at 255.
+        values = np.asarray(image).clip(0, 65535).astype(np.uint32)
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
     """RGB image to uint8 [3, H, W]."""
-    array: NDArray[Any] = np.asarray(image, dtype=np.uint8)
-    return np.ascontiguousarray(array.transpose(2, 0, 1))
+    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def to_png(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 [3, H, W] to the bytes of a PNG file, lossless."""
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
+        content, "PNG", optimize=True
+    )
+    return content.getvalue()
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from rsc_snn.data import cache
 from rsc_snn.data.catalogue import DATASETS, DatasetSpec, dataset_spec
-from rsc_snn.data.pixels import square, to_array, to_rgb
+from rsc_snn.data.pixels import square_rgb, to_array, to_png
 from rsc_snn.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -65,9 +65,10 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class _Item:
-    """One encoded image: where it is (for messages), its label, and how to get its bytes."""
+class EncodedImage:
+    """One image file: its name within the data set, where it is (for messages), how to read it."""
 
+    name: str
     place: str
     label: int
     read: Callable[[], bytes]
@@ -77,7 +78,7 @@ class _Item:
 class _Found:
     """The images of one split before decoding, in a stable order."""
 
-    items: tuple[_Item, ...]
+    items: tuple[EncodedImage, ...]
     classes: tuple[str, ...]
 
 
@@ -113,14 +114,7 @@ def load_dataset(
 
 
 def _load(spec: DatasetSpec, split: str, root: Path, size: int, limit: int | None) -> ImageSet:
-    if not root.is_dir():
-        raise DataError(
-            f"The data folder {str(root)!r} does not exist; set RSC_SNN_DATA or pass --data, or "
-            f"download a data set with `python -m rsc_snn data download`."
-        )
-    source = find_source(spec, root)
-    if source is None:
-        raise DataError(_nothing_found(spec, root))
+    source = _source(spec, root)
     if source.kind == "batches":
         arrays = read_batches(source.path, split, size)
         classes = spec.classes
@@ -137,17 +131,53 @@ def _load(spec: DatasetSpec, split: str, root: Path, size: int, limit: int | Non
         classes=classes,
         name=spec.name,
         split=split,
-        note=source.note,
+        note=source.note_of(split),
     )
+
+
+def encoded_images(name: str, split: str, root: Path) -> tuple[list[EncodedImage], str]:
+    """The image files of one split in a stable order, and the note of their source."""
+    spec = dataset_spec(name)
+    source = _source(spec, root)
+    if source.kind == "archive":
+        return _archive_items(spec, source.path, split), source.note_of(split)
+    if source.kind == "folder":
+        return list(_folder_items(spec, source.path, split).items), source.note_of(split)
+    images, labels = read_batches(source.path, split, spec.image_size)
+    files = [
+        EncodedImage(f"{split}[{i}]", f"{source.path}:{split}[{i}]", int(labels[i]), png)
+        for i, png in enumerate(partial(to_png, image) for image in images)
+    ]
+    return files, source.note_of(split)
+
+
+def _source(spec: DatasetSpec, root: Path) -> Source:
+    if not root.is_dir():
+        raise DataError(
+            f"The data folder {str(root)!r} does not exist; set RSC_SNN_DATA or pass --data, or "
+            f"download a data set with `python -m rsc_snn data download`."
+        )
+    source = find_source(spec, root)
+    if source is None:
+        raise DataError(_nothing_found(spec, root))
+    return source
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set was found: `kind` is batches, archive or folder; `note` says what it is."""
+    """Where a data set was found: `kind` is batches, archive or folder.
+
+    `note` says what the pixels are, `test_note` which part of the test split there is, if not all.
+    """
 
     kind: str
     path: Path
     note: str
+    test_note: str = ""
+
+    def note_of(self, split: str) -> str:
+        """The note that goes with the images of one split."""
+        return f"{self.note}; {self.test_note}" if self.test_note and split == "test" else self.note
 
 
 def find_source(spec: DatasetSpec, root: Path) -> Source | None:
@@ -161,7 +191,12 @@ def find_source(spec: DatasetSpec, root: Path) -> Source | None:
             archive_kind = "batches" if kind == "batches" else "archive"
             return Source(archive_kind, root / download.filename, spec.official_note)
     if spec.reencoding is not None and (root / spec.reencoding.filename).is_file():
-        return Source("archive", root / spec.reencoding.filename, spec.reencoding.note)
+        return Source(
+            "archive",
+            root / spec.reencoding.filename,
+            spec.reencoding.note,
+            spec.reencoding.test_note,
+        )
     return _folder_source(spec, root)
 
 
@@ -196,12 +231,15 @@ def _folder_items(spec: DatasetSpec, folder: Path, split: str) -> _Found:
     names = spec.folders or tuple(sorted(path.name for path in _sub_folders(place)))
     if not names:
         raise DataError(f"The folder {str(place)!r} has no class folders with images in it.")
-    items: list[_Item] = []
+    items: list[EncodedImage] = []
     for label, name in enumerate(names):
         paths = _image_paths(place / name)
         if not paths:
             raise DataError(f"The class folder {str(place / name)!r} is missing or has no images.")
-        items += [_Item(str(path), label, path.read_bytes) for path in paths]
+        items += [
+            EncodedImage(_member_name(path, folder), str(path), label, path.read_bytes)
+            for path in paths
+        ]
     return _Found(tuple(items), spec.classes or names)
 
 
@@ -218,6 +256,10 @@ def _split_folder(folder: Path, split: str) -> Path:
 
 def _sub_folders(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def _member_name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _image_paths(folder: Path) -> list[Path]:
@@ -243,17 +285,17 @@ def _load_archive(
     return arrays, spec.classes
 
 
-def _archive_items(spec: DatasetSpec, path: Path, split: str) -> list[_Item]:
+def _archive_items(spec: DatasetSpec, path: Path, split: str) -> list[EncodedImage]:
     """The still encoded images of one split of a tar archive, read in one pass."""
     labels = {name: label for label, name in enumerate(spec.folders)}
-    items: list[_Item] = []
+    items: list[EncodedImage] = []
     total = 0
     for member, content in _tar_files(path, lambda member: _is_wanted(spec, split, member)):
         total += len(content)
         if total > MEMORY_LIMIT:
             raise DataError(f"The archive {str(path)!r} holds more images than fit in memory.")
         label = labels[PurePosixPath(member).parts[-2]]
-        items.append(_Item(f"{path}:{member}", label, partial(bytes, content)))
+        items.append(EncodedImage(member, f"{path}:{member}", label, partial(bytes, content)))
     items.sort(key=lambda item: (item.label, item.place))
     missing = sorted(set(labels.values()) - {item.label for item in items})
     if missing:
@@ -299,7 +341,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"The archive {str(path)!r} cannot be read: {error}.") from error
 
 
-def _interleave(items: Sequence[_Item]) -> list[_Item]:
+def _interleave(items: Sequence[EncodedImage]) -> list[EncodedImage]:
     """First of every class, then second of every class, ...: every prefix is balanced."""
     seen: dict[int, int] = {}
     ranked: list[tuple[int, int, int]] = []
@@ -310,7 +352,9 @@ def _interleave(items: Sequence[_Item]) -> list[_Item]:
     return [items[index] for _, _, index in sorted(ranked)]
 
 
-def _decode_all(items: Sequence[_Item], size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _decode_all(
+    items: Sequence[EncodedImage], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Decode to uint8 [M, 3, size, size] and int64 labels [M]."""
     needed = len(items) * 3 * size * size
     if needed > MEMORY_LIMIT:
@@ -332,7 +376,7 @@ def decode_file(read: Callable[[], bytes], place: str, size: int) -> NDArray[np.
         with Image.open(io.BytesIO(read())) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"The image {place!r} has more than {MAX_PIXELS:,} pixels.")
-            return to_array(square(to_rgb(image), size))
+            return to_array(square_rgb(image, size))
     except DataError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -355,7 +399,8 @@ def read_batches(path: Path, split: str, size: int) -> tuple[NDArray[np.uint8], 
     labels = np.concatenate([batch[1] for batch in batches])
     if size != images.shape[-1]:
         resized = [
-            to_array(square(Image.fromarray(image.transpose(1, 2, 0)), size)) for image in images
+            to_array(square_rgb(Image.fromarray(image.transpose(1, 2, 0)), size))
+            for image in images
         ]
         images = np.stack(resized)
     return images, labels
