@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import http
 import http.client
+import io
 import shutil
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -28,6 +31,7 @@ from rsc_snn.errors import DataError
 
 CHUNK = 2**20
 ATTEMPTS = 4
+RETRY_PAUSE = 2.0
 TIMEOUT = 30.0
 MAX_MEMBERS = 200_000
 # Photographs do not compress: an archive that grows more than this is not one of ours.
@@ -111,6 +115,7 @@ def fetch_archive(
                     f"The download of {address} broke off after {_megabytes(part)} ({error}); "
                     f"run the command again to go on from there."
                 ) from error
+            time.sleep(RETRY_PAUSE)
     if problem := _mismatch(download, part):
         part.unlink()
         raise DataError(f"The file from {address} {problem}; it was deleted.")
@@ -172,20 +177,26 @@ def _copy(
     progress: Progress | None,
 ) -> None:
     with _disk_errors(part.parent):
-        file = part.open("r+b" if done else "wb")
+        file = part.open("r+b" if done else "wb", buffering=0)
     with file:
         file.seek(done)
         while chunk := response.read(CHUNK):
             if done + len(chunk) > size:
                 raise DataError(f"The server sends more than the {size:,} bytes of the archive.")
             with _disk_errors(part.parent):
-                file.write(chunk)
-                file.flush()
+                _write_all(file, chunk)
             done += len(chunk)
             if progress is not None:
                 progress(done, size)
     if done < size:
         raise _Interrupted(f"{done:,} of {size:,} bytes")
+
+
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    """Write unbuffered: a full disk shows here, not when the file is closed."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _check_space(part: Path, needed: int) -> None:
@@ -280,12 +291,12 @@ def _unpack_members(tar: tarfile.TarFile, workplace: Path, folder: str, archive:
                 place.mkdir(parents=True, exist_ok=True)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
-            file = place.open("xb")
+            file = place.open("xb", buffering=0)
         content = tar.extractfile(member)
         with file:
             while content is not None and (chunk := content.read(CHUNK)):
                 with _disk_errors(workplace.parent):
-                    file.write(chunk)
+                    _write_all(file, chunk)
 
 
 def _safe_name(member: tarfile.TarInfo, folder: str, archive: Path) -> PurePosixPath:
@@ -293,6 +304,7 @@ def _safe_name(member: tarfile.TarInfo, folder: str, archive: Path) -> PurePosix
     name = PurePosixPath(member.name)
     unsafe = (
         not (member.isreg() or member.isdir())
+        or member.issparse()  # A sparse file grows out of almost nothing.
         or name.is_absolute()
         or ".." in name.parts
         or "\\" in member.name
