@@ -117,7 +117,8 @@ class JobQueue:
 
     The next job is of the owner served longest ago, in the order of submission within an owner.
     A job whose state nobody has asked for (`view`) in `abandon_after` seconds is cancelled: its
-    page was closed. The last `keep` finished jobs stay readable. Safe to use from any thread.
+    page was closed. The last `keep` finished jobs stay readable. Each worker thread first calls
+    `prepare`. Safe to use from any thread.
     """
 
     def __init__(
@@ -128,7 +129,9 @@ class JobQueue:
         keep: int = 64,
         abandon_after: float = _ABANDON_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
+        self._prepare = prepare
         self._capacity = capacity
         self._per_owner = per_owner
         self._keep = keep
@@ -249,6 +252,8 @@ class JobQueue:
         self._served = {owner: turn for owner, turn in self._served.items() if owner in owners}
 
     def _serve(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while True:
             with self._wake:
                 self._drop_abandoned()

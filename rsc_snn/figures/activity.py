@@ -17,6 +17,7 @@ from rsc_snn.figures.style import (
     NEUTRAL,
     axis,
     figure,
+    hatch,
     layout,
 )
 
@@ -80,6 +81,7 @@ def raster_figure(
             showticklabels=False,
             showline=True,
             linecolor=GRID,
+            ticks="",
         )
     return figure(traces, arrangement)
 
@@ -139,12 +141,7 @@ def rates_figure(
             "marker": {
                 "color": colour,
                 "line": {"width": 0},
-                "pattern": {
-                    "shape": pattern,
-                    "size": 5,
-                    "solidity": 0.25,
-                    "fgcolor": "rgba(255,255,255,0.7)",
-                },
+                "pattern": hatch(pattern),
             },
             "hovertemplate": f"%{{x}}, {name}: %{{y:.3f}}<extra></extra>",
         }
@@ -154,7 +151,7 @@ def rates_figure(
         )
     ]
     arrangement = layout(
-        height=340,
+        height=420,
         barmode="group",
         xaxis=axis("", showgrid=False, type="category"),
         yaxis=axis(unit, rangemode="tozero", nticks=6),

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from rsc_snn.figures.style import ADVERSARIAL, CLEAN, axis, figure, layout, translucent
+from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL, axis, figure, hatch, layout, translucent
 
 Floats = NDArray[np.floating[Any]]
 
@@ -69,17 +69,12 @@ def _bars(
             "arrayminus": mean - low,
             "thickness": 1.2,
             "width": 3,
-            "color": "#808890",
+            "color": NEUTRAL,
         },
         "marker": {
             "color": colour,
             "line": {"width": 0},
-            "pattern": {
-                "shape": pattern,
-                "size": 5,
-                "solidity": 0.25,
-                "fgcolor": "rgba(255,255,255,0.7)",
-            },
+            "pattern": hatch(pattern),
         },
         "hovertemplate": (
             f"%{{y}}, {name}: %{{x:.1%}}<br>over the draws %{{customdata[0]:.1%}} to "
@@ -114,7 +109,7 @@ def evolution_figure(
         )
     ]
     arrangement = layout(
-        height=340,
+        height=400,
         xaxis=axis(
             "time steps seen",
             range=[0.7, len(steps) + 0.3],

@@ -24,6 +24,12 @@ def translucent(colour: str, alpha: float) -> str:
     return f"rgba({red},{green},{blue},{alpha:g})"
 
 
+def hatch(shape: str) -> dict[str, Any]:
+    """Stripes over a bar's colour, such as "/"; "" for none."""
+    stripes = {"fillmode": "overlay", "size": 6, "solidity": 0.22}
+    return {"shape": shape, "fgcolor": "rgba(255,255,255,0.75)", **stripes}
+
+
 def layout(height: int, **extra: Any) -> dict[str, Any]:
     """The common layout at a fixed `height` in pixels, so that a page does not jump."""
     base: dict[str, Any] = {

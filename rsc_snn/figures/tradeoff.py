@@ -42,8 +42,7 @@ def tradeoff_figure(
     ]
     span = max(sigmas) - min(sigmas)
     room = 0.04 * (span or 1.0)
-    marks = [(here, "chosen", "dot", 1.0), (trained, "trained", "dash", 0.93)]
-    shown = [mark for mark in marks if mark[0] is not None]
+    shown = _marks(here, trained)
     arrangement = layout(
         height=380,
         xaxis=axis("noise level sigma", range=[min(sigmas) - room, max(sigmas) + room]),
@@ -75,6 +74,16 @@ def tradeoff_figure(
         ],
     )
     return figure(traces, arrangement)
+
+
+def _marks(
+    here: float | None, trained: float | None
+) -> list[tuple[float, str, str, float]]:
+    """Noise level, text, dash and height of the text of each vertical line."""
+    if here is not None and here == trained:
+        return [(here, "chosen, and trained with", "dot", 1.0)]
+    marks = [(here, "chosen", "dot", 1.0), (trained, "trained with", "dash", 0.93)]
+    return [(sigma, *rest) for sigma, *rest in marks if sigma is not None]
 
 
 def _curve(

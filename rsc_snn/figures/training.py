@@ -17,34 +17,37 @@ def training_figure(
 
     test: None where an epoch was not evaluated.
     """
-    evaluated = [(epoch, value) for epoch, value in zip(epochs, test, strict=True) if value is not None]
+    pairs = zip(epochs, test, strict=True)
+    evaluated = [(epoch, value) for epoch, value in pairs if value is not None]
     traces: list[dict[str, Any]] = [
-        _series("training images", epochs, train, CLEAN, "solid"),
+        _series("training images", epochs, train, CLEAN, "solid", "circle"),
         _series(
             "test images",
             [epoch for epoch, _ in evaluated],
             [value for _, value in evaluated],
             ADVERSARIAL,
             "dash",
+            "diamond",
         ),
     ]
     arrangement = layout(
         height=300,
-        xaxis=axis("epoch", rangemode="tozero"),
+        xaxis=axis("epoch", rangemode="tozero", minallowed=0, nticks=10, tickformat="d"),
         yaxis=axis("accuracy", range=[0, 1.02], tickformat=".0%"),
     )
     return figure(traces, arrangement)
 
 
 def _series(
-    name: str, x: Sequence[float], y: Sequence[float], colour: str, dash: str
+    name: str, x: Sequence[float], y: Sequence[float], colour: str, dash: str, symbol: str
 ) -> dict[str, Any]:
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines+markers",
         "name": name,
         "x": list(x),
         "y": list(y),
         "line": {"color": colour, "width": 2.5, "dash": dash},
+        "marker": {"color": colour, "size": 6, "symbol": symbol},
         "hovertemplate": f"{name}, epoch %{{x}}: %{{y:.1%}}<extra></extra>",
     }

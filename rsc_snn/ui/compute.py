@@ -1,0 +1,239 @@
+"""What the Playground computes: one attack and what the network does on both images.
+
+Plain functions of their arguments: seeded, without state, so that any thread may call them and a
+result may be remembered by the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rsc_snn.attacks import AttackSpec, run_attack, score
+from rsc_snn.coding import make_coding
+from rsc_snn.figures.activity import sample_neurons
+from rsc_snn.randomness import derive_seed, make_generator
+
+if TYPE_CHECKING:
+    from rsc_snn.classifier import ModelConfig, SpikingClassifier
+    from rsc_snn.trace import LayerTrace
+
+RASTER_NEURONS = 256
+# Single-image network passes (32x32 pixels, one time step) that fit into a slider's move. One
+# takes about 3 ms with its gradient on one small CPU core.
+LIVE_PASSES = 200
+_GPU_FACTOR = 16
+
+
+@dataclass(frozen=True)
+class ImageChoice:
+    """The photograph: pixels `[1, C, H, W]` in 0..1, and its class if it is known."""
+
+    digest: str
+    name: str
+    label: int | None
+    pixels: Tensor = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class AttackRequest:
+    """Everything that determines an outcome. sigma, time_steps: None for the model's own."""
+
+    model: str
+    sha256: str
+    image: ImageChoice
+    attack: str
+    parameters: tuple[tuple[str, Any], ...]
+    time_steps: int | None
+    sigma: float | None
+    draws: int
+    seed: int
+
+    @property
+    def key(self) -> Hashable:
+        """What to remember the outcome by."""
+        return ("attack", self)
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """One layer on both images.
+
+    clean, adversarial: `[T, M]` spikes of the `neurons` `[M]` of `total`; the mean activation of
+    each channel `[C]` where the network has no spikes. changed: share of all spikes of either
+    image that the other image's pass has not.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    total: int
+    neurons: NDArray[np.int64]
+    clean: NDArray[Any]
+    adversarial: NDArray[Any]
+    clean_rate: float
+    adversarial_rate: float
+    changed: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack did to one image.
+
+    original, adversarial: `[C, H, W]`. clean_logits, adversarial_logits: `[D, K]` over draws.
+    clean_steps, adversarial_steps: `[T, K]` of one pass each, with the same noise.
+    """
+
+    original: NDArray[np.float32]
+    adversarial: NDArray[np.float32]
+    label: int
+    clean_logits: NDArray[np.float32]
+    adversarial_logits: NDArray[np.float32]
+    clean_steps: NDArray[np.float32]
+    adversarial_steps: NDArray[np.float32]
+    layers: tuple[LayerView, ...]
+    spiking: bool
+    queries: int
+    gradients: int
+    seconds: float
+
+    @property
+    def clean_votes(self) -> NDArray[np.int64]:
+        """The class that each draw gives the original, `[D]`."""
+        return np.asarray(self.clean_logits.argmax(axis=1))
+
+    @property
+    def adversarial_votes(self) -> NDArray[np.int64]:
+        """The class that each draw gives the attacked image, `[D]`."""
+        return np.asarray(self.adversarial_logits.argmax(axis=1))
+
+    @property
+    def rival(self) -> int:
+        """The wrong class that the attacked image is most often, or most nearly, taken for."""
+        counts = np.bincount(self.adversarial_votes, minlength=self.clean_logits.shape[1])
+        scores = counts + 0.5 * _unit_range(self.adversarial_logits.mean(axis=0))
+        scores[self.label] = -1
+        return int(scores.argmax())
+
+
+def _unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    span = float(values.max() - values.min())
+    return (values - values.min()) / span if span > 0 else np.zeros_like(values)
+
+
+def is_heavy(
+    spec: AttackSpec,
+    parameters: Mapping[str, Any],
+    config: ModelConfig,
+    time_steps: int | None,
+    device: torch.device,
+) -> bool:
+    """True if the attack is too slow to run at every move of a slider."""
+    stochastic = make_coding(config.coding, config.sigma).stochastic
+    draws = int(parameters.get("eot_draws", 1)) if stochastic else 1
+    pixels = config.image_size**2 / 32**2
+    passes = spec.calls(parameters) * draws * (time_steps or config.time_steps) * pixels
+    budget = LIVE_PASSES * (1 if device.type == "cpu" else _GPU_FACTOR)
+    return spec.heavy or passes > budget
+
+
+def attack_image(
+    model: SpikingClassifier,
+    request: AttackRequest,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Attack the image and watch the network on both. Raises the errors of `run_attack`."""
+    device = next(model.parameters()).device
+    x = request.image.pixels.to(device)
+    label = request.image.label
+    if label is None:
+        label = _answer(model, x, request)
+    result = run_attack(
+        model,
+        x,
+        torch.tensor([label]),
+        request.attack,
+        dict(request.parameters),
+        time_steps=request.time_steps,
+        sigma=request.sigma,
+        draws=request.draws,
+        seed=request.seed,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    clean, adversarial = (_trace(model, image, request) for image in (x, result.adversarial))
+    return Outcome(
+        original=_numpy(x[0]),
+        adversarial=_numpy(result.adversarial[0]),
+        label=label,
+        clean_logits=_numpy(result.clean_logits[:, 0]),
+        adversarial_logits=_numpy(result.adversarial_logits[:, 0]),
+        clean_steps=_numpy(clean.step_logits[:, 0]),
+        adversarial_steps=_numpy(adversarial.step_logits[:, 0]),
+        layers=tuple(
+            _layer_view(before, after, index, request.seed)
+            for index, (before, after) in enumerate(
+                zip(clean.layers, adversarial.layers, strict=True)
+            )
+        ),
+        spiking=model.is_spiking,
+        queries=result.queries,
+        gradients=result.gradients,
+        seconds=result.seconds,
+    )
+
+
+def _answer(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> int:
+    """What most draws take an image of unknown class for."""
+    logits = score(
+        model,
+        x,
+        request.draws,
+        time_steps=request.time_steps,
+        sigma=request.sigma,
+        seed=request.seed,
+    )
+    return int(logits[:, 0].argmax(dim=-1).mode().values)
+
+
+def _trace(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> Any:
+    generator = make_generator(derive_seed(request.seed, "trace"), x.device)
+    return model.trace(
+        x, time_steps=request.time_steps, sigma=request.sigma, generator=generator
+    )
+
+
+def _layer_view(clean: LayerTrace, adversarial: LayerTrace, index: int, seed: int) -> LayerView:
+    """The parts of a layer's two traces (of one image each) that the figures show."""
+    before, after = clean.spikes[:, 0], adversarial.spikes[:, 0]
+    neurons = sample_neurons(before[0].numel(), RASTER_NEURONS, derive_seed(seed, "raster", index))
+    if clean.spiking:
+        chosen = torch.from_numpy(neurons).to(before.device)
+        shown = [part.flatten(1)[:, chosen] for part in (before, after)]
+        either = int((before | after).sum())
+        changed = int((before ^ after).sum()) / either if either else 0.0
+    else:
+        means = [part.float().mean(dim=0) for part in (before, after)]
+        shown = [part.reshape(len(part), -1).mean(dim=1) for part in means]
+        changed = 0.0
+    return LayerView(
+        name=clean.name,
+        shape=tuple(before.shape[1:]),
+        total=before[0].numel(),
+        neurons=neurons,
+        clean=shown[0].cpu().numpy(),
+        adversarial=shown[1].cpu().numpy(),
+        clean_rate=float(clean.firing_rate()[0]),
+        adversarial_rate=float(adversarial.firing_rate()[0]),
+        changed=changed,
+    )
+
+
+def _numpy(values: Tensor) -> NDArray[np.float32]:
+    return values.detach().float().cpu().numpy()

@@ -1,0 +1,339 @@
+"""The Playground's controls: photograph, network, attack, noise. Each reads and writes the link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from rsc_snn.attacks import ATTACKS, AttackSpec, ParameterSpec
+from rsc_snn.classifier import ModelConfig
+from rsc_snn.coding import SIGMA_RANGE
+from rsc_snn.data.uploads import decode_image
+from rsc_snn.errors import DataError, ImageError, ZooError
+from rsc_snn.ui import resources
+from rsc_snn.ui.compute import ImageChoice
+from rsc_snn.ui.errors import shown_errors
+from rsc_snn.ui.images import data_link, to_bytes
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import Field, choice_field, number_field, parameter_field
+
+if TYPE_CHECKING:
+    from rsc_snn.data.gallery import GalleryImage
+    from rsc_snn.zoo import ModelCard
+
+TIME_STEPS = (1, 32)
+DRAWS = (1, 64)
+SEEDS = (0, 2**31 - 1)
+_DEFAULT_ATTACK = "pgd"
+_DEFAULT_DRAWS = 16
+_THUMBNAIL = 64
+_MOST_SLIDER_STOPS = 150
+_UNKNOWN_CLASS = "let the network decide"
+
+
+def choose_model(link: PageLink) -> ModelCard:
+    """The model to attack. Raises ZooError if there is none to choose."""
+    zoo = resources.zoo()
+    problems = zoo.problems()
+    for problem in problems.values():
+        st.warning(problem, icon=":material/broken_image:")
+    names = [name for name in zoo.names() if name not in problems]
+    if not names:
+        raise ZooError("There is no model to choose: the assets folder has none that can be used.")
+    cards = {name: zoo.card(name) for name in names}
+    field = choice_field("model", "model", names, _default_model(cards))
+    chosen = st.selectbox(
+        "Model",
+        names,
+        format_func=lambda name: cards[name].label,
+        key=link.seed(field),
+        help=(
+            "Networks of the same shape, trained on the same photographs. They differ in how a "
+            "photograph becomes input (its coding), and the ANN has ordinary neurons."
+        ),
+    )
+    return cards[link.keep(field, chosen)]
+
+
+def _default_model(cards: dict[str, ModelCard]) -> str:
+    """The first RSC model, for it is what the project is about; else the first."""
+    return next((name for name, card in cards.items() if has_sigma(card.config)), next(iter(cards)))
+
+
+def has_sigma(config: ModelConfig) -> bool:
+    """True if the model's coding has a noise level."""
+    return config.coding == "rsc"
+
+
+def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
+    """A photograph of the gallery, or the visitor's own. Raises DataError without a gallery."""
+    photographs = {image_id(image): image for image in resources.gallery(card.dataset)}
+    if not photographs:
+        raise DataError(f"The gallery has no photographs for {card.label}.")
+    chosen = photographs[_pick(link, photographs)]
+    with st.expander("Use your own photograph", icon=":material/upload:"):
+        upload = None
+        with shown_errors():
+            upload = _upload(card)
+    if upload is not None:
+        return upload
+    return ImageChoice(
+        digest=f"{chosen.dataset}/{image_id(chosen)}",
+        name=chosen.class_name,
+        label=chosen.class_index,
+        pixels=chosen.pixels(card.config.image_size),
+    )
+
+
+def image_id(image: GalleryImage) -> str:
+    """A short name of a photograph for links, such as `cat-3`."""
+    return re.sub(r"[^a-z0-9]+", "-", image.class_name.lower()) + f"-{image.index}"
+
+
+def _pick(link: PageLink, photographs: dict[str, GalleryImage]) -> str:
+    """Class, then one of its photographs as thumbnails."""
+    by_class: dict[str, list[str]] = {}
+    for name, image in photographs.items():
+        by_class.setdefault(image.class_name, []).append(name)
+    field = choice_field("image", "photograph", list(photographs), next(iter(photographs)))
+    widget = link.seed(field)
+    class_widget = f"{widget}.class"
+    st.session_state[class_widget] = photographs[st.session_state[widget]].class_name
+
+    def first_of_class() -> None:
+        st.session_state[widget] = by_class[st.session_state[class_widget]][0]
+
+    st.selectbox(
+        "Photograph of a",
+        list(by_class),
+        key=class_widget,
+        on_change=first_of_class,
+        help="Test photographs: the networks have not seen them in training.",
+    )
+    with st.container(key="rsc-thumbnails"):
+        chosen = st.pills(
+            "Photographs of this class",
+            by_class[photographs[st.session_state[widget]].class_name],
+            format_func=lambda name: _thumbnail(name, photographs[name]),
+            key=widget,
+            required=True,
+            label_visibility="collapsed",
+        )
+    return str(link.keep(field, chosen))
+
+
+def _thumbnail(name: str, image: GalleryImage) -> str:
+    """A photograph as the Markdown of a label; its name where it cannot be opened."""
+    key = ("thumbnail", str(image.path))
+    try:
+        picture = resources.memo().compute(
+            key, str, lambda: data_link(to_bytes(image.pixels()[0].numpy()), _THUMBNAIL)
+        )
+    except ImageError:
+        return name
+    return f"![{name}]({picture})"
+
+
+def _upload(card: ModelCard) -> ImageChoice | None:
+    """The visitor's own photograph, or None. Raises ImageError with a sentence."""
+    file = st.file_uploader(
+        "PNG, JPEG or WebP, up to 10 MB",
+        type=["png", "jpg", "jpeg", "webp"],
+        key="playground.upload",
+        help="It stays in the memory of the app, and is gone when you close the page.",
+    )
+    if file is None:
+        return None
+    size = card.config.image_size
+    key = ("upload", resources.owner(), file.file_id, size)
+    pixels, note = resources.memo().compute(
+        key, tuple, lambda: tuple(decode_image(file.getvalue(), size))
+    )
+    if note:
+        st.caption(note)
+    label = st.selectbox(
+        "It shows a",
+        [_UNKNOWN_CLASS, *card.classes],
+        key="playground.upload.class",
+        help=(
+            "The right answer, which the attack tries to prevent. If you let the network decide, "
+            "its answer to the untouched photograph counts as right."
+        ),
+    )
+    known = None if label == _UNKNOWN_CLASS else list(card.classes).index(label)
+    return ImageChoice(f"upload/{file.file_id}/{size}/{known}", "your photograph", known, pixels)
+
+
+def choose_noise(link: PageLink, config: ModelConfig) -> tuple[float | None, int | None]:
+    """sigma and the number of time steps; None where the model has no such dial."""
+    sigma_field = number_field("sigma", "Sigma", *SIGMA_RANGE, _start_sigma(config))
+    sigma = _dial(
+        link,
+        sigma_field,
+        "Noise level σ (sigma)",
+        SIGMA_RANGE,
+        0.01,
+        "Strength of the random noise that is added to the photograph at every time step "
+        "(Randomized Smoothing Coding), as a share of the pixel range.",
+        None if has_sigma(config) else _why_no_sigma(config),
+    )
+    start = _start_steps(config)
+    steps_field = number_field("time_steps", "The number of time steps", *TIME_STEPS, start)
+    steps = _dial(
+        link,
+        steps_field,
+        "Time steps T",
+        TIME_STEPS,
+        1,
+        "How often the network looks at the photograph before it answers. Its answer is the mean "
+        "over the steps. More steps average out more noise.",
+        None if config.neuron == "lif" else "An ordinary network has no time: it looks once.",
+    )
+    return sigma, steps
+
+
+def _start_sigma(config: ModelConfig) -> float:
+    return float(config.sigma) if has_sigma(config) else 0.2
+
+
+def _start_steps(config: ModelConfig) -> int:
+    steps = config.time_steps if config.neuron == "lif" else ModelConfig().time_steps
+    return min(max(steps, TIME_STEPS[0]), TIME_STEPS[1])
+
+
+def _why_no_sigma(config: ModelConfig) -> str:
+    if config.coding == "poisson":
+        return "Poisson coding has its own noise, set by the pixels: there is no sigma to choose."
+    return "This network gets the photograph as it is: there is no noise to set."
+
+
+def _dial(
+    link: PageLink,
+    field: Field,
+    label: str,
+    limits: tuple[Any, Any],
+    step: Any,
+    text: str,
+    disabled: str | None,
+) -> Any:
+    """A slider, or, for a model without this dial, the slider disabled with the reason."""
+    low, high = (type(field.default)(limit) for limit in limits)
+    value = st.slider(
+        label,
+        low,
+        high,
+        step=step,
+        key=link.seed(field),
+        help=text,
+        disabled=disabled is not None,
+    )
+    link.keep(field, value, linked=disabled is None)
+    if disabled is None:
+        return value
+    st.caption(disabled)
+    return None
+
+
+def choose_attack(link: PageLink) -> tuple[AttackSpec, dict[str, Any]]:
+    """An attack of the registry and its parameters, from a form made from its spec."""
+    field = choice_field("attack", "attack", list(ATTACKS), _DEFAULT_ATTACK)
+    name = st.selectbox(
+        "Attack",
+        list(ATTACKS),
+        format_func=lambda name: ATTACKS[name].label,
+        key=link.seed(field),
+        help=(
+            "How the photograph is changed to make the network fail. Gradient attacks look into "
+            "the network, black-box attacks only at its answers; noise is the control."
+        ),
+    )
+    spec = ATTACKS[link.keep(field, name)]
+    values: dict[str, Any] = {}
+    first, rest = spec.parameters[:1], spec.parameters[1:]
+    for parameter in first:
+        values[parameter.name] = _parameter(link, parameter, spec.name)
+    if rest:
+        with st.expander("Attack settings", icon=":material/tune:"):
+            for parameter in rest:
+                values[parameter.name] = _parameter(link, parameter, spec.name)
+    with st.expander("What this attack does", icon=":material/help:"):
+        st.caption(spec.explanation)
+    return spec, values
+
+
+def _parameter(link: PageLink, parameter: ParameterSpec, attack: str) -> Any:
+    """The control that fits one parameter's kind and range."""
+    field = parameter_field(parameter, attack)
+    key = link.seed(field)
+    return link.keep(field, _CONTROLS[parameter.kind](parameter, key))
+
+
+def _number(parameter: ParameterSpec, key: str) -> Any:
+    """A slider, or a box to type in where a slider would have too many stops."""
+    kind: Callable[[Any], Any] = int if parameter.kind == "int" else float
+    assert parameter.minimum is not None and parameter.maximum is not None
+    low, high = kind(parameter.minimum), kind(parameter.maximum)
+    step = kind(parameter.step or 1)
+    label = parameter.label if not parameter.unit else f"{parameter.label} (n{parameter.unit})"
+    if (high - low) / step <= _MOST_SLIDER_STOPS:
+        form = f"%g{parameter.unit}" if kind is float else f"%d{parameter.unit}"
+        return st.slider(
+            label, low, high, step=step, format=form, key=key, help=parameter.help
+        )
+    return st.number_input(
+        label,
+        low,
+        high,
+        step=step,
+        format=None if kind is int else _decimals(step),
+        key=key,
+        help=parameter.help,
+    )
+
+
+def _decimals(step: float) -> str:
+    """A number format that shows `step` exactly."""
+    text = f"{step:.6f}".rstrip("0")
+    return f"%.{len(text.split('.')[1]) or 1}f"
+
+
+def _choice(parameter: ParameterSpec, key: str) -> Any:
+    return st.selectbox(parameter.label, parameter.choices, key=key, help=parameter.help)
+
+
+def _switch(parameter: ParameterSpec, key: str) -> Any:
+    return st.toggle(parameter.label, key=key, help=parameter.help)
+
+
+_CONTROLS: dict[str, Callable[[ParameterSpec, str], Any]] = {
+    "int": _number,
+    "float": _number,
+    "choice": _choice,
+    "bool": _switch,
+}
+
+
+def choose_scoring(link: PageLink) -> tuple[int, int]:
+    """How many draws the answer is scored on, and the seed of all randomness."""
+    draws_field = number_field("draws", "The number of draws", *DRAWS, _DEFAULT_DRAWS)
+    draws = st.slider(
+        "Draws",
+        *DRAWS,
+        key=link.seed(draws_field),
+        help=(
+            "How often both photographs are shown to the network, each time with fresh noise that "
+            "the attack has not seen. A network without noise answers the same every time."
+        ),
+    )
+    seed_field = number_field("seed", "The seed", *SEEDS, 0)
+    seed = st.number_input(
+        "Seed",
+        *SEEDS,
+        step=1,
+        key=link.seed(seed_field),
+        help="Where the random numbers start. The same seed gives the same result, always.",
+    )
+    return link.keep(draws_field, draws), link.keep(seed_field, int(seed))

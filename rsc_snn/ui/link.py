@@ -1,0 +1,65 @@
+"""The controls of a page, its link and the session: one value each, kept in step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rsc_snn.ui.query import Field, format_value, read_field
+
+
+class PageLink:
+    """Seeds each control from the link or from what the session remembers, and writes the link.
+
+    The framework can bind a control to the link itself, but drops bad values silently and knows
+    nothing of controls whose choices depend on other controls. A page makes one PageLink a run,
+    calls `seed` before and `keep` after each control, and `publish` at the end. A link that was
+    not written by the page itself (typed, pasted, or the browser's back button) wins over what
+    the session remembers.
+    """
+
+    def __init__(self, page: str) -> None:
+        self._page = page
+        self._store: dict[str, Any] = st.session_state.setdefault(f"{page}.values", {})
+        query = st.query_params.to_dict()
+        self._incoming = {} if query == st.session_state.get(self._link_key) else query
+        self._written: dict[str, str] = {}
+        self.problems: list[str] = []
+
+    @property
+    def _link_key(self) -> str:
+        return f"{self._page}.link"
+
+    def widget(self, field: Field) -> str:
+        """The session key of the control of `field`."""
+        return f"{self._page}.{field.store or field.name}"
+
+    def seed(self, field: Field) -> str:
+        """Give the control of `field` its value, and return the key to create it with."""
+        widget = self.widget(field)
+        if field.name in self._incoming:
+            value, problem = read_field(field, self._incoming.pop(field.name))
+            if problem is not None:
+                self.problems.append(problem)
+            st.session_state[widget] = value
+        elif widget not in st.session_state or not field.usable(st.session_state[widget]):
+            remembered = self._store.get(field.key)
+            known = field.key in self._store and field.usable(remembered)
+            st.session_state[widget] = remembered if known else field.default
+        return widget
+
+    def keep(self, field: Field, value: Any, *, linked: bool = True) -> Any:
+        """Remember `value`, put it into the link if `linked`, and return it."""
+        self._store[field.key] = value
+        if linked:
+            self._written[field.name] = format_value(value)
+        return value
+
+    def publish(self) -> None:
+        """Write the link if it differs, and say what in the old one could not be used."""
+        if st.query_params.to_dict() != self._written:
+            st.query_params.from_dict(self._written)
+        st.session_state[self._link_key] = self._written
+        for problem in self.problems:
+            st.warning(problem, icon=":material/link_off:")

@@ -1,0 +1,107 @@
+"""The controls of a page as text in its link: reading with validation, and writing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsc_snn.attacks.parameters import ParameterSpec
+from rsc_snn.errors import RscSnnError
+
+_LONGEST = 60
+_STRANGE = re.compile(r"[^\w .,:+/-]")
+
+
+class LinkError(RscSnnError):
+    """A value in the page's link cannot be used."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One control that the link carries.
+
+    store: under which name its value is remembered; fields with one store share their value.
+    parse: text to value, raises RscSnnError. check: value to value, raises RscSnnError.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    check: Callable[[Any], Any]
+    store: str = ""
+
+    @property
+    def key(self) -> str:
+        """Where the value is remembered."""
+        return self.store or self.name
+
+    def usable(self, value: Any) -> bool:
+        """True if the control could show `value`."""
+        try:
+            self.check(value)
+        except RscSnnError:
+            return False
+        return True
+
+
+def clean_text(text: str) -> str:
+    """Text of a link without what could be markup, and not longer than any real value."""
+    return _STRANGE.sub("?", text)[:_LONGEST]
+
+
+def read_field(field: Field, text: str) -> tuple[Any, str | None]:
+    """The value of `text`, or the default and a sentence that says why it is used."""
+    try:
+        return field.parse(clean_text(text)), None
+    except RscSnnError as error:
+        reason = str(error).rstrip(".")
+        return field.default, f"The link cannot be used as it is: {reason}; the default is used."
+
+
+def format_value(value: Any) -> str:
+    """A control's value as the link has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def choice_field(name: str, label: str, options: Sequence[str], default: str) -> Field:
+    """One of `options`."""
+
+    def check(value: Any) -> str:
+        if value not in options:
+            raise LinkError(f"there is no {label} {value!r} here")
+        return str(value)
+
+    return Field(name, default, check, check)
+
+
+def number_field(name: str, label: str, low: float, high: float, default: float) -> Field:
+    """A number from `low` to `high`; whole if the default is an int."""
+    whole = isinstance(default, int)
+
+    def check(value: Any) -> int | float:
+        if not isinstance(value, (int, float)) or not low <= value <= high:
+            raise LinkError(f"{label} must be between {low:g} and {high:g}, not {value}")
+        return value
+
+    def parse(text: str) -> int | float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or (whole and number != int(number)):
+            noun = "a whole number" if whole else "a number"
+            raise LinkError(f"{label} must be {noun}, not {text!r}")
+        return check(int(number) if whole else number)
+
+    return Field(name, default, parse, check)
+
+
+def parameter_field(spec: ParameterSpec, attack: str) -> Field:
+    """A parameter of `attack`. Attacks share epsilon where it has one unit, and nothing else."""
+    store = f"epsilon{spec.unit}" if spec.name == "epsilon" else f"{attack}.{spec.name}"
+    return Field(spec.name, spec.default, spec.parse, spec.validate, store)

@@ -1,0 +1,41 @@
+"""The few rules of style that the framework's theme does not cover."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CSS = """
+<style>
+[data-testid="stMainBlockContainer"] { padding: 3.4rem 2.2rem 3rem; max-width: 1500px; }
+[data-testid="stSidebarUserContent"] { padding-bottom: 3rem; }
+[data-testid="stSidebar"] h2 { padding-top: 0.4rem; padding-bottom: 0; }
+[data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78; }
+.rsc-row { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.75rem; }
+.rsc-row figure { margin: 0; }
+.rsc-row img {
+  width: 100%; aspect-ratio: 1; display: block; image-rendering: pixelated;
+  border-radius: 0.5rem; background: #808080;
+}
+.rsc-row figcaption { font-size: 0.9rem; line-height: 1.35; padding-top: 0.35rem; }
+.st-key-rsc-thumbnails [data-testid="stButtonGroup"] > div { gap: 0.4rem; }
+.st-key-rsc-thumbnails button {
+  padding: 2px; min-height: 0; height: auto; border-radius: 0.5rem; border-width: 2px;
+}
+.st-key-rsc-thumbnails button p { margin: 0; line-height: 0; }
+.st-key-rsc-thumbnails img {
+  width: 33px; height: 33px; max-height: none; border-radius: 0.3rem; image-rendering: pixelated;
+}
+.st-key-rsc-sweep-controls, .st-key-rsc-attack-run { min-height: 3rem; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
+  [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78; }
+.rsc-row { gap: 0.4rem; }
+  .rsc-row figcaption { font-size: 0.78rem; }
+}
+</style>
+"""
+
+
+def apply_style() -> None:
+    """Put the rules onto the page."""
+    st.html(_CSS)

@@ -1,0 +1,139 @@
+"""The live trade-off: clean and robust accuracy over sigma, on the photographs of the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.data.gallery import gallery_set
+from rsc_snn.figures import CurvePoint, tradeoff_figure
+from rsc_snn.jobs import JobContext
+from rsc_snn.ui import resources
+from rsc_snn.ui.controls import has_sigma
+from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+
+if TYPE_CHECKING:
+    from rsc_snn.evaluate import SweepPoint
+    from rsc_snn.zoo import ModelCard
+
+SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+DRAWS = 4
+# The gallery goes round the classes, so its beginning is balanced.
+PHOTOGRAPHS = 50
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """Everything that determines the curve."""
+
+    model: str
+    sha256: str
+    dataset: str
+    attack: str
+    parameters: tuple[tuple[str, Any], ...]
+    time_steps: int | None
+    seed: int
+
+    @property
+    def key(self) -> Hashable:
+        """What to remember the curve by."""
+        return ("sweep", self)
+
+
+def run_sweep(request: SweepRequest, context: JobContext) -> tuple[SweepPoint, ...]:
+    """Publish each point as it is computed; remember and return all."""
+    from rsc_snn.evaluate import sigma_sweep
+
+    model = resources.zoo().load(request.model, resources.device())
+    images = gallery_set(request.dataset, model.config.image_size)
+    points = []
+    for point in sigma_sweep(
+        model,
+        images.images[:PHOTOGRAPHS],
+        images.labels[:PHOTOGRAPHS],
+        attack=request.attack,
+        parameters=dict(request.parameters),
+        sigmas=SIGMAS,
+        time_steps=request.time_steps,
+        draws=DRAWS,
+        seed=request.seed,
+        progress=context.progress,
+        cancelled=context.cancelled,
+    ):
+        context.publish(point)
+        points.append(point)
+    resources.memo().put(request.key, tuple(points))
+    return tuple(points)
+
+
+def draw_sweep(card: ModelCard, request: SweepRequest, sigma: float | None) -> None:
+    """The section of the page; `sigma` is the page's own, to be marked."""
+    st.subheader("The trade-off, measured live")
+    if not has_sigma(card.config):
+        st.info(
+            "This network has no noise level to vary; choose an RSC-SNN to see its trade-off.",
+            icon=":material/info:",
+        )
+        return
+    slot = Slot("sweep", request.key)
+    polled(slot, lambda: _draw(slot, card, request, sigma))
+
+
+def _draw(slot: Slot, card: ModelCard, request: SweepRequest, sigma: float | None) -> None:
+    known = resources.memo().get(request.key, tuple)
+    view = slot.view()
+    active = is_active(view)
+    points: tuple[Any, ...] = known or ()
+    with st.container(key="rsc-sweep-controls"):
+        if view is not None and active:
+            stale = "" if slot.is_for(request.key) else " (for earlier settings)"
+            progress_row(slot, view, stale)
+        elif known is None:
+            start_button(
+                slot,
+                "Measure the curve",
+                "Trade-off",
+                lambda context: run_sweep(request, context),
+            )
+    if view is not None and slot.is_for(request.key) and known is None and active:
+        points = view.items
+    draw_figure(
+        tradeoff_figure(
+            [_point(point, "clean") for point in points],
+            [_point(point, "robust") for point in points],
+            SIGMAS,
+            here=sigma,
+            trained=card.config.sigma,
+        ),
+        "tradeoff",
+        "Lines: accuracy on clean and on attacked photographs over the noise level sigma.",
+    )
+    st.caption(_caption(card, request, points))
+
+
+def _point(point: SweepPoint, which: str) -> CurvePoint:
+    estimate = getattr(point, which)
+    return CurvePoint(point.sigma, estimate.value, estimate.lower, estimate.upper, point.n)
+
+
+def _caption(card: ModelCard, request: SweepRequest, points: tuple[SweepPoint, ...]) -> str:
+    spec = ATTACKS[request.attack]
+    values = dict(request.parameters)
+    settings = ", ".join(
+        f"{parameter.label} {parameter.value_text(values[parameter.name])}"
+        for parameter in spec.parameters
+    )
+    count = points[0].n if points else PHOTOGRAPHS
+    steps = request.time_steps or card.config.time_steps
+    seconds = f" Took {sum(point.seconds for point in points):.0f} s." if points else ""
+    return (
+        f"Accuracy at each noise level, with 95 % intervals: {card.label}, T = {steps}, against "
+        f"{spec.label} ({settings}), on the n = {count} gallery photographs, {DRAWS} draws each, "
+        f"seed {request.seed}.{seconds} Few photographs: the wide intervals say how little such a "
+        "quick measurement can tell."
+    )
