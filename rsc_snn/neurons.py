@@ -15,14 +15,19 @@ step in three, in place; tests hold it to spikingjelly's spikes and gradients.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
+
+# torch warns twice on stderr where spikingjelly registers kernels that a CPU does not need.
+logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+
+from spikingjelly.activation_based import functional, surrogate  # noqa: E402
 
 from rsc_snn.errors import ConfigError
 

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as distributed
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from rsc_snn.classifier import SpikingClassifier, build_classifier
 from rsc_snn.device import autocast, memory_guard
 from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.training.augment import augment
 from rsc_snn.training.recipe import Recipe
@@ -259,7 +259,7 @@ class Trainer:
                     "choose another --out or start afresh with --restart."
                 )
             if self.worker.first:
-                _write_atomically(recipe_file, lambda path: path.write_text(text, encoding="utf-8"))
+                write_atomically(recipe_file, lambda path: path.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"Cannot write to {self.folder}: {error.strerror}.") from error
         if (self.folder / "checkpoint.pt").exists():
@@ -276,7 +276,7 @@ class Trainer:
             "totals": self.totals,
             "world": self.worker.world,
         }
-        _write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
+        write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
 
     def _load_checkpoint(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -315,7 +315,7 @@ class Trainer:
                 writer.writeheader()
                 writer.writerows(rows)
 
-        _write_atomically(self.folder / "metrics.csv", write)
+        write_atomically(self.folder / "metrics.csv", write)
 
 
 def _parameter_groups(model: SpikingClassifier, weight_decay: float) -> list[dict[str, Any]]:
@@ -326,10 +326,3 @@ def _parameter_groups(model: SpikingClassifier, weight_decay: float) -> list[dic
         {"params": decayed, "weight_decay": weight_decay},
         {"params": free, "weight_decay": 0.0},
     ]
-
-
-def _write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """A kill at any moment leaves either the old file or the new one, whole."""
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.replace(path)

@@ -7,42 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from rsc_snn.cli import main
 
-RECIPE = """
-name = "tiny"
-label = "Tiny"
-dataset = "folder"
-epochs = 2
-batch_size = 8
-validation = 8
-
-[model]
-num_classes = 2
-image_size = 16
-widths = [8]
-depths = [1]
-time_steps = 2
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A data folder with 40 training and 8 test images: dark `a`, bright `b`."""
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 20), ("test", 4)):
-        for name, level in (("a", 40), ("b", 200)):
-            target = tmp_path / "data" / split / name
-            target.mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(level - 30, level + 30, (16, 16, 3)).astype(np.uint8)
-                Image.fromarray(pixels).save(target / f"{index}.png")
-    (tmp_path / "tiny.toml").write_text(RECIPE)
-    return tmp_path
+TORCHRUN = (
+    sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+)  # fmt: skip
 
 
 def arguments(folder: Path, *more: str) -> list[str]:
@@ -59,6 +30,11 @@ def arguments(folder: Path, *more: str) -> list[str]:
     ]
 
 
+def _change(folder: Path, old: str, new: str) -> None:
+    recipe = folder / "tiny.toml"
+    recipe.write_text(recipe.read_text().replace(old, new))
+
+
 def test_training_a_folder_writes_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(folder)) == 0
     assert "tiny: 40 images" in capsys.readouterr().out
@@ -72,8 +48,7 @@ def test_training_a_folder_writes_a_run(folder: Path, capsys: pytest.CaptureFixt
 def test_torchrun_trains_with_two_processes(folder: Path) -> None:
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        + ["-m", "rsc_snn", *arguments(folder, "--threads", "1")],
+        [*TORCHRUN, "-m", "rsc_snn", *arguments(folder, "--threads", "1")],
         capture_output=True,
         text=True,
         timeout=180,
@@ -91,7 +66,7 @@ def test_a_finished_run_is_not_trained_again_unless_restarted(folder: Path) -> N
     first = (folder / "run" / "metrics.csv").read_text()
     assert main(arguments(folder)) == 0
     assert (folder / "run" / "metrics.csv").read_text() == first
-    (folder / "tiny.toml").write_text(RECIPE.replace("epochs = 2", "epochs = 1"))
+    _change(folder, "epochs = 2", "epochs = 1")
     assert main(arguments(folder)) == 2
     assert main(arguments(folder, "--restart")) == 0
     assert (folder / "run" / "metrics.csv").read_text().count("\n") == 2
@@ -118,6 +93,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_more_classes_than_the_model_has_is_a_sentence(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "tiny.toml").write_text(RECIPE.replace("num_classes = 2", "num_classes = 3"))
+    _change(folder, "num_classes = 2", "num_classes = 3")
     assert main(arguments(folder)) == 2
     assert "2 classes" in capsys.readouterr().err

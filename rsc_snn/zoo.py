@@ -1,0 +1,297 @@
+"""The zoo: pretrained models as float16 safetensors, each with a JSON card.
+
+A model is `<name>.safetensors` beside `<name>.json` in `assets/models` (or in `models/` of the
+folder that RSC_SNN_ASSETS names). Weights are read by safetensors alone, which can hold nothing
+that runs, and only after their sha256 is the one on the card. Cards are the manifest. A model
+that is damaged or missing is reported by name while the others go on working.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.errors import ConfigError, ZooError
+from rsc_snn.files import write_atomically
+
+SCHEMA = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Batch-norm statistics stay float32: a variance may leave float16's range.
+_FLOAT32_SUFFIXES = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class CleanAccuracy:
+    """Accuracy on a test split (share 0..1) with its confidence interval; n images."""
+
+    value: float
+    lower: float
+    upper: float
+    n: int
+    confidence: float
+    draws: int
+    seed: int
+    split: str
+    note: str
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How the weights came to be: `command` repeats it."""
+
+    recipe: Mapping[str, Any]
+    epochs: int
+    seed: int
+    seconds: float
+    device: str
+    versions: Mapping[str, str]
+    command: str
+    note: str
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is, where it comes from and what it can do. Raises ZooError."""
+
+    name: str
+    label: str
+    dataset: str
+    classes: tuple[str, ...]
+    config: ModelConfig
+    training: TrainingFacts
+    clean_accuracy: CleanAccuracy
+    sha256: str
+    size_bytes: int
+    limits: str
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if len(self.classes) != self.config.num_classes:
+            raise ZooError(f"The card of {self.name} names {len(self.classes)} classes, not "
+                           f"{self.config.num_classes}.")  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> ModelCard:
+        """The card that `to_json` wrote. Raises ZooError if it is not one."""
+        try:
+            if values["schema"] != SCHEMA:
+                raise ZooError(
+                    f"The card has version {values['schema']!r}; this program reads {SCHEMA}."
+                )
+            return cls(
+                **{
+                    **values,
+                    "classes": tuple(values["classes"]),
+                    "config": ModelConfig.from_json(values["config"]),
+                    "training": TrainingFacts(**values["training"]),
+                    "clean_accuracy": CleanAccuracy(**values["clean_accuracy"]),
+                }
+            )
+        except (KeyError, TypeError, ConfigError) as error:
+            raise ZooError(f"The card is not valid: {error}.") from error
+
+
+def check_name(name: object) -> str:
+    """`name` if it is a plain file name without suffix, else ZooError (no path gets through)."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ZooError(f"A model's name may hold letters, digits, '-' and '_' alone, not {name!r}.")
+    return name
+
+
+def assets_folder() -> Path:
+    """The folder of assets: RSC_SNN_ASSETS, else `assets/` beside the package."""
+    named = os.environ.get("RSC_SNN_ASSETS")
+    return Path(named) if named else Path(__file__).parents[1] / "assets"
+
+
+def models_folder() -> Path:
+    """Where the models are."""
+    return assets_folder() / "models"
+
+
+class Zoo:
+    """The models of one folder, loaded when first asked for, shared by all threads.
+
+    Raises ZooError if the folder is missing.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or models_folder()
+        if not self.folder.is_dir():
+            raise ZooError(f"There is no folder of models at {self.folder}.")
+        self._lock = threading.Lock()
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._loaded: dict[tuple[str, str], SpikingClassifier] = {}
+        self._cards: dict[str, ModelCard] = {}
+        self._problems: dict[str, str] = {}
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                self._cards[path.stem] = _read_card(path)
+            except ZooError as error:
+                self._problems[path.stem] = str(error)
+        for path in sorted(self.folder.glob("*.safetensors")):
+            if path.stem not in self._cards and path.stem not in self._problems:
+                self._problems[path.stem] = f"The model {path.stem} has no card."
+        for name in self._cards:
+            if not self._weights_path(name).is_file():
+                self._problems[name] = _missing(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the models whose card is readable, whatever their weights are."""
+        return tuple(self._cards)
+
+    def card(self, name: str) -> ModelCard:
+        """The card of one model. Raises ZooError."""
+        if name in self._cards:
+            return self._cards[name]
+        raise ZooError(self._problems.get(name, f"There is no model called {name!r}."))
+
+    def problems(self) -> dict[str, str]:
+        """A sentence for each model that is known not to work; loading one adds to it."""
+        with self._lock:
+            return dict(self._problems)
+
+    def curve(self, name: str) -> list[dict[str, float]]:
+        """The training curve that ships beside the card, one row an epoch; empty if none does."""
+        path = self.folder / f"{self.card(name).name}.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {key: float(value) for key, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
+
+    def load(self, name: str, device: torch.device | str = "cpu") -> SpikingClassifier:
+        """The model `name` on `device`, frozen (see `SpikingClassifier.freeze`) and shared.
+
+        Raises ZooError with one sentence if it is unknown, missing or damaged.
+        """
+        card = self.card(name)
+        key = (name, str(device))
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._loaded:
+                try:
+                    model = _read_model(card, self._weights_path(name))
+                except ZooError as error:
+                    with self._lock:
+                        self._problems[name] = str(error)
+                    raise
+                self._loaded[key] = model.to(device)
+                with self._lock:
+                    self._problems.pop(name, None)
+            return self._loaded[key]
+
+    def _weights_path(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
+
+
+def _missing(name: str) -> str:
+    return f"The weights of {name} are missing; put {name}.safetensors back or train it again."
+
+
+def _read_card(path: Path) -> ModelCard:
+    try:
+        card = ModelCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ZooError(f"The card {path.name} cannot be read: it is not valid JSON.") from error
+    except ZooError as error:
+        raise ZooError(f"The card {path.name} cannot be used. {error}") from error
+    if card.name != path.stem:
+        raise ZooError(f"The card {path.name} is that of another model, {card.name}.")
+    return card
+
+
+def _read_model(card: ModelCard, path: Path) -> SpikingClassifier:
+    """The frozen float32 model of a card. Raises ZooError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ZooError(_missing(card.name)) from error
+    if hashlib.sha256(data).hexdigest() != card.sha256:
+        raise ZooError(
+            f"The weights of {card.name} are damaged: their sha256 is not the one on the card."
+        )
+    model = build_classifier(card.config)
+    try:
+        tensors = {name: value.float() for name, value in load(data).items()}
+        model.load_state_dict({**_counters(model), **tensors})
+    except (SafetensorError, RuntimeError) as error:
+        raise ZooError(f"The weights of {card.name} do not fit the network on its card.") from error
+    return model.freeze()
+
+
+def _counters(model: SpikingClassifier) -> dict[str, Tensor]:
+    """Batch norm's batch counters, which only training uses and no file holds."""
+    return {k: v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")}
+
+
+def to_shipped_precision(model: SpikingClassifier) -> dict[str, Tensor]:
+    """The tensors that ship: float16, batch-norm statistics float32, no counters."""
+    return {
+        name: (value if name.endswith(_FLOAT32_SUFFIXES) else value.half()).contiguous().cpu()
+        for name, value in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def save_model(
+    model: SpikingClassifier,
+    *,
+    name: str,
+    label: str,
+    dataset: str,
+    classes: tuple[str, ...],
+    training: TrainingFacts,
+    clean_accuracy: CleanAccuracy,
+    limits: str,
+    folder: Path,
+) -> ModelCard:
+    """Write an unfrozen model and its card to `folder`, weights first; returns the card.
+
+    Raises ZooError if the name is not a plain one or the folder cannot be written.
+    """
+    weights = save(to_shipped_precision(model))
+    card = ModelCard(
+        name=check_name(name),
+        label=label,
+        dataset=dataset,
+        classes=classes,
+        config=model.config,
+        training=training,
+        clean_accuracy=clean_accuracy,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        size_bytes=len(weights),
+        limits=limits,
+    )
+    text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{name}.safetensors", lambda path: path.write_bytes(weights))
+        write_atomically(
+            folder / f"{name}.json", lambda path: path.write_text(text, encoding="utf-8")
+        )
+    except OSError as error:
+        raise ZooError(f"Cannot write to {folder}: {error.strerror}.") from error
+    return card

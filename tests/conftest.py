@@ -1,0 +1,88 @@
+"""What all tests share: small models, a small zoo, and skips that count as failures in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.zoo import CleanAccuracy, TrainingFacts, save_model
+
+CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+TINY_CONFIGS = {
+    "tiny-ann": ("Tiny ANN", {"neuron": "relu", "coding": "direct", "time_steps": 1}),
+    "tiny-direct": ("Tiny SNN, direct coding", {"coding": "direct"}),
+    "tiny-poisson": ("Tiny SNN, Poisson coding", {"coding": "poisson"}),
+    "tiny-rsc": ("Tiny RSC-SNN, sigma 0.2", {"coding": "rsc", "sigma": 0.2}),
+}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """With RSC_SNN_REQUIRE_ALL=1 a skipped test is a failed one."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("RSC_SNN_REQUIRE_ALL"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but RSC_SNN_REQUIRE_ALL is set: {report.longrepr}"
+    return report
+
+
+def lively_model(config: ModelConfig, seed: int = 0) -> SpikingClassifier:
+    """A random classifier whose batch norms have seen images, so that its neurons fire."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_classifier(config).train()
+        for _ in range(20):
+            model(torch.rand(16, config.in_channels, config.image_size, config.image_size))
+    return model.eval()
+
+
+def save_tiny_model(folder: Path, name: str, label: str, config: ModelConfig) -> None:
+    """A lively random model with an honest card: its numbers say that nothing was measured."""
+    save_model(
+        lively_model(config),
+        name=name,
+        label=label,
+        dataset="cifar10",
+        classes=CIFAR10,
+        training=TrainingFacts(
+            recipe={},
+            epochs=0,
+            seed=0,
+            seconds=0.0,
+            device="none",
+            versions={},
+            command="none",
+            note="random weights",
+        ),  # fmt: skip
+        clean_accuracy=CleanAccuracy(
+            value=0.1,
+            lower=0.0,
+            upper=0.5,
+            n=10,
+            confidence=0.95,
+            draws=1,
+            seed=0,
+            split="test",
+            note="not measured",
+        ),  # fmt: skip
+        limits="Random weights, for tests.",
+        folder=folder,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four small random models, one of each kind. Copy it to change it."""
+    folder = tmp_path_factory.mktemp("tiny") / "models"
+    for name, (label, options) in TINY_CONFIGS.items():
+        config = ModelConfig(widths=(8, 12), depths=(1, 1), **options)  # type: ignore[arg-type]
+        save_tiny_model(folder, name, label, config)
+    return folder
