@@ -38,7 +38,7 @@ def key(archive: Path, name: str, split: str, size: int) -> str:
 def load(name: str) -> Arrays | None:
     """Images uint8 [M, C, H, W] and labels int64 [M], None if absent or unusable."""
     try:
-        with np.load(folder() / name, allow_pickle=False) as stored:
+        with (folder() / name).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             images, labels = stored["images"], stored["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

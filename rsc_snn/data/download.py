@@ -149,14 +149,14 @@ def _receive(
         raise DataError(
             f"The server answered {error.code} {error.reason} for {address}."
         ) from error
+    except (ValueError, http.client.InvalidURL) as error:
+        raise DataError(f"The address {address!r} is not valid.") from error
     except TimeoutError as error:
         raise _Interrupted(f"no answer for {timeout:g} s") from error
     except urllib.error.URLError as error:
         raise _Interrupted(str(error.reason)) from error
-    except (http.client.HTTPException, ConnectionError) as error:
+    except (http.client.HTTPException, OSError) as error:
         raise _Interrupted(str(error) or type(error).__name__) from error
-    except ValueError as error:  # From urllib: an address it cannot parse.
-        raise DataError(f"The address {address!r} is not valid.") from error
 
 
 def _resume_point(response: http.client.HTTPResponse, done: int) -> int:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ def load_gallery(folder: Path | None = None) -> tuple[GalleryImage, ...]:
                 dataset=entry["dataset"],
                 class_index=int(entry["class_index"]),
                 class_name=entry["class"],
-                path=place / entry["file"],
+                path=_inside(place, entry["file"]),
                 index=int(entry["index"]),
                 source=entry["source"],
                 licence=licences[entry["dataset"]],
@@ -88,6 +88,14 @@ def load_gallery(folder: Path | None = None) -> tuple[GalleryImage, ...]:
         raise DataError(f"The image gallery {str(place / MANIFEST)!r} is missing.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"The image gallery {str(place / MANIFEST)!r} is damaged.") from error
+
+
+def _inside(folder: Path, file: str) -> Path:
+    """The path of a listed file; ValueError if the list points out of its folder."""
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(file)
+    return folder / path
 
 
 def gallery_set(dataset: str, image_size: int, folder: Path | None = None) -> ImageSet:
@@ -125,12 +133,19 @@ def build_gallery(
     """Draw `per_class` test photographs of each class, write them and their list to `out`."""
     if per_class < 1:
         raise DataError(f"There must be at least 1 photograph a class, not {per_class}.")
-    place = data_root() if root is None else root
+    try:
+        _write_gallery(out, data_root() if root is None else root, per_class, seed)
+    except OSError as error:
+        raise DataError(f"The gallery {str(out)!r} cannot be written: {error}.") from error
+    return load_gallery(out)
+
+
+def _write_gallery(out: Path, root: Path, per_class: int, seed: int) -> None:
     entries: list[dict[str, Any]] = []
     datasets: dict[str, dict[str, str]] = {}
     for name in GALLERY_DATASETS:
         spec = dataset_spec(name)
-        images, note = encoded_images(name, "test", place)
+        images, note = encoded_images(name, "test", root)
         chosen = _choose(spec, images, per_class, seed)
         entries += _write_images(out, spec, chosen)
         datasets[name] = {"source": spec.source, "licence": spec.licence, "note": note}
@@ -138,7 +153,6 @@ def build_gallery(
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     (out / MANIFEST).write_text(text, encoding="utf-8")
     (out / ATTRIBUTION).write_text(_attribution(datasets, per_class, seed), encoding="utf-8")
-    return load_gallery(out)
 
 
 def _choose(

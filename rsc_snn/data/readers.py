@@ -37,6 +37,7 @@ from rsc_snn.data.pixels import square_rgb, to_array, to_png
 from rsc_snn.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SPLITS = ("train", "test")
 # Folder names that hold each split, the first with classes in it wins.
 SPLIT_FOLDERS: Mapping[str, tuple[str, ...]] = {"train": ("train",), "test": ("test", "val")}
@@ -373,13 +374,13 @@ def _decode_all(
 def decode_file(read: Callable[[], bytes], place: str, size: int) -> NDArray[np.uint8]:
     """One image of a data set to uint8 [3, size, size]; DataError naming the file if it is bad."""
     try:
-        with Image.open(io.BytesIO(read())) as image:
+        with Image.open(io.BytesIO(read()), formats=IMAGE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"The image {place!r} has more than {MAX_PIXELS:,} pixels.")
             return to_array(square_rgb(image, size))
-    except DataError:
+    except (DataError, MemoryError):
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Decoders fed with damaged data raise all kinds of errors.
         raise DataError(f"The image {place!r} is damaged or not an image.") from error
 
 

@@ -45,8 +45,8 @@ def make_tar() -> Callable[..., Path]:
     """make_tar(path, {name: content}) -> path; the compression follows the suffix."""
 
     def write(path: Path, files: Mapping[str, bytes]) -> Path:
-        mode = "w:xz" if path.suffix == ".xz" else "w:gz"
-        with tarfile.open(path, mode) as archive:
+        pack = tarfile.TarFile.xzopen if path.suffix == ".xz" else tarfile.TarFile.gzopen
+        with pack(str(path), "w") as archive:
             for name, content in files.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
