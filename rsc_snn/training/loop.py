@@ -82,6 +82,8 @@ def join_workers(device: torch.device) -> Iterator[Worker]:
     if world == 1:
         yield Worker()
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Worker(distributed.get_rank(), world)

@@ -1,0 +1,60 @@
+"""What only a GPU can show: the same answers as on the CPU, and memory that runs out politely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rsc_snn.attacks import ATTACKS, run_attack
+from rsc_snn.coding import DirectCoding
+from rsc_snn.device import autocast, describe_device, memory_guard, pick_device
+from rsc_snn.errors import DeviceMemoryError
+from rsc_snn.randomness import make_generator
+from rsc_snn.zoo import Zoo
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU"),
+]
+GPU = torch.device("cuda")
+
+
+def images(count: int = 4) -> torch.Tensor:
+    return torch.rand(count, 3, 32, 32, generator=make_generator(0))
+
+
+def test_the_gpu_is_chosen_and_named() -> None:
+    assert pick_device().type == "cuda"
+    assert torch.cuda.get_device_name() in describe_device(GPU)
+    with autocast(GPU):
+        assert (torch.ones(2, 2, device=GPU) @ torch.ones(2, 2, device=GPU)).dtype != torch.float32
+
+
+@pytest.mark.parametrize("name", ["tiny-ann", "tiny-direct", "tiny-poisson", "tiny-rsc"])
+def test_logits_agree_with_the_cpu(tiny_zoo: Path, name: str) -> None:
+    x = images()
+    on_cpu = Zoo(tiny_zoo).load(name)(x, coding=DirectCoding())
+    on_gpu = Zoo(tiny_zoo).load(name, GPU)(x.to(GPU), coding=DirectCoding())
+    # A charge within rounding of the threshold may spike on one device alone.
+    agreeing = torch.isclose(on_gpu.cpu(), on_cpu, atol=1e-3).all(dim=1).float().mean()
+    assert agreeing >= 0.75
+
+
+@pytest.mark.parametrize("attack", sorted(ATTACKS))
+def test_every_attack_is_seeded_on_the_gpu(tiny_zoo: Path, attack: str) -> None:
+    model = Zoo(tiny_zoo).load("tiny-rsc", GPU)
+    x, labels = images(), torch.arange(4)
+    first, again = (run_attack(model, x, labels, attack, {}, draws=2, seed=3) for _ in range(2))
+    assert first.adversarial.device.type == "cuda"
+    assert (first.adversarial - again.adversarial).abs().max() < 0.1
+    assert first.adversarial.min() >= 0
+    assert first.adversarial.max() <= 1
+
+
+def test_running_out_of_gpu_memory_leaves_the_model_usable(tiny_zoo: Path) -> None:
+    model = Zoo(tiny_zoo).load("tiny-rsc", GPU)
+    with pytest.raises(DeviceMemoryError, match="use fewer draws"), memory_guard():
+        torch.empty(2**42, device=GPU)
+    assert model(images().to(GPU), generator=make_generator(0, GPU)).shape == (4, 10)
