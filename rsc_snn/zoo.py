@@ -14,10 +14,10 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -25,18 +25,23 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.device import memory_guard
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.files import write_atomically
 
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Batch-norm statistics stay float32: a variance may leave float16's range.
 _FLOAT32_SUFFIXES = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class CleanAccuracy:
-    """Accuracy on a test split (share 0..1) with its confidence interval; n images."""
+    """Accuracy on a test split (share 0..1) with its confidence interval; n images.
+
+    Raises ZooError unless lower <= value <= upper are shares.
+    """
 
     value: float
     lower: float
@@ -48,10 +53,17 @@ class CleanAccuracy:
     split: str
     note: str
 
+    def __post_init__(self) -> None:
+        _check_types(self)
+        if not 0 <= self.lower <= self.value <= self.upper <= 1:
+            raise ZooError("An accuracy and its interval must lie between 0 and 1.")
+        if self.n < 1 or self.draws < 1:
+            raise ZooError("An accuracy needs at least one image and one draw.")
+
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How the weights came to be: `command` repeats it."""
+    """How the weights came to be: `command` repeats it. Raises ZooError for a wrong type."""
 
     recipe: Mapping[str, Any]
     epochs: int
@@ -61,6 +73,9 @@ class TrainingFacts:
     versions: Mapping[str, str]
     command: str
     note: str
+
+    def __post_init__(self) -> None:
+        _check_types(self)
 
 
 @dataclass(frozen=True)
@@ -80,10 +95,14 @@ class ModelCard:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
+        _check_types(self)
         check_name(self.name)
         if len(self.classes) != self.config.num_classes:
-            raise ZooError(f"The card of {self.name} names {len(self.classes)} classes, not "
-                           f"{self.config.num_classes}.")  # fmt: skip
+            raise ZooError(
+                f"It names {len(self.classes)} classes, its network has {self.config.num_classes}."
+            )
+        if not _SHA256.fullmatch(self.sha256):
+            raise ZooError("Its sha256 is not 64 hexadecimal digits.")
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
@@ -92,11 +111,12 @@ class ModelCard:
     @classmethod
     def from_json(cls, values: Any) -> ModelCard:
         """The card that `to_json` wrote. Raises ZooError if it is not one."""
+        schema = values.get("schema") if isinstance(values, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise ZooError(f"It is of version {schema}, made for a later version of this program.")
+        if schema != SCHEMA:
+            raise ZooError(f"It is no model card of version {SCHEMA}.")
         try:
-            if values["schema"] != SCHEMA:
-                raise ZooError(
-                    f"The card has version {values['schema']!r}; this program reads {SCHEMA}."
-                )
             return cls(
                 **{
                     **values,
@@ -106,8 +126,19 @@ class ModelCard:
                     "clean_accuracy": CleanAccuracy(**values["clean_accuracy"]),
                 }
             )
-        except (KeyError, TypeError, ConfigError) as error:
-            raise ZooError(f"The card is not valid: {error}.") from error
+        except ConfigError as error:
+            raise ZooError(str(error)) from error
+        except (KeyError, TypeError) as error:
+            raise ZooError("Fields are missing or unknown.") from error
+
+
+def _check_types(record: Any) -> None:
+    """Raise ZooError unless every field of a dataclass holds the type it is annotated with."""
+    for name, hint in get_type_hints(type(record)).items():
+        value, kind = getattr(record, name), get_origin(hint) or hint
+        fits = isinstance(value, (int, float) if kind is float else kind)
+        if not fits or isinstance(value, bool):
+            raise ZooError(f"Its field {name!r} is not valid.")
 
 
 def check_name(name: object) -> str:
@@ -171,20 +202,27 @@ class Zoo:
             return dict(self._problems)
 
     def curve(self, name: str) -> list[dict[str, float]]:
-        """The training curve that ships beside the card, one row an epoch; empty if none does."""
+        """The training curve that ships beside the card, one row an epoch; empty if none does.
+
+        Raises ZooError if the model is unknown or the curve cannot be read.
+        """
         path = self.folder / f"{self.card(name).name}.csv"
         if not path.is_file():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                {key: float(value) for key, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return [
+                    {key: float(value) for key, value in row.items() if value}
+                    for row in csv.DictReader(file)
+                ]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise ZooError(f"The training curve {path.name} cannot be read.") from error
 
     def load(self, name: str, device: torch.device | str = "cpu") -> SpikingClassifier:
         """The model `name` on `device`, frozen (see `SpikingClassifier.freeze`) and shared.
 
-        Raises ZooError with one sentence if it is unknown, missing or damaged.
+        Raises ZooError with one sentence if it is unknown, missing or damaged, DeviceMemoryError
+        if the device has no room for it.
         """
         card = self.card(name)
         key = (name, str(device))
@@ -193,12 +231,13 @@ class Zoo:
         with lock:
             if key not in self._loaded:
                 try:
-                    model = _read_model(card, self._weights_path(name))
+                    model = _build_model(card, _read_weights(card, self._weights_path(name)))
                 except ZooError as error:
                     with self._lock:
                         self._problems[name] = str(error)
                     raise
-                self._loaded[key] = model.to(device)
+                with memory_guard():
+                    self._loaded[key] = model.to(device)
                 with self._lock:
                     self._problems.pop(name, None)
             return self._loaded[key]
@@ -214,8 +253,10 @@ def _missing(name: str) -> str:
 def _read_card(path: Path) -> ModelCard:
     try:
         card = ModelCard.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ZooError(f"The card {path.name} cannot be read: it is not valid JSON.") from error
+    except OSError as error:
+        raise ZooError(f"The card {path.name} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ZooError(f"The card {path.name} is not valid JSON.") from error
     except ZooError as error:
         raise ZooError(f"The card {path.name} cannot be used. {error}") from error
     if card.name != path.stem:
@@ -223,21 +264,34 @@ def _read_card(path: Path) -> ModelCard:
     return card
 
 
-def _read_model(card: ModelCard, path: Path) -> SpikingClassifier:
-    """The frozen float32 model of a card. Raises ZooError."""
+def _read_weights(card: ModelCard, path: Path) -> bytes:
+    """The bytes of a weights file that are the card's, to the last bit. Raises ZooError."""
     try:
+        size = path.stat().st_size
+        if size != card.size_bytes:
+            raise ZooError(
+                f"The weights of {card.name} are incomplete or another model's: "
+                f"{size:,} bytes, not {card.size_bytes:,}."
+            )
         data = path.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ZooError(_missing(card.name)) from error
+    except OSError as error:
+        raise ZooError(f"The weights of {card.name} cannot be read: {error.strerror}.") from error
     if hashlib.sha256(data).hexdigest() != card.sha256:
         raise ZooError(
             f"The weights of {card.name} are damaged: their sha256 is not the one on the card."
         )
-    model = build_classifier(card.config)
+    return data
+
+
+def _build_model(card: ModelCard, data: bytes) -> SpikingClassifier:
+    """The frozen float32 model of a card and its weights. Raises ZooError."""
     try:
+        model = build_classifier(card.config)
         tensors = {name: value.float() for name, value in load(data).items()}
         model.load_state_dict({**_counters(model), **tensors})
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, MemoryError) as error:
         raise ZooError(f"The weights of {card.name} do not fit the network on its card.") from error
     return model.freeze()
 
@@ -270,9 +324,13 @@ def save_model(
 ) -> ModelCard:
     """Write an unfrozen model and its card to `folder`, weights first; returns the card.
 
-    Raises ZooError if the name is not a plain one or the folder cannot be written.
+    Raises ZooError if the name is not a plain one, the weights are not finite or are those of a
+    frozen model, or the folder cannot be written.
     """
-    weights = save(to_shipped_precision(model))
+    tensors = to_shipped_precision(model)
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise ZooError(f"The weights of {name} are not finite in float16; it cannot be shipped.")
+    weights = save(tensors)
     card = ModelCard(
         name=check_name(name),
         label=label,
@@ -285,6 +343,7 @@ def save_model(
         size_bytes=len(weights),
         limits=limits,
     )
+    _build_model(card, weights)  # What does not load is not written.
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -295,3 +354,26 @@ def save_model(
     except OSError as error:
         raise ZooError(f"Cannot write to {folder}: {error.strerror}.") from error
     return card
+
+
+def cards_markdown(cards: Iterable[ModelCard]) -> str:
+    """The models as a Markdown table, every number from a card."""
+    lines = [
+        "| model | network | coding | T | clean accuracy (95 % interval) | measured on | epochs |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for card in cards:
+        config, clean = card.config, card.clean_accuracy
+        coding = (
+            f"{config.coding}, sigma {config.sigma:g}"
+            if config.coding == "rsc"
+            else (config.coding)
+        )
+        kind = "ANN" if config.neuron == "relu" else "SNN"
+        lines.append(
+            f"| {card.label} (`{card.name}`) | {config.network} {kind} | {coding} "
+            f"| {config.time_steps} | {clean.value:.1%} ({clean.lower:.1%} to {clean.upper:.1%}) "
+            f"| {clean.n:,} test images of {card.dataset}, {clean.draws} draws each "
+            f"| {card.training.epochs} |"
+        )
+    return "\n".join(lines) + "\n"

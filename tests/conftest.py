@@ -61,7 +61,7 @@ def save_tiny_model(folder: Path, name: str, label: str, config: ModelConfig) ->
             versions={},
             command="none",
             note="random weights",
-        ),  # fmt: skip
+        ),
         clean_accuracy=CleanAccuracy(
             value=0.1,
             lower=0.0,
@@ -72,7 +72,7 @@ def save_tiny_model(folder: Path, name: str, label: str, config: ModelConfig) ->
             seed=0,
             split="test",
             note="not measured",
-        ),  # fmt: skip
+        ),
         limits="Random weights, for tests.",
         folder=folder,
     )
