@@ -1,52 +1,61 @@
-# make app, make test: each sets up what it needs first.
+# `make app` and `make test` set up what they need first: a virtual environment in .venv with the
+# pinned requirements, installed again only when a requirements file changes.
 
 PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
-BIN := $(VENV)/bin
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar off
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help app test lint benchmarks screenshots
 
 help:
 	@echo "make app          install and start the app on http://localhost:$(PORT) (PORT=... to change)"
 	@echo "make test         install and run the tests"
 	@echo "make lint         ruff and mypy"
-	@echo "make benchmarks   print the speed ratios"
+	@echo "make benchmarks   print speeds against named peers"
 	@echo "make screenshots  make docs/screenshots with headless Chromium"
 
+# Streamlit opens a browser where there is a display.
 app: $(VENV)/.installed
-	$(BIN)/streamlit run app.py --server.port $(PORT) --server.headless true
+	$(RUN) -m streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(RUN) -m pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 benchmarks: $(VENV)/.installed-bench
-	$(BIN)/python -m benchmarks.forward
-	$(BIN)/python -m benchmarks.eot_pgd
-	$(BIN)/python -m benchmarks.playground
+	$(RUN) -m benchmarks.forward
+	$(RUN) -m benchmarks.eot_pgd
+	$(RUN) -m benchmarks.playground
 
 screenshots: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.browser.screenshots
+	$(RUN) -m tests.browser.screenshots
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; name it with PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment (Debian: apt install python3-venv)" >&2; \
+		exit 2; }
 
-$(VENV)/.installed: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+$(VENV)/.installed: requirements.txt | $(RUN)
+	@echo "Installing requirements.txt (once; minutes)"
+	@$(PIP) -r requirements.txt
+	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@ $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(RUN)
+	@echo "Installing requirements-dev.txt (once; minutes)"
+	@$(PIP) -r requirements-dev.txt
+	@touch $(VENV)/.installed $@
 
 $(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	touch $@
+	@echo "Installing requirements-bench.txt (once)"
+	@$(PIP) -r requirements-bench.txt
+	@touch $@
