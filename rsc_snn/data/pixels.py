@@ -31,12 +31,22 @@ def square_rgb(image: Image.Image, size: int) -> Image.Image:
 
 
 def _to_8_bit_colour(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, or to RGBA where there is transparency."""
+    """Any mode to RGB, or to RGBA where there is transparency; without a copy if it is that."""
     if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit grey (PNG: I;16 or I). Pillow's own conversion would clip at 255.
-        values = np.asarray(image).clip(0, 65535).astype(np.uint32)
-        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        image = _deep_grey_to_8_bit(image)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey (PNG: modes I;16 and I) to 8 bits, rounding v / 257; Pillow itself would clip.
+
+    Row by row, because a wider copy of a large picture would double its memory.
+    """
+    grey = np.empty((image.height, image.width), dtype=np.uint8)
+    for row, values in zip(grey, np.asarray(image), strict=True):
+        row[:] = (values.clip(0, 65535).astype(np.uint32) + 128) // 257
+    return Image.fromarray(grey)
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:

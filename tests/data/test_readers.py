@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsc_snn.data import DATASETS, data_root, load_dataset, readers, to_unit
@@ -138,6 +138,7 @@ def test_batches_of_a_wrong_shape(batch: Any) -> None:
         readers._read_batch(pickle.dumps(batch, protocol=2), "batch.bin")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_as_a_batch(content: bytes) -> None:
     with pytest.raises(DataError):
@@ -291,6 +292,7 @@ def test_data_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert data_root() == Path("elsewhere")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=60))
 def test_interleaving_keeps_every_prefix_balanced(labels: list[int]) -> None:
     items = [readers.EncodedImage(str(i), "", label, bytes) for i, label in enumerate(labels)]

@@ -230,6 +230,7 @@ def test_any_shape_and_mode(width: int, height: int, size: int, mode: str) -> No
     assert pixels.min() >= 0 and pixels.max() <= 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30).map(lambda half: 2 * half), st.integers(4, 24))
 def test_cropping_commutes_with_mirroring(extra: int, size: int) -> None:
     picture = Image.fromarray(noise(24 + extra, 24))
