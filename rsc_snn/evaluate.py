@@ -27,6 +27,7 @@ from rsc_snn.attacks.registry import get_attack, validate_parameters
 from rsc_snn.attacks.run import CancelCheck, Progress, run_attack, score
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
+from rsc_snn.data.pixels import to_unit
 from rsc_snn.errors import Cancelled, ConfigError, DataError
 from rsc_snn.randomness import derive_seed, make_generator
 
@@ -207,7 +208,8 @@ def evaluate_accuracy(
     for index, at in enumerate(range(0, len(images), batch_size)):
         if cancelled is not None and cancelled():
             raise Cancelled("The evaluation was cancelled.")
-        x = _unit(images[at : at + batch_size]).to(device)
+        x = images[at : at + batch_size].to(device)
+        x = x if x.is_floating_point() else to_unit(x)
         truth = labels[at : at + batch_size].to(device)
         options["seed"] = derive_seed(seed, "batch", index)
         if spec is None:
@@ -346,11 +348,6 @@ def _subset(images: Tensor, labels: Tensor, limit: int | None, seed: int) -> tup
     order = torch.randperm(len(images), generator=make_generator(derive_seed(seed, "subset")))
     rows = order[:limit].sort().values
     return images[rows], labels[rows]
-
-
-def _unit(images: Tensor) -> Tensor:
-    """Float pixels 0..1 of a batch `[N, C, H, W]` of bytes or floats."""
-    return images if images.is_floating_point() else images.float() / 255
 
 
 def _part(progress: Progress | None, begin: float, share: float) -> Callable[[float], None] | None:

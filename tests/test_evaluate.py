@@ -14,6 +14,7 @@ from rsc_snn.attacks import run_attack
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.errors import AttackError, Cancelled, ConfigError, DataError
 from rsc_snn.evaluate import (
+    AttackChoice,
     accuracy_estimate,
     evaluate_accuracy,
     evaluate_worst,
@@ -98,7 +99,7 @@ class TestAccuracyEstimate:
         assert estimate.n == 50
 
     @given(
-        st.lists(st.integers(0, 8), min_size=2, max_size=60).filter(lambda s: 0 < sum(s)),
+        st.lists(st.integers(0, 8), min_size=2, max_size=60).filter(lambda s: sum(s) > 0),
     )
     def test_between_the_two_extremes(self, hits: list[int]) -> None:
         n, draws = len(hits), 8
@@ -253,7 +254,11 @@ class TestEvaluateAccuracy:
 
 
 class TestWorstCase:
-    attacks = (("fgsm", {"epsilon": 2}), ("uniform_noise", {"epsilon": 30}), ("pgd", {}))
+    attacks: tuple[AttackChoice, ...] = (
+        ("fgsm", {"epsilon": 2}),
+        ("uniform_noise", {"epsilon": 30}),
+        ("pgd", {}),
+    )
 
     @pytest.mark.parametrize("draws", [1, 6])
     def test_lowest_score_of_each_image(

@@ -205,7 +205,8 @@ def _attack(
         return x.clone()
     target.meter.check()
     with ExitStack() as stack:
-        stack.enter_context(torch.device(x.device))
+        if x.device.type != "cpu":
+            stack.enter_context(torch.device(x.device))
         stack.enter_context(ExpectedLoss(target))
         stack.enter_context(seeded_draws(generator))
         found = spec.builder(target, fractions)(x, labels).detach()

@@ -102,21 +102,12 @@ def _read_image(args: argparse.Namespace, image_size: int) -> tuple[Tensor, str 
             content = args.image.read_bytes()
         except OSError as error:
             raise ImageError(f"The image {args.image} cannot be read.") from error
-        return decode_image(content, image_size)[0], None
+        return decode_image(content, image_size).pixels, None
     dataset, _, index = args.gallery.rpartition("/")
     for image in load_gallery():
         if image.dataset == dataset and str(image.index) == index:
-            return _resized(image.pixels(), image_size), image.class_name
+            return image.pixels(image_size), image.class_name
     raise DataError(f"The gallery has no image {args.gallery!r}; images are DATASET/INDEX.")
-
-
-def _resized(pixels: Tensor, image_size: int) -> Tensor:
-    if pixels.shape[-2:] == (image_size, image_size):
-        return pixels
-    from torch.nn.functional import interpolate
-
-    size = (image_size, image_size)
-    return interpolate(pixels, size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def _class_index(text: str | None, classes: tuple[str, ...]) -> int | None:

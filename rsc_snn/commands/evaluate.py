@@ -61,13 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from rsc_snn.device import describe_device, pick_device
+    from rsc_snn.device import describe_device, keep_freed_memory, pick_device
     from rsc_snn.evaluate import evaluate_accuracy
     from rsc_snn.zoo import Zoo
 
     zoo = Zoo()
     card = zoo.card(args.model)
     device = pick_device(args.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     model = zoo.load(args.model, device)
     data = _load(args, model.config.image_size)
     labels = _model_labels(data, tuple(card.classes))

@@ -26,12 +26,13 @@ EXPECTED = {
     "gaussian_noise",
     "uniform_noise",
 }
-PARAMETERS = [
-    pytest.param(spec, parameter, id=f"{spec.name}-{parameter.name}")
-    for spec in ATTACKS.values()
-    for parameter in spec.parameters
-]
-NUMBERS = [p for p in PARAMETERS if p.values[1].kind in ("int", "float")]
+CASES = [(spec, parameter) for spec in ATTACKS.values() for parameter in spec.parameters]
+NUMBERS = [case for case in CASES if case[1].kind in ("int", "float")]
+
+
+def each(cases: list[tuple[AttackSpec, ParameterSpec]]) -> pytest.MarkDecorator:
+    ids = [f"{spec.name}-{parameter.name}" for spec, parameter in cases]
+    return pytest.mark.parametrize(("spec", "parameter"), cases, ids=ids)
 
 
 def test_the_promised_attacks_are_there() -> None:
@@ -48,13 +49,13 @@ def test_entry_can_be_read_by_a_person(spec: AttackSpec) -> None:
     assert spec.calls(validate_parameters(spec, {})) >= 0
 
 
-@pytest.mark.parametrize(("spec", "parameter"), PARAMETERS)
+@each(CASES)
 def test_default_is_valid_and_explained(spec: AttackSpec, parameter: ParameterSpec) -> None:
     assert parameter.validate(parameter.default) == parameter.default
     assert parameter.help.endswith(".")
 
 
-@pytest.mark.parametrize(("spec", "parameter"), NUMBERS)
+@each(NUMBERS)
 def test_range_ends_are_allowed_and_nothing_beyond(
     spec: AttackSpec, parameter: ParameterSpec
 ) -> None:

@@ -41,7 +41,7 @@ def attack(
 @pytest.mark.parametrize("epsilon", [None, 0.0, 1.5])
 @pytest.mark.parametrize("kind", ["rsc", "poisson", "ann"])
 def test_norm_and_pixel_range(name: str, epsilon: float | None, kind: str) -> None:
-    models = {
+    models: dict[str, dict[str, object]] = {
         "rsc": {"sigma": 0.05},
         "poisson": {"coding": "poisson"},
         "ann": {"neuron": "relu", "coding": "direct", "time_steps": 1},

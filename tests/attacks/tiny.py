@@ -30,12 +30,13 @@ def tiny_model(**options: object) -> SpikingClassifier:
     torch.random.set_rng_state(state)
     generator = torch.Generator().manual_seed(1)
     logits = model(random_images(200, seed=9), generator=generator)
-    readout = model.backbone.readout.linear
-    readout.bias -= logits.mean(dim=0)
-    readout.weight *= 40
-    readout.bias *= 40
+    readout = model.get_submodule("backbone.readout.linear")
+    assert isinstance(readout, nn.Linear)
+    readout.bias.sub_(logits.mean(dim=0))
+    readout.weight.mul_(40)
+    readout.bias.mul_(40)
     correction = model(random_images(200, seed=9), generator=generator.manual_seed(1)).mean(dim=0)
-    readout.bias -= correction
+    readout.bias.sub_(correction)
     return model
 
 

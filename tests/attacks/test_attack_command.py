@@ -1,0 +1,154 @@
+"""`python -m rsc_snn attack`, run in this process on a small zoo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.cli import main
+from rsc_snn.data.gallery import load_gallery
+from tests.app_assets import make_assets
+
+BASE = ["attack", "--model", "tiny-rsc", "--gallery", "cifar10/3", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def assets(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = make_assets(tiny_zoo, tmp_path / "assets")
+    monkeypatch.setenv("RSC_SNN_ASSETS", str(folder))
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main([*BASE, *arguments, "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    record: dict[str, Any] = json.loads(lines[0])
+    return record
+
+
+def test_json_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "attacked.png"
+    arguments = ["--attack", "pgd", "--epsilon", "4", "--set", "steps=3", "--draws", "5"]
+    record = run(capsys, *arguments, "--sigma", "0.1", "--time-steps", "2", "--out", str(out))
+    assert record["parameters"]["epsilon"] == 4
+    assert record["parameters"]["steps"] == 3
+    assert record["parameters"]["step_size"] == ATTACKS["pgd"].parameters[1].default
+    assert (record["sigma"], record["time_steps"], record["draws"]) == (0.1, 2, 5)
+    assert record["true_class"] == "cat", "image 3 of the gallery"
+    assert 0 < record["linf_255"] <= 4.001
+    assert record["queries"] == 3
+    assert 0 <= record["after"]["correct_share_of_draws"] <= 1
+    with Image.open(out) as image, Image.open(_gallery_file(3)) as original:
+        assert image.format == "PNG"
+        change = np.asarray(image, dtype=int) - np.asarray(original.convert("RGB"), dtype=int)
+    assert 0 < np.abs(change).max() <= 4
+
+
+def _gallery_file(index: int) -> Path:
+    return load_gallery()[index].path
+
+
+def test_the_seed_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--attack", "eot-pgd", "--steps", "2", "--seed", "7"]
+    first, second = (run(capsys, *arguments) for _ in range(2))
+    for record in (first, second):
+        del record["seconds"]
+    assert first == second
+    assert first["attack"] == "eot_pgd"
+
+
+def test_sentence_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BASE, "--attack", "fgsm"]) == 0
+    output = capsys.readouterr().out
+    assert len(output.splitlines()) == 1
+    assert "fgsm" in output
+    assert "8 draws" in output
+
+
+def test_a_file_takes_the_models_answer_as_true(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.full((40, 60, 3), 90, dtype=np.uint8)).save(path)
+    arguments = ["--model", "tiny-ann", "--image", str(path), "--attack", "fgsm", "--json"]
+    assert main(["attack", *arguments]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["before"]["class"] == record["true_class"]
+    assert record["sigma"] is None
+    assert main(["attack", *arguments, "--label", "Frog"]) == 0
+    assert json.loads(capsys.readouterr().out)["true_class"] == "frog"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--attack", "pgd", "--epsilon", "900"], "Epsilon must be between 0 and 64/255"),
+        (["--attack", "pgd", "--epsilon", "much"], "Epsilon must be a number"),
+        (["--attack", "fgsm", "--steps", "3"], "FGSM has no parameter 'steps'"),
+        (["--attack", "pgd", "--set", "steps"], "--set needs NAME=VALUE"),
+        (["--attack", "pgd", "--set", "speed=3"], "PGD has no parameter 'speed'"),
+        (["--attack", "apgd", "--loss", "mse"], "Loss must be one of ce, dlr"),
+        (["--attack", "pgd", "--draws", "0"], "number of draws"),
+        (["--attack", "pgd", "--sigma", "3"], "sigma must be a number between 0 and 1"),
+        (["--attack", "pgd", "--time-steps", "0"], "time steps must be between"),
+        (["--attack", "pgd", "--label", "unicorn"], "no class 'unicorn'"),
+        (["--attack", "pgd", "--model", "huge"], "no model called 'huge'"),
+        (["--attack", "pgd", "--model", "tiny-ann", "--sigma", "0.1"], "has no noise level"),
+        (["--attack", "pgd", "--gallery", "cifar10/999"], "no image 'cifar10/999'"),
+        (["--attack", "pgd", "--gallery", "nonsense"], "no image 'nonsense'"),
+        (["--attack", "pgd", "--out", "missing/folder/a.png"], "cannot be written"),
+        (["--attack", "pgd", "--device", "warp"], "device 'warp' is not available"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*BASE, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not an image"])
+def test_unusable_files(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "photo.png"
+    if content is not None:
+        path.write_bytes(content)
+    arguments = ["--model", "tiny-rsc", "--image", str(path), "--attack", "fgsm"]
+    assert main(["attack", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--attack", "nope"],
+        [],
+        ["--attack", "pgd", "--image", "x.png"],
+        ["--attack", "pgd", "--eps", "8"],
+    ],
+)
+def test_argparse_refuses(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*BASE, *arguments])
+    assert stopped.value.code == 2
+
+
+def test_help_names_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["attack", "--help"])
+    assert stopped.value.code == 0
+    output = capsys.readouterr().out
+    for spec in ATTACKS.values():
+        assert spec.name in output
+        for parameter in spec.parameters:
+            assert f"--{parameter.name.replace('_', '-')}" in output
