@@ -39,7 +39,8 @@ def describe_device(device: torch.device) -> str:
         return f"GPU · {torch.cuda.get_device_name(device)}"
     if device.type == "mps":
         return "GPU · Apple Metal"
-    return f"CPU · {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU · {threads} thread{'s' * (threads != 1)}"
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:

@@ -70,7 +70,7 @@ def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Pat
             epochs=recipe.epochs,
             seed=recipe.seed,
             seconds=round(trainer.seconds, 1),
-            device=describe_device(trainer.device),
+            device=_device_name(trainer.device),
             versions={
                 "rsc_snn": rsc_snn.__version__,
                 "torch": torch.__version__,
@@ -86,6 +86,11 @@ def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Pat
     )
     shutil.copyfile(trainer.folder / "metrics.csv", folder / f"{recipe.name}.csv")
     return card
+
+
+def _device_name(device: torch.device) -> str:
+    """The device without its number of threads, which a resumed run may have changed."""
+    return "CPU" if device.type == "cpu" else describe_device(device)
 
 
 def _limits(recipe: Recipe) -> str:
