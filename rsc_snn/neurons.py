@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsc_snn.errors import ConfigError
+
 # torch warns twice on stderr where spikingjelly registers kernels that a CPU does not need.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
 from spikingjelly.activation_based import functional, surrogate  # noqa: E402
-
-from rsc_snn.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if len(data.classes) != recipe.model.num_classes:
         raise ConfigError(
-            f"The data has {len(data.classes)} classes, the recipe's model {recipe.model.num_classes}."
+            f"The data has {len(data.classes)} classes, "
+            f"the recipe's model {recipe.model.num_classes}."
         )
     with join_workers(device) as worker:
         if args.restart and worker.first:

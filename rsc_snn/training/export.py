@@ -33,8 +33,9 @@ def as_shipped(model: SpikingClassifier) -> SpikingClassifier:
 
 def clean_accuracy(model: SpikingClassifier, test: ImageSet) -> CleanAccuracy:
     """Single-pass accuracy on a test split, the mean over draws; see `rsc_snn.evaluate`."""
+    draws = _DRAWS if model.coding.stochastic else 1
     result = evaluate_accuracy(
-        model, test.images, test.labels, draws=_DRAWS, seed=_SEED, batch_size=_BATCH
+        model, test.images, test.labels, draws=draws, seed=_SEED, batch_size=_BATCH
     )
     return CleanAccuracy(
         value=result.clean.value,
@@ -42,7 +43,7 @@ def clean_accuracy(model: SpikingClassifier, test: ImageSet) -> CleanAccuracy:
         upper=result.clean.upper,
         n=result.n,
         confidence=result.clean.confidence,
-        draws=_DRAWS,
+        draws=draws,
         seed=_SEED,
         split=test.split,
         note=test.note,
