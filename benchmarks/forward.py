@@ -13,6 +13,7 @@ the peer's time divided by ours.
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import ConfigError, ZooError
+from rsc_snn.networks.blocks import ConvBN
 from rsc_snn.networks.vgg import VGG
 from rsc_snn.randomness import make_generator
 from rsc_snn.zoo import Zoo
@@ -50,8 +52,8 @@ class SpikingjellyLoop(nn.Module):
         parts: list[nn.Module] = []
         for block, pool in zip(backbone.convs, backbone.pools, strict=True):
             parts += [
-                single_step_conv(block.conv),
-                single_step_bn(block.bn),
+                single_step_conv(block),
+                single_step_bn(block),
                 neuron.LIFNode(
                     tau=lif.tau,
                     decay_input=False,
@@ -92,14 +94,9 @@ class SnntorchLoop(nn.Module):
         backbone = model.backbone
         assert isinstance(backbone, VGG)
         lif = model.config.lif
-        loop = SpikingjellyLoop(model)
         self.convs = nn.ModuleList(
-            nn.Sequential(conv, bn)
-            for conv, bn in zip(
-                [part for part in loop.features if isinstance(part, nn.Conv2d)],
-                [part for part in loop.features if isinstance(part, nn.BatchNorm2d)],
-                strict=True,
-            )
+            nn.Sequential(single_step_conv(block), single_step_bn(block))
+            for block in backbone.convs
         )
         self.leaky = nn.ModuleList(
             snntorch.Leaky(
@@ -114,30 +111,34 @@ class SnntorchLoop(nn.Module):
             nn.AvgPool2d(2) if isinstance(pool, nn.AvgPool2d) else nn.Identity()
             for pool in backbone.pools
         )
-        self.linear = loop.linear
+        self.linear = copy.deepcopy(backbone.readout.linear)
         self.register_buffer("mean", model.mean.clone())
         self.register_buffer("std", model.std.clone())
         self.coding = model.coding
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Logits `[N, K]` of images `[N, C, H, W]`, the mean over T steps."""
-        membranes = [leaky.reset_mem() for leaky in self.leaky]
+        neurons = [leaky for leaky in self.leaky if isinstance(leaky, snntorch.Leaky)]
+        membranes = [leaky.reset_mem() for leaky in neurons]
         frames = self.coding(x, TIME_STEPS, generator)
         logits = torch.zeros((), dtype=x.dtype, device=x.device)
         for frame in frames:
             spikes = (frame - self.mean) / self.std
             for index, (conv, leaky, pool) in enumerate(
-                zip(self.convs, self.leaky, self.pools, strict=True)
+                zip(self.convs, neurons, self.pools, strict=True)
             ):
                 spikes, membranes[index] = leaky(conv(spikes), membranes[index])
-                spikes = pool(spikes)
+                # Leaky fires in float32, whatever it is given.
+                spikes = pool(spikes.to(x.dtype))
             logits = logits + self.linear(spikes.mean(dim=(2, 3)))
         return logits / TIME_STEPS
 
 
-def single_step_conv(conv: nn.Conv2d) -> nn.Conv2d:
-    """spikingjelly's convolution with a copy of the weights of `conv`, in torch's own layout."""
-    copy: nn.Conv2d = layer.Conv2d(
+def single_step_conv(block: nn.Module) -> nn.Conv2d:
+    """spikingjelly's convolution with a copy of the block's weights, in torch's own layout."""
+    assert isinstance(block, ConvBN)
+    conv = block.conv
+    twin: nn.Conv2d = layer.Conv2d(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,
@@ -146,15 +147,18 @@ def single_step_conv(conv: nn.Conv2d) -> nn.Conv2d:
         bias=False,
         step_mode="s",
     )
-    copy.load_state_dict(conv.state_dict())
-    return copy
+    twin.load_state_dict(conv.state_dict())
+    return twin
 
 
-def single_step_bn(bn: nn.BatchNorm2d) -> nn.BatchNorm2d:
-    """spikingjelly's batch norm with a copy of the weights and statistics of `bn`."""
-    copy: nn.BatchNorm2d = layer.BatchNorm2d(bn.num_features, eps=bn.eps, step_mode="s")
-    copy.load_state_dict(bn.state_dict())
-    return copy
+def single_step_bn(block: nn.Module) -> nn.BatchNorm2d:
+    """spikingjelly's batch norm with a copy of the block's weights and statistics."""
+    assert isinstance(block, ConvBN)
+    bn = block.bn
+    assert isinstance(bn, nn.BatchNorm2d)
+    twin: nn.BatchNorm2d = layer.BatchNorm2d(bn.num_features, eps=bn.eps, step_mode="s")
+    twin.load_state_dict(bn.state_dict())
+    return twin
 
 
 def load_unfrozen(name: str) -> SpikingClassifier:
@@ -228,7 +232,7 @@ def compare_speed(runs: dict[str, Forward], x: Tensor, repeats: int) -> None:
     """Print the median milliseconds of each and each peer's ratio to ours."""
     times: dict[str, list[float]] = {label: [] for label in runs}
     for repeat in range(repeats + 3):
-        for label in sorted(runs, key=lambda item: hash((repeat, item))):
+        for label in sorted(runs, reverse=bool(repeat % 2)):
             start = time.perf_counter()
             runs[label](x, repeat)
             if x.is_cuda:
