@@ -30,7 +30,7 @@ def folder() -> Path:
 def key(archive: Path, name: str, split: str, size: int) -> str:
     """File name of the cache of one split; changes with the archive's name, size and time."""
     facts = archive.stat()
-    made_from = f"{_VERSION}|{archive.name}|{facts.st_size}|{facts.st_mtime_ns}|{split}|{size}"
+    made_from = f"{_VERSION}|{archive.name}|{facts.st_size}|{facts.st_mtime_ns}"
     digest = hashlib.sha256(made_from.encode()).hexdigest()[:16]
     return f"{name}-{split}-{size}-{digest}.npz"
 

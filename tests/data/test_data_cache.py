@@ -39,6 +39,19 @@ def test_a_changed_archive_is_read_anew(archive: Path, make_tar: Any, encode: An
     assert load_dataset("cifar10", "test", archive.parent).images.min() == 255
 
 
+def test_key_follows_name_size_and_time(archive: Path) -> None:
+    def key() -> str:
+        return pixel_cache.key(archive, "cifar10", "test", 32)
+
+    first = key()
+    os.utime(archive, (1, 1))
+    second = key()
+    archive.write_bytes(archive.read_bytes() + b"\0")
+    os.utime(archive, (1, 1))
+    third = key()
+    assert key() == third and len({first, second, third}) == 3
+
+
 def test_splits_and_sizes_do_not_mix(archive: Path) -> None:
     for split in ("train", "test"):
         for size in (16, 32):

@@ -241,11 +241,12 @@ def test_disk_too_small(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_disk_that_fills_up(tmp_path: Path, site: Site) -> None:
-    site.content = CONTENT
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_disk_that_fills_up(tmp_path: Path, site: Site, size: int) -> None:
+    site.content = CONTENT[:size]
     (tmp_path / "archive.tgz.part").symlink_to("/dev/full")
     with pytest.raises(DataError, match="The disk of .* is full"):
-        fetch_archive(describe(CONTENT), tmp_path / "archive.tgz", url=site.url)
+        fetch_archive(describe(site.content), tmp_path / "archive.tgz", url=site.url)
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path, site: Site) -> None:
