@@ -205,7 +205,7 @@ def test_a_wrong_shape_is_refused(rsc: SpikingClassifier, shape: tuple[int, ...]
 @pytest.mark.parametrize("draws", [0, -1, 1.5, True])
 def test_wrong_draws_are_refused(rsc: SpikingClassifier, draws: object) -> None:
     with pytest.raises(ConfigError, match="draws"):
-        rsc(images(), draws=draws)  # type: ignore[arg-type]
+        rsc(images(), draws=draws)
 
 
 @pytest.mark.parametrize("config", [TINY, *FAMILIES.values(), ModelConfig()])
