@@ -411,5 +411,5 @@ def test_every_allowed_name_stays_inside(parts: list[str]) -> None:
     except DataError:
         return
     assert isinstance(safe, PurePosixPath)
-    place = os.path.normpath(Path("/root/workplace") / safe)
-    assert PurePosixPath(place).is_relative_to("/root/workplace/photos")
+    place = os.path.normpath(Path("/anywhere/workplace") / safe)
+    assert PurePosixPath(place).is_relative_to("/anywhere/workplace/photos")
