@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# plotly asks whether a value is a pandas one as soon as any thread has begun to import pandas, and
+# fails on a module that is half imported; importing it here first leaves no such moment.
+import pandas as _  # noqa: F401
 import plotly.graph_objects as go
 
 # Blue and orange stay apart for every common kind of colour blindness. Each has a contrast of at

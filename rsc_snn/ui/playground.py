@@ -85,7 +85,7 @@ def obtain(choices: Choices) -> Outcome | None:
     )
     if outcome is None and not heavy:
         outcome = resources.run_live(lambda: _compute(request))
-    if outcome is None or is_active(slot.view()):
+    if outcome is None or (is_active(slot.view()) and not slot.is_for(request.key)):
         polled(slot, lambda: _draw_task(slot, choices))
     if outcome is not None:
         st.session_state["playground.last"] = (request, outcome)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
+from PIL import Image
 
 from rsc_snn.ui import resources
 
 
-def icon() -> NDArray[np.uint8]:
-    """The browser tab's picture, `[64, 64, 3]`: a few neurons' spikes on dark ground.
+def icon() -> Image.Image:
+    """The browser tab's picture: a few neurons' spikes on dark ground.
 
     Drawn here because the framework fetches named icons from a server on the internet.
     """
@@ -19,7 +19,7 @@ def icon() -> NDArray[np.uint8]:
         for column in columns:
             colour = (225, 99, 42) if column == 30 else (46, 134, 209)
             picture[8 + 13 * row : 17 + 13 * row, column : column + 5] = colour
-    return picture
+    return Image.fromarray(picture)
 
 
 def device_badge() -> None:

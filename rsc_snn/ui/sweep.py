@@ -87,7 +87,7 @@ def draw_sweep(card: ModelCard, request: SweepRequest, sigma: float | None) -> N
 def _draw(slot: Slot, card: ModelCard, request: SweepRequest, sigma: float | None) -> None:
     known = resources.memo().get(request.key, tuple)
     view = slot.view()
-    active = is_active(view)
+    active = is_active(view) and not (known is not None and slot.is_for(request.key))
     points: tuple[Any, ...] = known or ()
     with st.container(key="rsc-sweep-controls"):
         if view is not None and active:
@@ -100,7 +100,7 @@ def _draw(slot: Slot, card: ModelCard, request: SweepRequest, sigma: float | Non
                 "Trade-off",
                 lambda context: run_sweep(request, context),
             )
-    if view is not None and slot.is_for(request.key) and known is None and active:
+    if view is not None and slot.is_for(request.key) and active:
         points = view.items
     draw_figure(
         tradeoff_figure(

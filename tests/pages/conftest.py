@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
-from tests.tiny_assets import make_assets
+from tests.app_assets import make_assets
 
-
-@pytest.fixture(scope="session")
-def tiny_assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of assets with four tiny untrained models and a gallery; do not change it."""
-    return make_assets(tmp_path_factory.mktemp("assets"))
+ROOT = Path(__file__).parents[2]
+PageMaker = Callable[..., AppTest]
 
 
 @pytest.fixture
-def assets(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The app uses the tiny assets, and remembers nothing of other tests."""
-    monkeypatch.setenv("RSC_SNN_ASSETS", str(tiny_assets))
-    yield tiny_assets
+def assets(tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The app uses a fresh copy of the tiny assets, and remembers nothing of other tests."""
+    folder = make_assets(tiny_zoo, tmp_path / "assets")
+    monkeypatch.setenv("RSC_SNN_ASSETS", str(folder))
+    yield folder
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> PageMaker:
+    """Make a page of the app, opened with the link's values if there are any; not yet run."""
+
+    def make(name: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / name), default_timeout=30)
+        for key, value in query.items():
+            app.query_params[key] = value
+        return app
+
+    return make

@@ -1,0 +1,208 @@
+"""The Playground in real Chromium: choose, attack, see the plots change."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.browser.driving import control, settle
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+DARK = {"color_scheme": "dark"}
+
+
+def open_playground(page: Any, address: str, query: str = "") -> None:
+    page.goto(f"{address}/?{query}")
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    settle(page)
+
+
+def pictures(page: Any) -> list[str]:
+    """The three pictures' contents."""
+    return page.locator(".rsc-row img").evaluate_all("found => found.map(image => image.src)")
+
+
+def bars(page: Any) -> list[list[float]]:
+    """The heights of the bars of the first two figures, as plotly has them."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')]
+             .filter(plot => plot.data[0].type === 'bar')
+             .flatMap(plot => plot.data.map(
+                 trace => Array.from(trace.orientation === 'h' ? trace.x : trace.y)))"""
+    )
+
+
+def wait_for_change(page: Any, what: Any, before: Any) -> Any:
+    for _ in range(300):
+        now = what(page)
+        if now and now != before:
+            settle(page)
+            return now
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing changed")
+
+
+def choose(page: Any, key: str, option: str) -> None:
+    """Choose from a select box by typing."""
+    page.locator(f"{control(page, key)} input").click()
+    page.locator(f"{control(page, key)} input").fill(option)
+    page.get_by_role("option", name=option, exact=True).first.click()
+
+
+def press(page: Any, key: str, keys: list[str]) -> None:
+    """Move a slider by the keyboard."""
+    thumb = page.locator(f"{control(page, key)} [role=slider], {control(page, key)} input").first
+    thumb.focus()
+    for name in keys:
+        page.keyboard.press(name)
+
+
+def upload(page: Any, name: str, content: bytes) -> None:
+    page.get_by_text("Use your own photograph").click()
+    page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
+
+
+def test_choose_attack_and_see_the_plots_change(page: Any, address: str) -> None:
+    open_playground(page, address)
+    seen, heights = pictures(page), bars(page)
+    assert len(seen) == 3 and len(heights) == 4
+    choose(page, "playground.model", "Tiny SNN, direct coding")
+    heights = wait_for_change(page, bars, heights)
+    choose(page, "playground.image.class", "frog")
+    seen = wait_for_change(page, pictures, seen)
+    choose(page, "playground.attack", "FGSM")
+    seen = wait_for_change(page, pictures, seen)
+    press(page, "playground.epsilon/255", ["End"])
+    seen = wait_for_change(page, pictures, seen)
+    assert "epsilon=64" in page.url
+    assert "attack=fgsm" in page.url
+
+
+def test_sigma_and_time_steps_change_the_plots(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm")
+    heights = bars(page)
+    press(page, "playground.sigma", ["End"])
+    heights = wait_for_change(page, bars, heights)
+    press(page, "playground.time_steps", ["ArrowRight"])
+    wait_for_change(page, bars, heights)
+    assert "sigma=1" in page.url and "time_steps=5" in page.url
+
+
+def test_a_thumbnail_chooses_the_photograph(page: Any, address: str) -> None:
+    open_playground(page, address)
+    seen = pictures(page)
+    page.locator(".st-key-rsc-thumbnails button").nth(1).click()
+    wait_for_change(page, pictures, seen)
+    assert "image=airplane-10" in page.url
+
+
+def test_back_undoes_a_choice(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm&epsilon=4")
+    seen = pictures(page)
+    press(page, "playground.epsilon/255", ["End"])
+    changed = wait_for_change(page, pictures, seen)
+    page.go_back()
+    assert wait_for_change(page, pictures, changed) == seen
+
+
+def test_a_heavy_attack_is_cancelled_and_the_page_goes_on(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm")
+    seen = pictures(page)
+    choose(page, "playground.attack", "Square")
+    page.get_by_text("Attack settings").click()
+    page.locator(f"{control(page, 'playground.square.queries')} input").fill("20000")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Run Square").click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    choose(page, "playground.attack", "FGSM")
+    press(page, "playground.epsilon/255", ["End"])
+    wait_for_change(page, pictures, seen)
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached")
+    settle(page)
+
+
+def test_the_tradeoff_fills_and_finishes(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm")
+    page.get_by_role("button", name="Measure the curve").click()
+    page.get_by_text("Took").wait_for()
+    points = page.evaluate(
+        """() => [...document.querySelectorAll('.js-plotly-plot')]
+             .map(plot => plot.data.find(trace => trace.name === 'under attack'))
+             .find(trace => trace).x.length"""
+    )
+    assert points == 6
+
+
+def test_upload_of_a_good_and_a_bad_file(page: Any, address: str) -> None:
+    open_playground(page, address)
+    seen = pictures(page)
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    upload(page, "mine.png", buffer.getvalue())
+    wait_for_change(page, pictures, seen)
+    page.locator('[data-testid="stFileUploaderDeleteBtn"] button').first.click()
+    settle(page)
+    page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(
+        {"name": "wrong.png", "mimeType": "image/png", "buffer": b"GIF89a not a png at all"}
+    )
+    page.get_by_text("is a GIF image").wait_for()
+    settle(page)
+    assert len(pictures(page)) == 3
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_a_phone_shows_everything_without_scrolling_sideways(page: Any, address: str) -> None:
+    open_playground(page, address)
+    main = page.locator('[data-testid="stMain"]')
+    assert main.evaluate("area => area.scrollWidth <= area.clientWidth + 1")
+    widths = page.locator(".js-plotly-plot").evaluate_all(
+        "plots => plots.map(plot => plot.getBoundingClientRect().right)"
+    )
+    assert len(widths) == 5 and max(widths) <= 390
+
+
+@pytest.mark.parametrize("page", [DARK], indirect=True)
+def test_dark_theme(page: Any, address: str) -> None:
+    open_playground(page, address)
+    background = page.locator('[data-testid="stApp"]').evaluate(
+        "app => getComputedStyle(app).backgroundColor"
+    )
+    assert background == "rgb(15, 20, 25)"
+    text = page.locator(".js-plotly-plot .xtick text").first.evaluate(
+        "label => getComputedStyle(label).fill"
+    )
+    assert min(int(part) for part in text[4:-1].split(",")[:3]) > 120
+
+
+def test_a_bad_link_says_so(page: Any, address: str) -> None:
+    open_playground(page, address, "sigma=99&model=none")
+    assert page.get_by_text("between 0 and 1").count() == 1
+    assert "sigma=0.2" in page.url
+
+
+def test_models_page(page: Any, address: str) -> None:
+    open_playground(page, address)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("heading", name="Tiny ANN").wait_for()
+    settle(page)
+    assert page.locator("table tbody tr").count() == 4
+    page.get_by_role("link", name="Playground").click()
+    page.wait_for_selector(".rsc-row img")
+    settle(page)
+
+
+def test_nothing_is_fetched_from_elsewhere(page: Any, address: str) -> None:
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    open_playground(page, address)
+    assert {host for host in hosts if not host.startswith("127.0.0.1")} == set()

@@ -1,0 +1,300 @@
+"""The Playground as a person meets it, without a browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.ui import resources
+from tests.pages.conftest import PageMaker
+
+PLAYGROUND = "pages/playground.py"
+
+
+def figures(app: AppTest) -> dict[str, Any]:
+    """The page's plotly figures by what their text alternative says they show."""
+    return {
+        element.proto.alt: json.loads(element.proto.spec) for element in app.get("plotly_chart")
+    }
+
+
+def curve(app: AppTest) -> Any:
+    """The figure of the trade-off."""
+    return next(spec for alt, spec in figures(app).items() if "over the noise level" in alt)
+
+
+def texts(elements: Any) -> str:
+    return " | ".join(element.value for element in elements)
+
+
+def is_fine(app: AppTest) -> AppTest:
+    """The page shows results and neither exception nor error."""
+    assert not app.exception
+    verdicts = [element.value for element in [*app.success, *app.error, *app.warning]]
+    assert len(verdicts) == 1, verdicts
+    assert verdicts[0].startswith(("**Held", "**Fooled", "**Wrong without"))
+    return app
+
+
+def wait_for(app: AppTest, done: Any, seconds: float = 20) -> AppTest:
+    """Run the page again, as its polling does, until `done(app)`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        app.run()
+        if done(app):
+            return app
+        time.sleep(0.05)
+    raise AssertionError("the page did not get there")
+
+
+def test_first_view(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND).run())
+    assert app.selectbox(key="playground.model").value == "tiny-rsc"
+    assert app.selectbox(key="playground.attack").value == "pgd"
+    assert len(figures(app)) == 5
+    link = app.query_params
+    assert link["model"] == "tiny-rsc"
+    assert link["image"] == "airplane-0"
+    assert link["epsilon"] == "8"
+    assert link["sigma"] == "0.2"
+
+
+@pytest.mark.parametrize("model", ["tiny-ann", "tiny-direct", "tiny-poisson", "tiny-rsc"])
+def test_every_model(assets: Path, page: PageMaker, model: str) -> None:
+    app = is_fine(page(PLAYGROUND, model=model).run())
+    slider = app.slider(key="playground.sigma")
+    assert slider.disabled == (model != "tiny-rsc")
+    assert app.slider(key="playground.time_steps").disabled == (model == "tiny-ann")
+    if model == "tiny-ann":
+        assert "do not spike" in texts(app.caption)
+    if slider.disabled:
+        assert "sigma" not in app.query_params
+
+
+@pytest.mark.parametrize("attack", list(ATTACKS))
+def test_every_attack_has_a_form_with_its_defaults(
+    assets: Path, page: PageMaker, attack: str
+) -> None:
+    app = page(PLAYGROUND, attack=attack).run()
+    assert not app.exception
+    for parameter in ATTACKS[attack].parameters:
+        value = parameter.default
+        expected = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        assert app.query_params[parameter.name] == expected
+
+
+def test_a_slider_changes_the_figures_and_the_link(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND).run())
+    before = figures(app)
+    app.slider(key="playground.sigma").set_value(0.6).run()
+    after = figures(is_fine(app))
+    assert app.query_params["sigma"] == "0.6"
+    assert all(before[alt] != after[alt] for alt in before)
+    app.slider(key="playground.time_steps").set_value(9).run()
+    assert is_fine(app).query_params["time_steps"] == "9"
+
+
+def test_the_same_link_gives_the_same_figures(assets: Path, page: PageMaker) -> None:
+    link = {"attack": "pgd", "sigma": "0.3", "seed": "5", "image": "cat-13", "steps": "3"}
+    first = figures(is_fine(page(PLAYGROUND, **link).run()))
+    resources.st.cache_resource.clear()
+    second = figures(is_fine(page(PLAYGROUND, **link).run()))
+    assert first == second
+
+
+def test_an_unchanged_choice_is_not_computed_again(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui import playground
+
+    calls = []
+    compute = playground.attack_image
+    monkeypatch.setattr(
+        playground, "attack_image", lambda *args: calls.append(1) or compute(*args)
+    )
+    app = page(PLAYGROUND).run()
+    app.slider(key="playground.sigma").set_value(0.5).run()
+    app.slider(key="playground.sigma").set_value(0.2).run()
+    app.run()
+    assert len(calls) == 2
+
+
+def test_choosing_a_class_chooses_its_first_photograph(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND).run())
+    app.selectbox(key="playground.image.class").set_value("frog").run()
+    assert is_fine(app).query_params["image"] == "frog-6"
+    assert app.pills(key="playground.image").value == "frog-6"
+
+
+def test_epsilon_is_shared_between_attacks_of_one_unit(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, epsilon="3").run()
+    app.selectbox(key="playground.attack").set_value("fgsm").run()
+    assert is_fine(app).query_params["epsilon"] == "3"
+    app.selectbox(key="playground.attack").set_value("pgd_l2").run()
+    assert is_fine(app).query_params["epsilon"] == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("sigma", "7", "between 0 and 1"),
+        ("sigma", "nan", "must be a number"),
+        ("sigma", "<script>", "must be a number"),
+        ("time_steps", "0", "between 1 and 32"),
+        ("time_steps", "2.5", "whole number"),
+        ("draws", "1e9", "between 1 and 64"),
+        ("seed", "-1", "between 0 and"),
+        ("epsilon", "900", "between 0 and 64/255"),
+        ("steps", "a" * 5000, "must be a"),
+        ("random_start", "maybe", "true or false"),
+        ("model", "../../etc/passwd", "no model"),
+        ("image", "unicorn-1", "no photograph"),
+        ("attack", "![x](http://example.org/x.png)", "no attack"),
+    ],
+)
+def test_a_bad_link_is_one_sentence_and_the_default(
+    assets: Path, page: PageMaker, name: str, value: str, word: str
+) -> None:
+    good = page(PLAYGROUND).run()
+    app = page(PLAYGROUND, **{name: value}).run()
+    assert not app.exception
+    notes = [note.value for note in app.warning if "link" in note.value]
+    assert len(notes) == 1
+    assert word in notes[0]
+    assert len(notes[0]) < 300
+    assert "](" not in notes[0] and "<" not in notes[0]
+    assert app.query_params[name] == good.query_params[name]
+    app.run()
+    assert not [note for note in app.warning if "link" in note.value]
+
+
+def test_unknown_names_in_the_link_are_ignored(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND, utm_source="mail").run())
+    assert "utm_source" not in app.query_params
+
+
+def test_a_heavy_attack_runs_on_its_button(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, attack="eot_pgd", eot_draws="2", steps="2").run()
+    assert not app.exception
+    assert not [element for element in app.error if "Fooled" in element.value]
+    app.button(key="attack.start").click().run()
+    wait_for(app, lambda app: [e for e in [*app.error, *app.success, *app.warning]])
+    is_fine(app)
+
+
+def test_a_heavy_attack_can_be_cancelled(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, attack="square", queries="20000").run()
+    app.button(key="attack.start").click().run()
+    wait_for(app, lambda app: [button for button in app.button if button.key == "attack.cancel"])
+    app.button(key="attack.cancel").click().run()
+    wait_for(app, lambda app: "Cancelled" in texts(app.info))
+    assert not app.exception
+    app.selectbox(key="playground.attack").set_value("fgsm").run()
+    is_fine(app)
+
+
+def test_the_last_outcome_stays_while_a_heavy_attack_waits(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND, attack="fgsm").run())
+    app.selectbox(key="playground.attack").set_value("square").run()
+    is_fine(app)
+    assert "still the attack before" in texts(app.info)
+
+
+def test_the_tradeoff_is_measured(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, attack="fgsm").run()
+    app.button(key="sweep.start").click().run()
+    wait_for(app, lambda app: "Took" in texts(app.caption))
+    spec = curve(is_fine(app))
+    assert not [button for button in app.button if button.key.startswith("sweep.")]
+    caption = next(c.value for c in app.caption if "Accuracy at each noise level" in c.value)
+    for part in ("Tiny RSC-SNN", "T = 4", "FGSM", "8/255", "n = 20", "4 draws", "seed 0"):
+        assert part in caption
+    assert len(spec["data"]) == 4
+
+
+def test_the_tradeoff_needs_a_model_with_sigma(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PLAYGROUND, model="tiny-poisson").run())
+    assert "no noise level" in texts(app.info)
+
+
+def test_a_damaged_model_is_a_sentence_and_others_work(assets: Path, page: PageMaker) -> None:
+    path = assets / "models" / "tiny-rsc.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert "damaged" in texts(app.error)
+    app.selectbox(key="playground.model").set_value("tiny-direct").run()
+    assert not app.exception
+    assert not app.error or "damaged" not in texts(app.error)
+    assert any("**" in element.value for element in [*app.error, *app.success, *app.warning])
+
+
+def test_a_missing_model_is_a_sentence_and_others_work(assets: Path, page: PageMaker) -> None:
+    (assets / "models" / "tiny-ann.safetensors").unlink()
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert "tiny-ann are missing" in texts(app.warning)
+    assert "tiny-ann" not in app.selectbox(key="playground.model").options
+
+
+@pytest.mark.parametrize("what", ["models", "images", "."])
+def test_missing_assets_are_a_sentence(assets: Path, page: PageMaker, what: str) -> None:
+    shutil.rmtree(assets / what if what != "." else assets)
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "\n" not in app.error[0].value
+
+
+def test_an_empty_zoo_is_a_sentence(assets: Path, page: PageMaker) -> None:
+    for path in (assets / "models").iterdir():
+        path.unlink()
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert "no model" in texts(app.error)
+
+
+def test_a_damaged_photograph_is_a_sentence(assets: Path, page: PageMaker) -> None:
+    (assets / "images" / "cifar10" / "000.png").write_bytes(b"nothing")
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert "damaged" in texts(app.error)
+    app.pills(key="playground.image").set_value("airplane-10").run()
+    is_fine(app)
+
+
+def test_memory_running_out_is_a_sentence(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.errors import DeviceMemoryError
+    from rsc_snn.ui import playground
+
+    def fail(*_: object) -> None:
+        raise DeviceMemoryError("This does not fit into the memory.")
+
+    monkeypatch.setattr(playground, "attack_image", fail)
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert texts(app.error) == "This does not fit into the memory."
+
+
+def test_an_unknown_failure_shows_no_internals(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui import playground
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("/secret/path line 12")
+
+    monkeypatch.setattr(playground, "attack_image", fail)
+    app = page(PLAYGROUND).run()
+    assert not app.exception
+    assert "secret" not in texts(app.error)
+    assert "Something went wrong" in texts(app.error)
