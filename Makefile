@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+ADDRESS ?= 127.0.0.1
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar off
@@ -12,7 +13,8 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar 
 .PHONY: help app test lint benchmarks screenshots
 
 help:
-	@echo "make app          install and start the app on http://localhost:$(PORT) (PORT=... to change)"
+	@echo "make app          install and start the app on http://$(ADDRESS):$(PORT)"
+	@echo "                  (PORT=... for another port, ADDRESS=0.0.0.0 to let other machines in)"
 	@echo "make test         install and run the tests"
 	@echo "make lint         ruff and mypy"
 	@echo "make benchmarks   print speeds against named peers"
@@ -20,7 +22,8 @@ help:
 
 # Streamlit opens a browser where there is a display.
 app: $(VENV)/.installed
-	$(RUN) -m streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
+	$(RUN) -m streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT) \
+		--server.showEmailPrompt false
 
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest

@@ -364,16 +364,13 @@ def cards_markdown(cards: Iterable[ModelCard]) -> str:
     ]
     for card in cards:
         config, clean = card.config, card.clean_accuracy
-        coding = (
-            f"{config.coding}, sigma {config.sigma:g}"
-            if config.coding == "rsc"
-            else (config.coding)
-        )
+        coding = config.coding + (f", sigma {config.sigma:g}" if config.coding == "rsc" else "")
         kind = "ANN" if config.neuron == "relu" else "SNN"
+        draws = f", {clean.draws} noise draws each" if clean.draws > 1 else ""
         lines.append(
             f"| {card.label} (`{card.name}`) | {config.network} {kind} | {coding} "
             f"| {config.time_steps} | {clean.value:.1%} ({clean.lower:.1%} to {clean.upper:.1%}) "
-            f"| {clean.n:,} test images of {card.dataset}, {clean.draws} draws each "
+            f"| {clean.n:,} test images of {card.dataset}{draws} "
             f"| {card.training.epochs} |"
         )
     return "\n".join(lines) + "\n"

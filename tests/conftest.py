@@ -28,10 +28,24 @@ TINY_CONFIGS = {
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """With RSC_SNN_REQUIRE_ALL=1 a skipped test is a failed one."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("RSC_SNN_REQUIRE_ALL"):
+    if not hasattr(report, "wasxfail"):
+        refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """With RSC_SNN_REQUIRE_ALL=1 a module that skips itself is an error."""
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+def refuse_skip(report: Any) -> None:
+    """Turn a skip into a failure if RSC_SNN_REQUIRE_ALL is set."""
+    if report.skipped and os.environ.get("RSC_SNN_REQUIRE_ALL"):
         report.outcome = "failed"
         report.longrepr = f"skipped, but RSC_SNN_REQUIRE_ALL is set: {report.longrepr}"
-    return report
 
 
 def lively_model(config: ModelConfig, seed: int = 0) -> SpikingClassifier:

@@ -380,12 +380,15 @@ def test_the_training_curve(folder: Path) -> None:
 def test_the_table_holds_what_the_cards_say(tiny_zoo: Path) -> None:
     zoo = Zoo(tiny_zoo)
     card = zoo.card(NAME)
-    accuracy = replace(card.clean_accuracy, value=0.7251, lower=0.7124, upper=0.7374, n=5000)
+    accuracy = replace(
+        card.clean_accuracy, value=0.7251, lower=0.7124, upper=0.7374, n=5000, draws=4
+    )
     table = cards_markdown([replace(card, clean_accuracy=accuracy), zoo.card("tiny-ann")])
     head, rule, rsc, ann = table.splitlines()
     assert head.count("|") == rule.count("|") == rsc.count("|") == ann.count("|")
     assert "72.5% (71.2% to 73.7%)" in rsc
-    assert "5,000" in rsc
+    assert "5,000 test images of cifar10, 4 noise draws each" in rsc
+    assert "10 test images of cifar10 |" in ann
     assert "rsc, sigma 0.2" in rsc
     assert "vgg ANN | direct | 1" in ann
 
