@@ -1,0 +1,120 @@
+"""The models in assets/models: whole, and with cards that say how every number came to be."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from rsc_snn.classifier import build_classifier
+from rsc_snn.cli import build_parser
+from rsc_snn.data.catalogue import dataset_spec
+from rsc_snn.data.gallery import load_gallery
+from rsc_snn.evaluate import wilson
+from rsc_snn.randomness import make_generator
+from rsc_snn.training.recipe import Recipe, read_recipe
+from rsc_snn.zoo import Zoo
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "assets" / "models"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def zoo() -> Zoo:
+    if not NAMES:
+        pytest.skip("no model ships yet")
+    return Zoo(FOLDER)
+
+
+def test_the_folder_holds_models_alone(zoo: Zoo) -> None:
+    assert zoo.problems() == {}
+    suffixes = {".json", ".safetensors", ".csv"}
+    files = {path.name for path in FOLDER.iterdir()}
+    assert files == {f"{name}{suffix}" for name in NAMES for suffix in suffixes}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_loads_in_under_a_second(zoo: Zoo, name: str) -> None:
+    Zoo(FOLDER).load(name)  # imports and allocators are warm from here on
+    start = time.perf_counter()
+    model = Zoo(FOLDER).load(name)
+    assert time.perf_counter() - start < 1
+    assert model.config == zoo.card(name).config
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_card_says_how_the_accuracy_was_measured(zoo: Zoo, name: str) -> None:
+    card = zoo.card(name)
+    clean = card.clean_accuracy
+    assert clean.n >= 1000
+    assert clean.split == "test"
+    assert clean.draws >= 1
+    assert clean.confidence == 0.95
+    assert clean.lower < clean.value < clean.upper
+    assert clean.upper - clean.lower < 0.06
+    assert "re-encoded" in clean.note or "official" in clean.note
+    assert card.classes == dataset_spec(card.dataset).classes
+    assert card.limits
+    if clean.draws == 1:  # counts of images: the interval is Wilson's
+        again = wilson(round(clean.value * clean.n), clean.n)
+        assert (clean.lower, clean.upper) == pytest.approx((again.lower, again.upper), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_command_trains_it_again(zoo: Zoo, name: str) -> None:
+    card = zoo.card(name)
+    python, option, package, *arguments = shlex.split(card.training.command)
+    assert (python, option, package) == ("python", "-m", "rsc_snn")
+    args = build_parser().parse_args(arguments)
+    assert args.export == Path("assets/models")
+    recipe = read_recipe(ROOT / args.recipe)
+    assert recipe == Recipe.from_values(json.loads(json.dumps(card.training.recipe)))
+    assert recipe.name == card.name
+    assert recipe.model == card.config
+    assert (recipe.epochs, recipe.seed) == (card.training.epochs, card.training.seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_curve_ends_near_its_accuracy(zoo: Zoo, name: str) -> None:
+    card = zoo.card(name)
+    curve = zoo.curve(name)
+    assert [row["epoch"] for row in curve] == list(range(1, card.training.epochs + 1))
+    # 1,000 held-out images in one draw, 5,000 test images: a few points apart at most.
+    assert curve[-1]["validation_accuracy"] == pytest.approx(card.clean_accuracy.value, abs=0.05)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_knows_the_photographs_of_the_gallery(zoo: Zoo, name: str) -> None:
+    """Weights, normalisation and order of classes fit together, at about the card's accuracy."""
+    card = zoo.card(name)
+    images = [image for image in load_gallery() if image.dataset == card.dataset]
+    assert len(images) >= 50
+    x = torch.cat([image.pixels() for image in images])
+    labels = torch.tensor([image.class_index for image in images])
+    logits = zoo.load(name)(x, generator=make_generator(0))
+    correct = int((logits.argmax(dim=1) == labels).sum())
+    assert abs(correct / len(images) - card.clean_accuracy.value) < 0.15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rounding_to_float16_is_harmless(zoo: Zoo, name: str) -> None:
+    """Weights moved by as much as float16 rounds them give the same answers, almost always."""
+    card = zoo.card(name)
+    exact = zoo.load(name)
+    moved = build_classifier(card.config).freeze()
+    generator = make_generator(1)
+    state = {
+        key: value * (1 + 2**-11 * (2 * torch.rand(value.shape, generator=generator) - 1))
+        for key, value in exact.state_dict().items()
+    }
+    moved.load_state_dict(state)
+    x = torch.cat([image.pixels() for image in load_gallery() if image.dataset == card.dataset])
+    answers = [
+        model(x, generator=make_generator(2)).argmax(dim=1) for model in (exact, moved.eval())
+    ]
+    assert (answers[0] == answers[1]).float().mean() >= 0.95
