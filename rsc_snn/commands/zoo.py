@@ -31,16 +31,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Print each model's name, accuracy, size and label; what is wrong goes to stderr."""
+    """Print each model's name, accuracy, coding, size and label; what is wrong goes to stderr."""
     from rsc_snn.zoo import Zoo
 
     zoo = Zoo(args.folder)
     width = max((len(name) for name in zoo.names()), default=0)
     for name in zoo.names():
         card = zoo.card(name)
+        config, clean = card.config, card.clean_accuracy
+        sigma = f" sigma {config.sigma:g}" if config.coding == "rsc" else ""
         print(
-            f"{name:{width}}  {card.clean_accuracy.value:6.1%} clean"
-            f"  {card.size_bytes / 2**20:6.1f} MB  {card.dataset}, {card.label}"
+            f"{name:{width}}  {clean.value:6.1%} clean ({clean.lower:.1%} to {clean.upper:.1%}, "
+            f"n={clean.n:,})  {config.coding}{sigma}, T={config.time_steps}  "
+            f"{card.size_bytes / 2**20:.1f} MB  {card.dataset}, {card.label}"
         )
     for problem in zoo.problems().values():
         print(problem, file=sys.stderr)
