@@ -5,17 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from rsc_snn.ui import results
+from rsc_snn.ui.compute import Outcome
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Choices, obtain, read_controls
 from rsc_snn.ui.sweep import draw_sweep
 
-
 SPLIT = (3, 2)
 
 
 @st.fragment
-def spikes(outcome: results.Outcome) -> None:
+def spikes(outcome: Outcome) -> None:
     """The raster has a control of its own, which redraws nothing else."""
     st.subheader("What the neurons do")
     results.draw_spikes(outcome, results.choose_layer(outcome, "playground.layer"))
@@ -28,7 +28,7 @@ def show(choices: Choices) -> None:
     if outcome is not None:
         left, right = st.columns(SPLIT, gap="large")
         with left:
-            results.draw_verdict(outcome, classes)
+            results.draw_verdict(outcome, classes, assumed=choices.request.image.label is None)
             results.draw_pictures(outcome, classes)
         with right:
             results.draw_answers(outcome, classes)

@@ -9,7 +9,16 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL, axis, figure, hatch, layout, translucent
+from rsc_snn.figures.style import (
+    ADVERSARIAL,
+    CLEAN,
+    NEUTRAL,
+    axis,
+    figure,
+    hatch,
+    layout,
+    translucent,
+)
 
 Floats = NDArray[np.floating[Any]]
 

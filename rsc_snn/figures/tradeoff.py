@@ -76,14 +76,12 @@ def tradeoff_figure(
     return figure(traces, arrangement)
 
 
-def _marks(
-    here: float | None, trained: float | None
-) -> list[tuple[float, str, str, float]]:
+def _marks(here: float | None, trained: float | None) -> list[tuple[float, str, str, float]]:
     """Noise level, text, dash and height of the text of each vertical line."""
     if here is not None and here == trained:
         return [(here, "chosen, and trained with", "dot", 1.0)]
-    marks = [(here, "chosen", "dot", 1.0), (trained, "trained with", "dash", 0.93)]
-    return [(sigma, *rest) for sigma, *rest in marks if sigma is not None]
+    chosen = [] if here is None else [(here, "chosen", "dot", 1.0)]
+    return chosen if trained is None else [*chosen, (trained, "trained with", "dash", 0.93)]
 
 
 def _curve(

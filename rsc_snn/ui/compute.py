@@ -204,9 +204,7 @@ def _answer(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> int:
 
 def _trace(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> Any:
     generator = make_generator(derive_seed(request.seed, "trace"), x.device)
-    return model.trace(
-        x, time_steps=request.time_steps, sigma=request.sigma, generator=generator
-    )
+    return model.trace(x, time_steps=request.time_steps, sigma=request.sigma, generator=generator)
 
 
 def _layer_view(clean: LayerTrace, adversarial: LayerTrace, index: int, seed: int) -> LayerView:

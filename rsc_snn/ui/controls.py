@@ -107,7 +107,7 @@ def _pick(link: PageLink, photographs: dict[str, GalleryImage]) -> str:
         st.session_state[widget] = by_class[st.session_state[class_widget]][0]
 
     st.selectbox(
-        "Photograph of a",
+        "Class",
         list(by_class),
         key=class_widget,
         on_change=first_of_class,
@@ -129,7 +129,7 @@ def _thumbnail(name: str, image: GalleryImage) -> str:
     """A photograph as the Markdown of a label; its name where it cannot be opened."""
     key = ("thumbnail", str(image.path))
     try:
-        picture = resources.memo().compute(
+        picture = resources.pictures().compute(
             key, str, lambda: data_link(to_bytes(image.pixels()[0].numpy()), _THUMBNAIL)
         )
     except ImageError:
@@ -149,7 +149,7 @@ def _upload(card: ModelCard) -> ImageChoice | None:
         return None
     size = card.config.image_size
     key = ("upload", resources.owner(), file.file_id, size)
-    pixels, note = resources.memo().compute(
+    pixels, note = resources.pictures().compute(
         key, tuple, lambda: tuple(decode_image(file.getvalue(), size))
     )
     if note:
@@ -280,9 +280,7 @@ def _number(parameter: ParameterSpec, key: str) -> Any:
     label = parameter.label if not parameter.unit else f"{parameter.label} (n{parameter.unit})"
     if (high - low) / step <= _MOST_SLIDER_STOPS:
         form = f"%g{parameter.unit}" if kind is float else f"%d{parameter.unit}"
-        return st.slider(
-            label, low, high, step=step, format=form, key=key, help=parameter.help
-        )
+        return st.slider(label, low, high, step=step, format=form, key=key, help=parameter.help)
     return st.number_input(
         label,
         low,

@@ -19,7 +19,8 @@ from rsc_snn.zoo import Zoo
 
 T = TypeVar("T")
 
-_REMEMBERED = 256
+_REMEMBERED = 128
+_PICTURES = 512
 _CORES = os.cpu_count() or 1
 _LIVE_AT_ONCE = 2
 # A single image gains little from many cores, and threads that wait for each other on busy cores
@@ -90,6 +91,12 @@ def run_live(work: Callable[[], T]) -> T:
 def memo() -> Memo:
     """Results of all sessions, by everything that determines them."""
     return Memo(_REMEMBERED)
+
+
+@st.cache_resource(show_spinner=False)
+def pictures() -> Memo:
+    """Thumbnails and decoded uploads."""
+    return Memo(_PICTURES)
 
 
 def owner() -> str:

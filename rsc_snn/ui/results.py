@@ -26,8 +26,11 @@ def draw_figure(figure: go.Figure, key: str, alt: str) -> None:
     st.plotly_chart(figure, key=key, config=_STATIC, alt=alt)
 
 
-def draw_verdict(outcome: Outcome, classes: Sequence[str]) -> None:
-    """One sentence: held or fooled, and on what share of the draws."""
+def draw_verdict(outcome: Outcome, classes: Sequence[str], *, assumed: bool = False) -> None:
+    """One sentence: held or fooled, and on what share of the draws.
+
+    assumed: the true class was not known, and is what the network said of the original.
+    """
     draws = len(outcome.clean_votes)
     before = int((outcome.clean_votes == outcome.label).sum())
     after = int((outcome.adversarial_votes == outcome.label).sum())
@@ -49,6 +52,11 @@ def draw_verdict(outcome: Outcome, classes: Sequence[str]) -> None:
             f"**Held.** Of {draws} looks, {before} see the {truth} in the original, "
             f"{after} in the attacked photograph.",
             icon=":material/verified_user:",
+        )
+    if assumed:
+        st.caption(
+            f"Nobody said what your photograph shows, so the network's own answer, {truth}, "
+            "counts as right."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.app_assets import make_assets
-from tests.browser.driving import EXCEPTION, find_chromium, launch, served_app
+from tests.browser.driving import EXCEPTION, TIMEOUT, find_chromium, launch, served_app
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A fresh page; options for the browser's context come as the fixture's parameter."""
     options = {"viewport": {"width": 1440, "height": 900}, **getattr(request, "param", {})}
     context = chromium.new_context(**options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(TIMEOUT * 1000)
     page = context.new_page()
     yield page
     shown = page.locator(EXCEPTION).count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -29,6 +30,9 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+FIGURES = 5
+# Seconds that a step may take: an idle machine needs a fraction of a second, a busy one minutes.
+TIMEOUT = 180
 EXCEPTION = '[data-testid="stException"]'
 
 
@@ -51,7 +55,9 @@ def launch(playwright: Playwright, executable: str) -> Browser:
 
 
 @contextmanager
-def served_app(log: Path, assets: Path | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def served_app(
+    log: Path, assets: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The app on a free port: its address and its process. `assets` None: those that ship."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -99,4 +105,14 @@ def settle(page: Page) -> None:
 
 def control(page: Page, key: str) -> str:
     """The selector of the control with a session key."""
-    return f".st-key-{key.replace('.', '-')}"
+    return f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', key)}"
+
+
+def open_playground(page: Page, address: str, query: str = "") -> None:
+    """Open the Playground and wait until all of its figures are drawn."""
+    page.goto(f"{address}/?{query}")
+    page.wait_for_function(
+        "count => document.querySelectorAll('.js-plotly-plot .draglayer').length >= count",
+        arg=FIGURES,
+    )
+    settle(page)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.driving import control, settle
+from tests.browser.driving import FIGURES, TIMEOUT, control, open_playground, settle
 
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 DARK = {"color_scheme": "dark"}
-
-
-def open_playground(page: Any, address: str, query: str = "") -> None:
-    page.goto(f"{address}/?{query}")
-    page.wait_for_selector(".js-plotly-plot .main-svg")
-    settle(page)
 
 
 def pictures(page: Any) -> list[str]:
@@ -39,7 +34,8 @@ def bars(page: Any) -> list[list[float]]:
 
 
 def wait_for_change(page: Any, what: Any, before: Any) -> Any:
-    for _ in range(300):
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
         now = what(page)
         if now and now != before:
             settle(page)
@@ -168,7 +164,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(page: Any, address:
     widths = page.locator(".js-plotly-plot").evaluate_all(
         "plots => plots.map(plot => plot.getBoundingClientRect().right)"
     )
-    assert len(widths) == 5 and max(widths) <= 390
+    assert len(widths) == FIGURES and max(widths) <= 390
 
 
 @pytest.mark.parametrize("page", [DARK], indirect=True)

@@ -116,9 +116,7 @@ def test_an_unchanged_choice_is_not_computed_again(
 
     calls = []
     compute = playground.attack_image
-    monkeypatch.setattr(
-        playground, "attack_image", lambda *args: calls.append(1) or compute(*args)
-    )
+    monkeypatch.setattr(playground, "attack_image", lambda *args: calls.append(1) or compute(*args))
     app = page(PLAYGROUND).run()
     app.slider(key="playground.sigma").set_value(0.5).run()
     app.slider(key="playground.sigma").set_value(0.2).run()
@@ -185,7 +183,7 @@ def test_a_heavy_attack_runs_on_its_button(assets: Path, page: PageMaker) -> Non
     assert not app.exception
     assert not [element for element in app.error if "Fooled" in element.value]
     app.button(key="attack.start").click().run()
-    wait_for(app, lambda app: [e for e in [*app.error, *app.success, *app.warning]])
+    wait_for(app, lambda app: [*app.error, *app.success, *app.warning])
     is_fine(app)
 
 

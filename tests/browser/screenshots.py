@@ -1,0 +1,84 @@
+"""Screenshots for the README: `python -m tests.browser.screenshots [FOLDER]`.
+
+Serves the app with the models that ship, drives it in Chromium, and writes PNG files to FOLDER
+(docs/screenshots).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.driving import (
+    TIMEOUT,
+    find_chromium,
+    launch,
+    open_playground,
+    served_app,
+    settle,
+)
+
+_DESKTOP = {"width": 1440, "height": 900}
+_PHONE = {"width": 390, "height": 844}
+
+
+def whole_page(page: Any, path: Path) -> None:
+    """A picture of all of the page, which scrolls inside an element of the window's height."""
+    size = page.viewport_size
+    height = page.locator('[data-testid="stMain"]').evaluate("area => area.scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": height + 8})
+    page.wait_for_timeout(1500)
+    page.screenshot(path=path)
+    page.set_viewport_size(size)
+
+
+def take(browser: Any, address: str, out: Path, query: str) -> None:
+    """All pictures."""
+    for name, size, scheme in (
+        ("light", _DESKTOP, "light"),
+        ("dark", _DESKTOP, "dark"),
+        ("phone", _PHONE, "light"),
+        ("phone-dark", _PHONE, "dark"),
+    ):
+        context = browser.new_context(viewport=size, color_scheme=scheme, device_scale_factor=1)
+        context.set_default_timeout(TIMEOUT * 1000)
+        page = context.new_page()
+        open_playground(page, address, query)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=out / f"playground-{name}-window.png")
+        if name == "light":
+            page.get_by_role("button", name="Measure the curve").click()
+            page.get_by_text("Took").wait_for()
+            settle(page)
+        whole_page(page, out / f"playground-{name}.png")
+        page.goto(f"{address}/models")
+        page.wait_for_selector("table")
+        settle(page)
+        whole_page(page, out / f"models-{name}.png")
+        context.close()
+
+
+def main() -> None:
+    """Parse the command line and take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument("--assets", type=Path, help="assets other than those that ship")
+    parser.add_argument("--link", default="", help="the Playground's link after the question mark")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+        executable = find_chromium(playwright)
+        if executable is None:
+            raise SystemExit("no Chromium: set RSC_SNN_CHROMIUM, or install chromium")
+        with served_app(Path(scratch) / "log", arguments.assets) as (address, _):
+            browser = launch(playwright, executable)
+            take(browser, address, arguments.folder, arguments.link)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""What the Playground computes, against direct calls of the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from rsc_snn.attacks import ATTACKS, run_attack, validate_parameters
+from rsc_snn.classifier import ModelConfig
+from rsc_snn.errors import Cancelled
+from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.ui.compute import (
+    RASTER_NEURONS,
+    AttackRequest,
+    ImageChoice,
+    Outcome,
+    attack_image,
+    is_heavy,
+)
+from rsc_snn.zoo import Zoo
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def zoo(tiny_zoo: object) -> Zoo:
+    return Zoo(tiny_zoo)  # type: ignore[arg-type]
+
+
+def request(**changes: object) -> AttackRequest:
+    pixels = torch.rand(1, 3, 32, 32, generator=make_generator(1))
+    base = AttackRequest(
+        model="tiny-rsc",
+        sha256="",
+        image=ImageChoice("digest", "picture", 3, pixels),
+        attack="pgd",
+        parameters=tuple(validate_parameters(ATTACKS["pgd"], {"steps": 2}).items()),
+        time_steps=3,
+        sigma=0.3,
+        draws=5,
+        seed=11,
+    )
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_the_outcome_is_that_of_the_attack(zoo: Zoo) -> None:
+    model, wanted = zoo.load("tiny-rsc"), request()
+    outcome = attack_image(model, wanted)
+    result = run_attack(
+        model,
+        wanted.image.pixels,
+        torch.tensor([3]),
+        "pgd",
+        {"steps": 2},
+        time_steps=3,
+        sigma=0.3,
+        draws=5,
+        seed=11,
+    )
+    np.testing.assert_array_equal(outcome.adversarial, result.adversarial[0])
+    np.testing.assert_array_equal(outcome.clean_logits, result.clean_logits[:, 0])
+    np.testing.assert_array_equal(outcome.adversarial_logits, result.adversarial_logits[:, 0])
+    assert outcome.label == 3
+    assert outcome.clean_steps.shape == (3, 10)
+
+
+def test_both_traces_see_the_same_noise(zoo: Zoo) -> None:
+    model = zoo.load("tiny-rsc")
+    wanted = request(parameters=tuple({**dict(request().parameters), "epsilon": 0.0}.items()))
+    outcome = attack_image(model, wanted)
+    np.testing.assert_array_equal(outcome.clean_steps, outcome.adversarial_steps)
+    for layer in outcome.layers:
+        np.testing.assert_array_equal(layer.clean, layer.adversarial)
+        assert layer.changed == 0
+
+
+def test_layers_show_the_trace(zoo: Zoo) -> None:
+    model, wanted = zoo.load("tiny-rsc"), request()
+    outcome = attack_image(model, wanted)
+    generator = make_generator(derive_seed(wanted.seed, "trace"))
+    trace = model.trace(wanted.image.pixels, time_steps=3, sigma=0.3, generator=generator)
+    assert [layer.name for layer in outcome.layers] == list(model.layer_names)
+    for shown, recorded in zip(outcome.layers, trace.layers, strict=True):
+        spikes = recorded.spikes[:, 0].flatten(1).numpy()
+        assert shown.total == spikes.shape[1]
+        assert len(shown.neurons) == min(RASTER_NEURONS, shown.total)
+        np.testing.assert_array_equal(shown.clean, spikes[:, shown.neurons])
+        assert shown.clean_rate == pytest.approx(spikes.mean())
+
+
+def test_a_network_without_spikes_shows_channel_means(zoo: Zoo) -> None:
+    model = zoo.load("tiny-ann")
+    outcome = attack_image(model, request(model="tiny-ann", sigma=None, time_steps=None))
+    trace = model.trace(request().image.pixels)
+    assert not outcome.spiking
+    for shown, recorded in zip(outcome.layers, trace.layers, strict=True):
+        mean = recorded.spikes[:, 0].mean(dim=(0, 2, 3))
+        np.testing.assert_allclose(shown.clean, mean, rtol=1e-5)
+
+
+def test_an_unknown_class_is_what_the_network_says(zoo: Zoo) -> None:
+    image = dataclasses.replace(request().image, label=None)
+    outcome = attack_image(zoo.load("tiny-rsc"), request(image=image))
+    counts = np.bincount(outcome.clean_votes, minlength=10)
+    assert counts[outcome.label] == counts.max()
+
+
+def test_the_rival_is_the_wrong_class_most_voted_for() -> None:
+    logits = np.zeros((4, 3), np.float32)
+    logits[:3, 2], logits[3, 1], logits[:, 0] = 5, 9, 1
+    empty = np.zeros((3, 1, 1), np.float32)
+    outcome = Outcome(empty, empty, 0, logits, logits, logits, logits, (), True, 0, 0, 0.0)
+    assert outcome.rival == 2
+    held = np.tile(np.array([9, 1, 2], np.float32), (4, 1))
+    assert dataclasses.replace(outcome, adversarial_logits=held).rival == 2
+    assert dataclasses.replace(outcome, adversarial_logits=logits, label=2).rival == 1
+
+
+def test_requests_differ_by_everything_but_the_pixels() -> None:
+    first = request()
+    assert first.key == request().key
+    changed = [
+        {"model": "x"},
+        {"sha256": "x"},
+        {"attack": "x"},
+        {"parameters": ()},
+        {"time_steps": 4},
+        {"sigma": 0.31},
+        {"draws": 6},
+        {"seed": 12},
+        {"image": dataclasses.replace(first.image, digest="x")},
+        {"image": dataclasses.replace(first.image, label=None)},
+    ]
+    keys = {request(**change).key for change in changed}
+    assert len(keys | {first.key}) == len(changed) + 1
+
+
+def test_the_same_request_gives_the_same_outcome_from_any_thread(zoo: Zoo) -> None:
+    model = zoo.load("tiny-rsc")
+    alone = {seed: attack_image(model, request(seed=seed)) for seed in range(4)}
+    together: dict[int, Outcome] = {}
+
+    def work(seed: int) -> None:
+        together[seed] = attack_image(model, request(seed=seed))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, outcome in alone.items():
+        np.testing.assert_array_equal(outcome.adversarial, together[seed].adversarial)
+        np.testing.assert_array_equal(outcome.adversarial_steps, together[seed].adversarial_steps)
+
+
+def test_cancelling(zoo: Zoo) -> None:
+    with pytest.raises(Cancelled):
+        attack_image(zoo.load("tiny-rsc"), request(), cancelled=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("attack", "parameters", "steps", "size", "heavy"),
+    [
+        ("pgd", {}, 4, 32, False),
+        ("fgsm", {}, 32, 32, False),
+        ("pgd", {"steps": 1000}, 4, 32, True),
+        ("pgd", {"eot_draws": 32}, 4, 32, True),
+        ("pgd", {}, 4, 128, True),
+        ("eot_pgd", {}, 4, 32, True),
+        ("square", {}, 4, 32, True),
+        ("gaussian_noise", {}, 32, 128, False),
+    ],
+)
+def test_heavy(attack: str, parameters: dict[str, int], steps: int, size: int, heavy: bool) -> None:
+    spec = ATTACKS[attack]
+    values = validate_parameters(spec, parameters)
+    config = ModelConfig(image_size=size)
+    assert is_heavy(spec, values, config, steps, CPU) is heavy
+
+
+def test_draws_cost_nothing_without_noise() -> None:
+    values = validate_parameters(ATTACKS["pgd"], {"eot_draws": 32})
+    assert not is_heavy(ATTACKS["pgd"], values, ModelConfig(coding="direct"), 4, CPU)
