@@ -27,7 +27,7 @@ def with_tables(text: str) -> str:
         pattern = re.compile(f"(?<={re.escape(start)}\n).*?(?={re.escape(end)})", re.DOTALL)
         if len(pattern.findall(text)) != 1:
             raise ValueError(f"The text must have {start} and {end} once.")
-        text = pattern.sub(lambda _, table=table: table, text)  # type: ignore[misc]
+        text = pattern.sub(lambda _, table=table: table, text)
     return text
 
 

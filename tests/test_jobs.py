@@ -59,7 +59,7 @@ def finish(queue: JobQueue, job: int, seconds: float = 5.0) -> JobView:
         if view.state.finished:
             return view
         time.sleep(0.002)
-    raise AssertionError(f"still {view.state} after {seconds} s")
+    raise AssertionError(f"not finished after {seconds} s")
 
 
 def test_result_progress_and_items(make_queue: Callable[..., JobQueue]) -> None:

@@ -210,7 +210,7 @@ def test_the_tradeoff_is_measured(assets: Path, page: PageMaker) -> None:
     app.button(key="sweep.start").click().run()
     wait_for(app, lambda app: "Took" in texts(app.caption))
     spec = curve(is_fine(app))
-    assert not [button for button in app.button if button.key.startswith("sweep.")]
+    assert not [button for button in app.button if (button.key or "").startswith("sweep.")]
     caption = next(c.value for c in app.caption if "Accuracy at each noise level" in c.value)
     for part in ("Tiny RSC-SNN", "T = 4", "FGSM", "8/255", "n = 20", "4 draws", "seed 0"):
         assert part in caption

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_the_rival_is_the_wrong_class_most_voted_for() -> None:
 def test_requests_differ_by_everything_but_the_pixels() -> None:
     first = request()
     assert first.key == request().key
-    changed = [
+    changed: list[dict[str, Any]] = [
         {"model": "x"},
         {"sha256": "x"},
         {"attack": "x"},
