@@ -22,7 +22,7 @@ def training_figure(
     traces: list[dict[str, Any]] = [
         _series("training images", epochs, train, CLEAN, "solid", "circle"),
         _series(
-            "test images",
+            "held-out images",
             [epoch for epoch, _ in evaluated],
             [value for _, value in evaluated],
             ADVERSARIAL,
