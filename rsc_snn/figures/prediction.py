@@ -52,7 +52,7 @@ def probability_figure(
     arrangement = layout(
         height=380,
         barmode="group",
-        xaxis=axis("probability", range=[0, 1.02], tickformat=".0%"),
+        xaxis=axis("probability", range=[0, 1.02], tickformat=".0%", dtick=0.25),
         yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
     )
     return figure(traces, arrangement)

@@ -74,9 +74,9 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     ]
     st.html(row_html(panels))
     st.caption(
-        f"The change is shown {factor} times stronger than it is, on grey. The attack asked the "
-        f"network {outcome.queries:,} times and for {outcome.gradients:,} gradients, in "
-        f"{outcome.seconds:.2f} s with the scoring."
+        f"The change is shown {factor} times stronger than it is, on grey. Cost of the attack: "
+        f"forward passes {outcome.queries:,}, gradients {outcome.gradients:,}; with the scoring it "
+        f"took {outcome.seconds:.2f} s."
     )
 
 

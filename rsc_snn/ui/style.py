@@ -28,8 +28,8 @@ _CSS = """
 .st-key-rsc-sweep-controls, .st-key-rsc-attack-run { min-height: 3rem; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
-  [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78; }
-.rsc-row { gap: 0.4rem; }
+  [data-testid="stMain"] h1 { font-size: 1.55rem; }
+  .rsc-row { gap: 0.4rem; }
   .rsc-row figcaption { font-size: 0.78rem; }
 }
 </style>
