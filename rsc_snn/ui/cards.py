@@ -93,7 +93,7 @@ def _draw_training(card: ModelCard) -> None:
                 [row.get("validation_accuracy") for row in evaluated],
             ),
             f"training.{card.name}",
-            f"Lines: accuracy of {card.label} on training and held-out photographs over the epochs.",
+            f"Lines: accuracy of {card.label} on training and held-out photographs by epoch.",
         )
         st.caption("Accuracy after each epoch, on training and on held-out photographs.")
     st.markdown("**Train it again**")
