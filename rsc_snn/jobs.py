@@ -158,7 +158,8 @@ class JobQueue:
             waiting = self._waiting()
             if self._closed or len(waiting) >= self._capacity:
                 raise QueueFull("Too many computations are waiting; please try again in a minute.")
-            if sum(job.owner == owner for job in self._unfinished()) >= self._per_owner:
+            mine = [job for job in self._unfinished() if job.owner == owner]
+            if sum(not job.stop.is_set() for job in mine) >= self._per_owner:
                 raise QueueFull(
                     f"You already have {self._per_owner} computations under way; "
                     "wait for one or cancel it."

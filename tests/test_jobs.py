@@ -116,6 +116,24 @@ def test_capacity_and_owner_limits(make_queue: Callable[..., JobQueue]) -> None:
         queue.submit("d", "no room", lambda _: None)
 
 
+def test_a_cancelled_job_that_still_winds_down_does_not_count(
+    make_queue: Callable[..., JobQueue],
+) -> None:
+    queue = make_queue(per_owner=1)
+    started, release = threading.Event(), threading.Event()
+
+    def deaf(_: JobContext) -> None:
+        started.set()
+        release.wait(5)
+
+    first = queue.submit("a", "deaf", deaf)
+    assert started.wait(5)
+    queue.cancel(first)
+    second = queue.submit("a", "next", lambda _: "ok")
+    release.set()
+    assert finish(queue, second).result == "ok"
+
+
 def test_cancel_running_and_queued(make_queue: Callable[..., JobQueue]) -> None:
     queue = make_queue()
     gate, ran = Gate(), threading.Event()

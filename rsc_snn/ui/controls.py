@@ -318,7 +318,7 @@ def choose_scoring(link: PageLink) -> tuple[int, int]:
     """How many draws the answer is scored on, and the seed of all randomness."""
     draws_field = number_field("draws", "The number of draws", *DRAWS, _DEFAULT_DRAWS)
     draws = st.slider(
-        "Draws",
+        "Draws (looks with fresh noise)",
         *DRAWS,
         key=link.seed(draws_field),
         help=(

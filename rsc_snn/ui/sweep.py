@@ -113,7 +113,7 @@ def _draw(slot: Slot, card: ModelCard, request: SweepRequest, sigma: float | Non
         "tradeoff",
         "Lines: accuracy on clean and on attacked photographs over the noise level sigma.",
     )
-    st.caption(_caption(card, request, points))
+    st.caption(_caption(card, request, points, active))
 
 
 def _point(point: SweepPoint, which: str) -> CurvePoint:
@@ -121,7 +121,9 @@ def _point(point: SweepPoint, which: str) -> CurvePoint:
     return CurvePoint(point.sigma, estimate.value, estimate.lower, estimate.upper, point.n)
 
 
-def _caption(card: ModelCard, request: SweepRequest, points: tuple[SweepPoint, ...]) -> str:
+def _caption(
+    card: ModelCard, request: SweepRequest, points: tuple[SweepPoint, ...], active: bool
+) -> str:
     spec = ATTACKS[request.attack]
     values = dict(request.parameters)
     settings = ", ".join(
@@ -130,10 +132,11 @@ def _caption(card: ModelCard, request: SweepRequest, points: tuple[SweepPoint, .
     )
     count = points[0].n if points else PHOTOGRAPHS
     steps = request.time_steps or card.config.time_steps
-    seconds = f" Took {sum(point.seconds for point in points):.0f} s." if points else ""
+    took = f" Took {sum(point.seconds for point in points):.0f} s."
+    state = took if points and not active else ""
     return (
         f"Accuracy at each noise level, with 95 % intervals: {card.label}, T = {steps}, against "
         f"{spec.label} ({settings}), on the n = {count} gallery photographs, {DRAWS} draws each, "
-        f"seed {request.seed}.{seconds} Few photographs: the wide intervals say how little such a "
+        f"seed {request.seed}.{state} Few photographs: the wide intervals say how little such a "
         "quick measurement can tell."
     )

@@ -64,7 +64,6 @@ def served_app(
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    command += ["--server.fileWatcherType", "none"]
     environment = dict(os.environ)
     if assets is not None:
         environment["RSC_SNN_ASSETS"] = str(assets)
