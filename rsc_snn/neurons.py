@@ -136,8 +136,8 @@ class LIFNeuron(nn.Module):
 
     def forward(self, current: Tensor, call: Call) -> Tensor:
         sequence = current.view(call.time_steps, -1, *current.shape[1:])
-        if sequence.device.type == "cpu" and sequence.dtype == torch.float32:
-            spikes, membranes = _LIFSequence.apply(sequence, self.config, call.membranes)
+        if sequence.device.type == "cpu" and sequence.dtype in (torch.float32, torch.bfloat16):
+            spikes, membranes = _LIFSequence.apply(sequence.float(), self.config, call.membranes)
         else:
             spikes, membranes = self._spikingjelly(sequence, call.membranes)
         if call.observe is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -57,6 +57,7 @@ def batch(plain: SpikingClassifier) -> Batch:
 
 
 class TestWilson:
+    @settings(deadline=None)
     @given(st.integers(1, 5000), st.floats(0, 1), st.sampled_from([0.9, 0.95, 0.99]))
     def test_closed_form(self, n: int, share: float, confidence: float) -> None:
         successes = round(share * n)
@@ -83,6 +84,7 @@ class TestWilson:
 
 
 class TestAccuracyEstimate:
+    @settings(deadline=None)
     @given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(1, 16))
     def test_zeros_and_ones_give_wilson(self, correct: list[bool], draws: int) -> None:
         estimate = accuracy_estimate(torch.tensor(correct).float(), draws)
@@ -98,6 +100,7 @@ class TestAccuracyEstimate:
         assert (estimate.lower, estimate.upper) == pytest.approx((expected.lower, expected.upper))
         assert estimate.n == 50
 
+    @settings(deadline=None)
     @given(
         st.lists(st.integers(0, 8), min_size=2, max_size=60).filter(lambda s: sum(s) > 0),
     )

@@ -40,8 +40,10 @@ def eot_pgd(target: Target, parameters: Mapping[str, Any]) -> EOTPGD:
     """torchattacks' EOT-PGD, its draws folded into the batch by the target.
 
     Its own loop over draws (`eot_iter`) makes one forward and one backward pass a draw; a single
-    pass over a batch of draws has the same expected gradient and is several times faster.
+    pass over a batch of draws has the same expected gradient and is faster. With precision "fast"
+    the gradients of a stochastic model are computed in bfloat16 where the processor has it.
     """
+    target.low_precision = parameters["precision"] == "fast" and target.stochastic
     return EOTPGD(
         target,
         eps=parameters["epsilon"],

@@ -226,7 +226,22 @@ _ENTRIES = (
         ),
         norm="Linf",
         family="gradient",
-        parameters=(_EPSILON, _STEP_SIZE, _steps(10), _RANDOM_START, _eot_draws(8)),
+        parameters=(
+            _EPSILON,
+            _STEP_SIZE,
+            _steps(10),
+            _RANDOM_START,
+            _eot_draws(8),
+            ParameterSpec(
+                "precision",
+                "Gradient precision",
+                "choice",
+                "fast",
+                "Fast computes gradients in bfloat16 on processors made for it; its rounding is "
+                "far below the noise. Models without noise and other processors use float32.",
+                choices=("fast", "full"),
+            ),
+        ),
         builder=lambda target, p: _library().eot_pgd(target, p),
         calls=lambda p: p["steps"],
         heavy=True,

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsc_snn.attacks import ATTACKS, attacks_markdown, get_attack, validate_parameters
@@ -122,6 +122,7 @@ def _values_of(parameter: ParameterSpec) -> st.SearchStrategy[object]:
     return st.floats(parameter.minimum, parameter.maximum)
 
 
+@settings(deadline=None)
 @given(valid_values())
 def test_valid_values_are_kept_and_completed(
     choice: tuple[AttackSpec, dict[str, object]],
@@ -134,6 +135,7 @@ def test_valid_values_are_kept_and_completed(
     assert validate_parameters(spec, complete) == complete
 
 
+@settings(deadline=None)
 @given(valid_values())
 def test_text_round_trip(choice: tuple[AttackSpec, dict[str, object]]) -> None:
     spec, values = choice
@@ -142,6 +144,7 @@ def test_text_round_trip(choice: tuple[AttackSpec, dict[str, object]]) -> None:
         assert specs[name].parse(str(value)) == value
 
 
+@settings(deadline=None)
 @given(st.text(max_size=12))
 def test_any_text_gives_a_value_or_a_sentence(text: str) -> None:
     for parameter in ATTACKS["apgd"].parameters:

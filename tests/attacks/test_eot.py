@@ -12,12 +12,12 @@ import torch.nn.functional as F
 import torchattacks
 from torch import Tensor, nn
 
-from rsc_snn.attacks import library, run_attack
+from rsc_snn.attacks import library, run_attack, score
 from rsc_snn.attacks import target as target_module
-from rsc_snn.attacks.target import ExpectedLoss, Meter, Target
+from rsc_snn.attacks.target import ExpectedLoss, Meter, Target, has_fast_bfloat16
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.randomness import derive_seed, make_generator, seeded_draws
-from tests.attacks.tiny import tiny_model
+from tests.attacks.tiny import random_images, tiny_model
 
 DRAWS = 5
 Batch = tuple[Tensor, Tensor]
@@ -172,9 +172,8 @@ def test_folded_eot_pgd_is_torchattacks_eot_pgd(
     """The same start, the same noise: the library's loop over draws ends at the same image."""
     x, labels = batch
     steps = 4
-    ours = run_attack(
-        noisy_model, x, labels, "eot_pgd", {"eot_draws": DRAWS, "steps": steps}, seed=3
-    )
+    parameters = {"eot_draws": DRAWS, "steps": steps, "precision": "full"}
+    ours = run_attack(noisy_model, x, labels, "eot_pgd", parameters, seed=3)
     generator = make_generator(derive_seed(3, "attack", "noise", 0))
     reference = torchattacks.EOTPGD(
         OneDrawAtATime(noisy_model, generator), steps=steps, eot_iter=DRAWS
@@ -183,3 +182,30 @@ def test_folded_eot_pgd_is_torchattacks_eot_pgd(
         theirs = reference(x, labels)
     same = (ours.adversarial - theirs).abs() < 1e-5
     assert same.float().mean() > 0.99, "more than rounding at gradients next to zero"
+
+
+def test_fast_gradients_attack_as_well(noisy_model: SpikingClassifier) -> None:
+    """bfloat16 where the processor has it; the same image, if not, and without noise."""
+    x = random_images(24, seed=8)
+    labels = score(noisy_model, x, 64).mean(dim=0).argmax(dim=-1)
+    results = [
+        run_attack(noisy_model, x, labels, "eot_pgd", {"precision": precision}, draws=32)
+        for precision in ("fast", "full")
+    ]
+    fast, full, clean = (
+        float(F.cross_entropy(logits.flatten(0, 1), labels.repeat(32)))
+        for logits in (*(r.adversarial_logits for r in results), results[0].clean_logits)
+    )
+    assert fast - clean > 0.9 * (full - clean) > 0
+    same = torch.equal(results[0].adversarial, results[1].adversarial)
+    assert same != has_fast_bfloat16(x.device)
+
+
+def test_models_without_noise_keep_full_precision() -> None:
+    model = tiny_model(neuron="relu", coding="direct", time_steps=1)
+    x, labels = random_images(3), torch.tensor([1, 2, 3])
+    fast, full = (
+        run_attack(model, x, labels, "eot_pgd", {"precision": precision}).adversarial
+        for precision in ("fast", "full")
+    )
+    assert torch.equal(fast, full)
