@@ -7,6 +7,7 @@ Serves the app with the models that ship, drives it in Chromium, and writes PNG 
 from __future__ import annotations
 
 import argparse
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def take(browser: Any, address: str, out: Path, query: str) -> None:
         page.screenshot(path=out / f"playground-{name}-window.png")
         if name == "light":
             page.get_by_role("button", name="Measure the curve").click()
-            page.get_by_text("Took").wait_for()
+            page.get_by_text(re.compile(r"Took \d+ s\.")).wait_for()
             settle(page)
         whole_page(page, out / f"playground-{name}.png")
         page.goto(f"{address}/models")
