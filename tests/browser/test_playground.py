@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_a_heavy_attack_is_cancelled_and_the_page_goes_on(page: Any, address: st
 def test_the_tradeoff_fills_and_finishes(page: Any, address: str) -> None:
     open_playground(page, address, "attack=fgsm")
     page.get_by_role("button", name="Measure the curve").click()
-    page.get_by_text("Took").wait_for()
+    page.get_by_text(re.compile(r"\bTook \d+ s")).wait_for()
     points = page.evaluate(
         """() => [...document.querySelectorAll('.js-plotly-plot')]
              .map(plot => plot.data.find(trace => trace.name === 'under attack'))
@@ -146,7 +147,7 @@ def test_upload_of_a_good_and_a_bad_file(page: Any, address: str) -> None:
     Image.fromarray(pixels).save(buffer, "PNG")
     upload(page, "mine.png", buffer.getvalue())
     wait_for_change(page, pictures, seen)
-    page.locator('[data-testid="stFileUploaderDeleteBtn"] button').first.click()
+    page.locator('[data-testid="stFileChipDeleteBtn"] button').first.click()
     settle(page)
     page.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(
         {"name": "wrong.png", "mimeType": "image/png", "buffer": b"GIF89a not a png at all"}
