@@ -25,23 +25,31 @@ def pictures(page: Any) -> list[str]:
 
 
 def bars(page: Any) -> list[list[float]]:
-    """The heights of the bars of the first two figures, as plotly has them."""
-    return page.evaluate(
+    """The lengths of the bars of the two bar figures as they are drawn, in pixels.
+
+    Empty while a figure is being replaced.
+    """
+    lengths = page.evaluate(
         """() => [...document.querySelectorAll('.js-plotly-plot')]
              .filter(plot => plot.data[0].type === 'bar')
-             .flatMap(plot => plot.data.map(
-                 trace => Array.from(trace.orientation === 'h' ? trace.x : trace.y)))"""
+             .flatMap(plot => plot.data.map((_, index) =>
+                 [...plot.querySelectorAll('.barlayer .trace')[index].querySelectorAll('path')]
+                     .map(bar => bar.getBBox())
+                     .map(box => plot.data[0].orientation === 'h' ? box.width : box.height)))"""
     )
+    return lengths if len(lengths) == 4 and all(lengths) else []
 
 
 def wait_for_change(page: Any, what: Any, before: Any) -> Any:
-    end = time.monotonic() + TIMEOUT
+    """What `what` sees once it has changed and then stays the same: figures come one by one."""
+    end, last = time.monotonic() + TIMEOUT, None
     while time.monotonic() < end:
         now = what(page)
-        if now and now != before:
-            settle(page)
+        if now and now != before and now == last:
             return now
-        page.wait_for_timeout(100)
+        last = now
+        page.wait_for_timeout(400)
+        settle(page)
     raise AssertionError("nothing changed")
 
 
@@ -90,7 +98,7 @@ def test_sigma_and_time_steps_change_the_plots(page: Any, address: str) -> None:
     heights = wait_for_change(page, bars, heights)
     press(page, "playground.time_steps", ["ArrowRight"])
     wait_for_change(page, bars, heights)
-    assert "sigma=1" in page.url and "time_steps=5" in page.url
+    page.wait_for_url(lambda url: "sigma=1" in url and "time_steps=5" in url)
 
 
 def test_a_thumbnail_chooses_the_photograph(page: Any, address: str) -> None:
