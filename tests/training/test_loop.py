@@ -81,6 +81,8 @@ def test_metrics_past_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> No
 KILLED_RUN = """
 import sys, time
 from pathlib import Path
+import torch
+torch.set_num_threads({threads})
 sys.path.insert(0, {tests!r})
 from training.test_loop import RECIPE, CPU, Trainer, stripes
 trainer = Trainer(RECIPE, stripes(), Path({folder!r}), CPU, checkpoint_seconds=0.0)
@@ -90,8 +92,11 @@ trainer.run(lambda step, steps, loss: print(step, flush=True) or time.sleep(0.05
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     """SIGKILL in the middle of training, then resume: the weights of an unbroken run."""
+    # Another number of threads adds in another order: the same run needs the same number.
     script = KILLED_RUN.format(
-        tests=str(Path(__file__).parents[1]), folder=str(tmp_path / "killed")
+        tests=str(Path(__file__).parents[1]),
+        folder=str(tmp_path / "killed"),
+        threads=torch.get_num_threads(),
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ}
