@@ -19,6 +19,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import (
+    FIGURES,
     TIMEOUT,
     control,
     find_chromium,
@@ -34,7 +35,7 @@ _WATCH = """
   const digest = () => JSON.stringify(
     [...document.querySelectorAll('.js-plotly-plot')]
       .filter(plot => plot.data && plot.data[0].type === 'bar')
-      .map(plot => plot.data.map(t => Array.from(t.orientation === 'h' ? t.x : t.y))));
+      .map(plot => plot.data.map(t => t.orientation === 'h' ? t.x : t.y)));
   window.rscWatch = () => new Promise((resolve, reject) => {
     const before = digest();
     let start = null;
@@ -78,7 +79,7 @@ def memory_of(process: int) -> float:
 def show_every_model(page: Any, address: str, names: list[str]) -> None:
     """Open the Playground with each model in turn."""
     for name in names:
-        open_playground(page, address, f"model={name}")
+        open_playground(page, address, f"model={name}", FIGURES - 1)
 
 
 def measure_pgd(count: int) -> list[float]:

@@ -22,8 +22,13 @@ _STATIC = {"displayModeBar": False, "responsive": True}
 
 
 def draw_figure(figure: go.Figure, key: str, alt: str) -> None:
-    """A figure at the width of its place, in the page's light or dark theme."""
-    st.plotly_chart(figure, key=key, config=_STATIC, alt=alt)
+    """A figure at the width of its place, in the page's light or dark theme.
+
+    The framework replaces a changed chart by a new one, and for a moment shows both; a frame of
+    the figure's height, whose style hides what is beyond it, keeps the page from jumping.
+    """
+    with st.container(height=int(figure.layout.height), border=False, key=f"rsc-figure-{key}"):
+        st.plotly_chart(figure, key=key, config=_STATIC, alt=alt)
 
 
 def draw_verdict(outcome: Outcome, classes: Sequence[str], *, assumed: bool = False) -> None:

@@ -107,11 +107,14 @@ def control(page: Page, key: str) -> str:
     return f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', key)}"
 
 
-def open_playground(page: Page, address: str, query: str = "") -> None:
-    """Open the Playground and wait until all of its figures are drawn."""
+def open_playground(page: Page, address: str, query: str = "", figures: int = FIGURES) -> None:
+    """Open the Playground and wait until all of its figures are drawn.
+
+    figures: one less than FIGURES for a model without sigma, which has no trade-off.
+    """
     page.goto(f"{address}/?{query}")
     page.wait_for_function(
         "count => document.querySelectorAll('.js-plotly-plot .draglayer').length >= count",
-        arg=FIGURES,
+        arg=figures,
     )
     settle(page)
