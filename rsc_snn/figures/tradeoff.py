@@ -62,26 +62,31 @@ def tradeoff_figure(
         annotations=[
             {
                 "x": sigma,
-                "y": height,
+                "y": 1.0,
                 "yref": "paper",
                 "yanchor": "top",
-                "xanchor": "left",
-                "text": f" {text}",
+                "xanchor": side,
+                "text": f" {text} ",
                 "showarrow": False,
                 "font": {"size": 12, "color": NEUTRAL},
             }
-            for sigma, text, _, height in shown
+            for sigma, text, _, side in shown
         ],
     )
     return figure(traces, arrangement)
 
 
-def _marks(here: float | None, trained: float | None) -> list[tuple[float, str, str, float]]:
-    """Noise level, text, dash and height of the text of each vertical line."""
+def _marks(here: float | None, trained: float | None) -> list[tuple[float, str, str, str]]:
+    """Noise level, text, dash and anchor of each vertical line; the texts point away from both."""
     if here is not None and here == trained:
-        return [(here, "chosen, and trained with", "dot", 1.0)]
-    chosen = [] if here is None else [(here, "chosen", "dot", 1.0)]
-    return chosen if trained is None else [*chosen, (trained, "trained with", "dash", 0.93)]
+        return [(here, "chosen, and trained with", "dot", "left")]
+    lower = here is not None and trained is not None and here < trained
+    marks = []
+    if here is not None:
+        marks.append((here, "chosen", "dot", "right" if lower else "left"))
+    if trained is not None:
+        marks.append((trained, "trained with", "dash", "left" if lower or not marks else "right"))
+    return marks
 
 
 def _curve(

@@ -140,6 +140,24 @@ def test_tradeoff_shows_values_intervals_and_n_in_order() -> None:
     assert {shape.x0 for shape in figure.layout.shapes} == {0.1, 0.2}
 
 
+@pytest.mark.parametrize(
+    ("here", "trained", "expected"),
+    [
+        (0.2, 0.2, [("chosen, and trained with", "left")]),
+        (0.1, 0.2, [("chosen", "right"), ("trained with", "left")]),
+        (0.3, 0.2, [("chosen", "left"), ("trained with", "right")]),
+        (None, 0.2, [("trained with", "left")]),
+        (None, None, []),
+    ],
+)
+def test_marks_do_not_cover_each_other(
+    here: float | None, trained: float | None, expected: list[tuple[str, str]]
+) -> None:
+    figure = tradeoff_figure([], [], [0.0, 0.5], here=here, trained=trained)
+    found = [(mark.text.strip(), mark.xanchor) for mark in figure.layout.annotations]
+    assert found == expected
+
+
 def test_tradeoff_axes_stay_still_while_points_come() -> None:
     sigmas = [0.0, 0.25, 0.5]
     point = CurvePoint(0.25, 0.5, 0.4, 0.6, 10)
