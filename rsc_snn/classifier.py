@@ -17,6 +17,10 @@ from rsc_snn.networks.blocks import ConvBN
 from rsc_snn.neurons import NEURONS, Call, LIFConfig, LIFNeuron, ReLUNeuron, make_neuron
 from rsc_snn.trace import Recorder, Trace
 
+# On a CPU a large batch runs in parts: tensors beyond 32 MB are mapped afresh from the system
+# each time, and those that outgrow the caches are slower still.
+_PASS_BYTES = 16 * 2**20
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -242,8 +246,17 @@ class SpikingClassifier(nn.Module):
             normalised = ((frames[0] - self.mean) / self.std).expand_as(frames)
         else:
             normalised = (frames - self.mean) / self.std
-        logits: Tensor = self.backbone(normalised, call)
-        return logits.float()
+        if normalised.is_cuda or self.training or call.observe is not None:
+            logits: Tensor = self.backbone(normalised, call)
+            return logits.float()
+        parts = normalised.split(self._images_at_once(len(normalised)), dim=1)
+        return torch.cat([self.backbone(part, call).float() for part in parts], dim=1)
+
+    def _images_at_once(self, time_steps: int) -> int:
+        """Images of one pass on a CPU such that the first layer's output fits in `_PASS_BYTES`."""
+        side = self.config.image_size // self.config.stem_stride
+        floats = time_steps * self.config.widths[0] * side * side
+        return max(1, _PASS_BYTES // (4 * floats))
 
     def freeze(self) -> SpikingClassifier:
         """Make it ready to share: eval mode, no parameter gradients, batch norms fused.

@@ -162,9 +162,12 @@ class Target(nn.Module):
             return leaf, self._run(leaf, count, generator)
 
     def _run(self, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        return self.classifier(
-            x, time_steps=self._time_steps, sigma=self._sigma, draws=count, generator=generator
-        )
+        # The model names its generator: its thousands of small calls need not pass the modes
+        # that watch over an attack library's own (see `seeded_draws`, `ExpectedLoss`).
+        with torch._C.DisableTorchFunction():
+            return self.classifier(
+                x, time_steps=self._time_steps, sigma=self._sigma, draws=count, generator=generator
+            )
 
     def per_draw(self, logits: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
         """`loss`, a function from logits `[N, K]` to losses `[N]`, averaged over the draws.

@@ -22,10 +22,12 @@ T = TypeVar("T")
 _REMEMBERED = 128
 _PICTURES = 512
 _CORES = os.cpu_count() or 1
-_LIVE_AT_ONCE = 2
-# A single image gains little from many cores, and threads that wait for each other on busy cores
-# lose much; half of the cores (at most 4) each, so that a page, a job and a browser get along.
-_THREADS = max(1, min(_CORES // 2, 4))
+# What a visitor waits for gets all cores of a small machine, one visitor after the other: threads
+# that wait for each other on busy cores lose more than they gain. A job in the background gets
+# half, so that pages and a browser on the same machine get along with it.
+_LIVE_THREADS = min(_CORES, 4)
+_LIVE_AT_ONCE = _CORES // _LIVE_THREADS
+_JOB_THREADS = max(1, min(_CORES // 2, 4))
 
 
 @st.cache_resource(show_spinner=False)
@@ -60,22 +62,19 @@ def device_text() -> str:
     return describe_device(device())
 
 
-def _limit_threads() -> None:
-    """Give the calling thread its share of the cores."""
-    torch.set_num_threads(_THREADS)
-
-
 @st.cache_resource(show_spinner=False)
 def queue() -> JobQueue:
     """The queue of heavy computations: one at a time, whoever asks."""
     device_text()
-    return JobQueue(workers=1, prepare=_limit_threads)
+    return JobQueue(workers=1, prepare=lambda: torch.set_num_threads(_JOB_THREADS))
 
 
 @st.cache_resource(show_spinner=False)
 def _live_pool() -> ThreadPoolExecutor:
     device_text()
-    return ThreadPoolExecutor(_LIVE_AT_ONCE, "live", initializer=_limit_threads)
+    return ThreadPoolExecutor(
+        _LIVE_AT_ONCE, "live", initializer=torch.set_num_threads, initargs=(_LIVE_THREADS,)
+    )
 
 
 def run_live(work: Callable[[], T]) -> T:
