@@ -20,7 +20,6 @@ from collections.abc import Callable
 
 import snntorch
 import torch
-from safetensors.torch import load_file
 from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
@@ -168,7 +167,7 @@ def load_unfrozen(name: str) -> SpikingClassifier:
     """
     try:
         zoo = Zoo()
-        zoo.load(name)  # checks the file
+        tensors = zoo.weights(name)
         config = zoo.card(name).config
     except ZooError as error:
         print(f"{error} Random weights of the same architecture instead.")
@@ -179,7 +178,6 @@ def load_unfrozen(name: str) -> SpikingClassifier:
     if config.network != "vgg" or config.neuron != "lif":
         raise ConfigError(f"{name} is no spiking VGG.")
     model = build_classifier(config)
-    tensors = load_file(zoo.folder / f"{name}.safetensors")
     model.load_state_dict({**model.state_dict(), **tensors})
     return model.eval()
 

@@ -242,6 +242,18 @@ class Zoo:
                     self._problems.pop(name, None)
             return self._loaded[key]
 
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """The float32 tensors of the model `name` before batch norms are fused, checked.
+
+        Raises ZooError if it is unknown, missing or damaged.
+        """
+        card = self.card(name)
+        data = _read_weights(card, self._weights_path(name))
+        try:
+            return {key: value.float() for key, value in load(data).items()}
+        except SafetensorError as error:
+            raise ZooError(f"The weights of {name} are no safetensors.") from error
+
     def _weights_path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
 
