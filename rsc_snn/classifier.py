@@ -175,17 +175,18 @@ class SpikingClassifier(nn.Module):
         coding: Coding | None = None,
         draws: int | None = None,
         generator: torch.Generator | None = None,
+        currents: list[Tensor] | None = None,
     ) -> Tensor:
         """Logits `[N, K]` of images `[N, C, H, W]` in 0..1, the mean over time steps.
 
         With `draws=D`, `[D, N, K]`: D independent noise draws folded into one batch. A model
-        whose coding has no noise computes one draw and repeats it.
+        whose coding has no noise computes one draw and repeats it. Without draws, `currents` is
+        filled with each neuron layer's input current `[T, N, ...]` (see `Call`).
         Raises ConfigError for a wrong shape, sigma, time_steps or draws.
         """
         if draws is None:
-            return self.step_logits(
-                x, time_steps=time_steps, sigma=sigma, coding=coding, generator=generator
-            ).mean(dim=0)
+            frames = self._frames(x, time_steps, sigma, coding, generator)
+            return self._run(frames, Call(frames.shape[0], currents=currents)).mean(dim=0)
         if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
             raise ConfigError(f"The number of draws must be a whole number from 1, not {draws!r}.")
         copies = draws if self.resolve_coding(sigma, coding).stochastic else 1
@@ -246,7 +247,8 @@ class SpikingClassifier(nn.Module):
             normalised = ((frames[0] - self.mean) / self.std).expand_as(frames)
         else:
             normalised = (frames - self.mean) / self.std
-        if normalised.is_cuda or self.training or call.observe is not None:
+        whole = self.training or call.observe is not None or call.currents is not None
+        if whole or normalised.is_cuda:
             logits: Tensor = self.backbone(normalised, call)
             return logits.float()
         parts = normalised.split(self._images_at_once(len(normalised)), dim=1)

@@ -63,12 +63,14 @@ class Call:
 
     observe: called once a neuron layer, in order, with its output `[T, N, ...]` and, if
     `membranes` is set, its membrane potentials after reset, of the same shape. None records
-    nothing and costs nothing.
+    nothing and costs nothing. currents: if given, each neuron layer adds its input current
+    `[T, N, ...]`, with its graph.
     """
 
     time_steps: int
     observe: Observer | None = None
     membranes: bool = False
+    currents: list[Tensor] | None = None
 
 
 class _LIFSequence(torch.autograd.Function):
@@ -136,6 +138,8 @@ class LIFNeuron(nn.Module):
 
     def forward(self, current: Tensor, call: Call) -> Tensor:
         sequence = current.view(call.time_steps, -1, *current.shape[1:])
+        if call.currents is not None:
+            call.currents.append(sequence)
         if sequence.device.type == "cpu" and sequence.dtype in (torch.float32, torch.bfloat16):
             spikes, membranes = _LIFSequence.apply(sequence.float(), self.config, call.membranes)
         else:
@@ -165,6 +169,8 @@ class ReLUNeuron(nn.Module):
     """ReLU in place of the LIF, for the ANN twin: no time, no state."""
 
     def forward(self, current: Tensor, call: Call) -> Tensor:
+        if call.currents is not None:
+            call.currents.append(current.view(call.time_steps, -1, *current.shape[1:]))
         output = torch.relu(current)
         if call.observe is not None:
             call.observe(output.view(call.time_steps, -1, *output.shape[1:]), None)

@@ -18,6 +18,18 @@ def add_parser(subparsers: Any) -> None:
         description=__doc__,
     )
     parser.add_argument("recipe", type=Path, help="a TOML recipe, such as those in rsc_snn/recipes")
+    parser.add_argument(
+        "--scale",
+        choices=("cpu", "gpu"),
+        help="which variant of the recipe (default: gpu on a CUDA device, else cpu)",
+    )
+    parser.add_argument("--seed", type=int, help="instead of the recipe's seed")
+    parser.add_argument(
+        "--zoo",
+        type=Path,
+        metavar="FOLDER",
+        help="where the teacher is (default: the app's models)",
+    )
     parser.add_argument("--data", type=Path, help="data folder (default: RSC_SNN_DATA or data/)")
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
@@ -41,13 +53,16 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.device import describe_device, keep_freed_memory, pick_device
     from rsc_snn.training.loop import Trainer, TrainingData, join_workers
     from rsc_snn.training.recipe import read_recipe
+    from rsc_snn.training.teacher import load_teacher
 
     if args.threads is not None:
         if args.threads < 1:
             raise ConfigError(f"--threads must be at least 1, not {args.threads}.")
         torch.set_num_threads(args.threads)
-    recipe = read_recipe(args.recipe)
     device = pick_device(args.device)
+    scale = args.scale or ("gpu" if device.type == "cuda" else "cpu")
+    changes = {} if args.seed is None else {"seed": args.seed}
+    recipe = read_recipe(args.recipe, scale, **changes)
     if device.type == "cpu":
         keep_freed_memory()
     folder = args.out or Path("runs") / recipe.name
@@ -62,7 +77,14 @@ def run(args: argparse.Namespace) -> int:
     with join_workers(device) as worker:
         if args.restart and worker.first:
             shutil.rmtree(folder, ignore_errors=True)
-        trainer = Trainer(recipe, TrainingData(data.images, data.labels), folder, device, worker)
+        trainer = Trainer(
+            recipe,
+            TrainingData(data.images, data.labels),
+            folder,
+            device,
+            worker,
+            teacher=load_teacher(recipe, args.zoo or args.export, device),
+        )
         if worker.first:
             print(f"{recipe.name}: {len(data)} images, {describe_device(device)}, run in {folder}")
         with tqdm(

@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from rsc_snn.classifier import SpikingClassifier, build_classifier
@@ -28,8 +27,11 @@ from rsc_snn.device import autocast, memory_guard
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.training.adversarial import AdversarialConfig
 from rsc_snn.training.augment import augment
+from rsc_snn.training.objective import Draw, Objective
 from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.teacher import Teacher
 
 METRICS = (
     "epoch",
@@ -39,6 +41,8 @@ METRICS = (
     "train_loss",
     "train_accuracy",
     "validation_accuracy",
+    "validation_robust",
+    "guarded",
 )
 Progress = Callable[[int, int, float], None]
 
@@ -113,8 +117,10 @@ def split_validation(
 class Trainer:
     """Trains the model of one recipe in one folder and can go on where a killed run stopped.
 
-    The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`. Raises ConfigError if it
-    holds the run of another recipe.
+    The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`, and `epoch.pt`, the model at
+    the end of the latest good epoch, where the guard of single-step adversarial training may
+    return to. Raises ConfigError if it holds the run of another recipe, or if the recipe's
+    teacher is not the one given.
     """
 
     def __init__(
@@ -125,8 +131,12 @@ class Trainer:
         device: torch.device,
         worker: Worker | None = None,
         checkpoint_seconds: float = 60.0,
+        teacher: Teacher | None = None,
     ) -> None:
+        if recipe.teacher != (teacher.name if teacher else ""):
+            raise ConfigError(f"{recipe.name} needs the teacher {recipe.teacher or 'none'}.")
         self.recipe = recipe
+        self.teacher = teacher
         self.device = device
         self.worker = worker or Worker()
         self.folder = folder
@@ -142,6 +152,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(recipe.seed, "weights"))
             self.model = build_classifier(recipe.model).to(device)
+        if teacher is not None and recipe.teacher_weights:
+            self.model.load_state_dict({**self.model.state_dict(), **teacher.weights})
         self.network: nn.Module = self.model
         if self.worker.world > 1:
             self.network = DistributedDataParallel(self.model)
@@ -151,8 +163,13 @@ class Trainer:
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
         )
+        self.objective = Objective(
+            recipe, self.model, self.network, teacher.model if teacher else None
+        )
         self.step = 0
         self.seconds = 0.0
+        self.best_robust = 0.0
+        self.guarded = False
         self.totals = [0.0, 0.0, 0.0]
         self._prepare_folder()
 
@@ -191,10 +208,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, self.step, self.steps)
         with autocast(self.device, recipe.bfloat16):
-            logits = self.network(x, generator=self._generator("noise", self.device))
-            loss = functional.cross_entropy(
-                logits.float(), labels, label_smoothing=recipe.label_smoothing
-            )
+            loss, logits = self.objective.loss(x, labels, self._adversarial(), self._draw())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -215,6 +229,19 @@ class Trainer:
         stop = start + self.recipe.batch_size * self.worker.world
         return order[start + self.worker.rank : stop : self.worker.world]
 
+    def _adversarial(self) -> AdversarialConfig:
+        config = self.recipe.adversarial
+        config = config.two_steps() if self.guarded else config
+        return config.at(self.step / self.steps)
+
+    def _draw(self) -> Draw:
+        return Draw(
+            device=lambda purpose: self._generator(purpose, self.device),
+            shared=lambda purpose: make_generator(
+                derive_seed(self.recipe.seed, purpose, self.step), "cpu"
+            ),
+        )
+
     def _generator(self, purpose: str, device: torch.device | str) -> torch.Generator:
         seed = derive_seed(self.recipe.seed, purpose, self.step, self.worker.rank)
         return make_generator(seed, device)
@@ -222,6 +249,8 @@ class Trainer:
     def _finish_epoch(self) -> None:
         loss, correct, count = self.totals
         self.totals = [0.0, 0.0, 0.0]
+        robust = self._validation_robust()
+        self._guard(robust)
         if not self.worker.first:
             return
         row = {
@@ -232,6 +261,8 @@ class Trainer:
             "train_loss": round(loss / count, 5),
             "train_accuracy": round(correct / count, 5),
             "validation_accuracy": self._validation_accuracy(),
+            "validation_robust": robust,
+            "guarded": int(self.guarded),
         }
         self._write_metrics([*self._read_metrics(), row])
         self._save_checkpoint()
@@ -249,6 +280,56 @@ class Trainer:
                 logits = self.model(batch.pixels(self.device), generator=generator)
             correct += int((logits.argmax(dim=1).cpu() == batch.labels).sum())
         return round(correct / len(self.validation), 5)
+
+    def _validation_robust(self) -> float | None:
+        """Accuracy on the watched images under PGD-10 with fresh noise; None without any."""
+        config = self.recipe.adversarial
+        watched = min(config.watched, len(self.validation))
+        if config.method == "none" or not watched:
+            return None
+        self.model.eval()
+        correct = 0
+        draw, noise = self._draw(), self._generator("watched", self.device)
+        for indices in torch.arange(watched).split(self.recipe.batch_size):
+            batch = self.validation.take(indices)
+            x, labels = batch.pixels(self.device), batch.labels.to(self.device)
+            with autocast(self.device, self.recipe.bfloat16):
+                attacked = self.objective.attack(x, labels, config.measuring(), draw, {})
+                with torch.no_grad():
+                    logits = self.model(attacked, generator=noise)
+            correct += int((logits.argmax(dim=1) == labels).sum())
+        return round(correct / watched, 5)
+
+    def _guard(self, robust: float | None) -> None:
+        """After an epoch of single-step training: keep it, or go back and on with two steps.
+
+        All processes hold the same model and watch the same images with noise of their own, so
+        the first one decides for all.
+        """
+        if robust is None or self.recipe.adversarial.method != "fgsm" or self.guarded:
+            return
+        collapsed = robust < self.recipe.adversarial.guard * self.best_robust
+        if self.worker.world > 1:
+            verdict = torch.tensor(float(collapsed), device=self.device)
+            distributed.broadcast(verdict, 0)
+            collapsed = bool(verdict)
+        if collapsed:
+            self.guarded = True
+            state = torch.load(self._epoch_file, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            return
+        self.best_robust = max(self.best_robust, robust)
+        if self.worker.first:
+            state = {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+            write_atomically(self._epoch_file, lambda path: torch.save(state, path))
+
+    @property
+    def _epoch_file(self) -> Path:
+        return self.folder / "epoch.pt"
 
     def _prepare_folder(self) -> None:
         try:
@@ -277,6 +358,9 @@ class Trainer:
             "seconds": self.seconds,
             "totals": self.totals,
             "world": self.worker.world,
+            "teacher": self.teacher.sha256 if self.teacher else "",
+            "best_robust": self.best_robust,
+            "guarded": self.guarded,
         }
         write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
 
@@ -289,6 +373,11 @@ class Trainer:
                     f"{self.folder} was trained by {state['world']} processes; "
                     "resume it with as many."
                 )
+            if state["teacher"] != (self.teacher.sha256 if self.teacher else ""):
+                raise ConfigError(
+                    f"The teacher {self.recipe.teacher} has changed since the run in "
+                    f"{self.folder} began; start afresh with --restart."
+                )
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
         except ConfigError:
@@ -298,6 +387,7 @@ class Trainer:
                 f"The checkpoint {path} is damaged; start afresh with --restart."
             ) from error
         self.step, self.seconds, self.totals = state["step"], state["seconds"], state["totals"]
+        self.best_robust, self.guarded = state["best_robust"], state["guarded"]
         if self.worker.first:
             self._write_metrics(
                 [row for row in self._read_metrics() if int(row["step"]) <= self.step]

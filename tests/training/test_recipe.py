@@ -47,6 +47,21 @@ def test_the_four_first_models_share_one_backbone() -> None:
         ('name = "a"\nlabel = "A"\nmomentum = "high"', "momentum must be a number"),
         ('name = "a"\nlabel = "A"\n[model]\ncoding = "morse"', "Unknown coding 'morse'"),
         ('name = "a"\nlabel = "A"\nmodel = 3', "must be a table"),
+        ('name = "a"\nlabel = "A"\ndistillation = 1.0', "need a teacher"),
+        ('name = "a"\nlabel = "A"\nteacher = 3', "teacher must be a name"),
+        ('name = "a"\nlabel = "A"\ntemperature = 0', "temperature must be above 0"),
+        ('name = "a"\nlabel = "A"\nsigma_range = 0.1', "sigma_range must be a list"),
+        ('name = "a"\nlabel = "A"\nsigma_range = [0.1]', "must be two numbers"),
+        ('name = "a"\nlabel = "A"\nsigma_range = [0.3, 0.1]', "range of sigma must rise"),
+        (
+            'name = "a"\nlabel = "A"\nsigma_range = [0.1, 0.3]\nmodel.coding = "direct"',
+            "needs a model with RSC coding",
+        ),
+        ('name = "a"\nlabel = "A"\ntime_steps_choices = [0]', "must be between 1 and 64"),
+        ('name = "a"\nlabel = "A"\nadversarial.method = "magic"', "Unknown adversarial"),
+        ('name = "a"\nlabel = "A"\nadversarial.strength = 1', "adversarial part is not valid"),
+        ('name = "a"\nlabel = "A"\nadversarial = 3', "adversarial part is not valid"),
+        ('name = "a"\nlabel = "A"\nscales.huge.epochs = 1', "may be cpu and gpu alone"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -59,3 +74,28 @@ def test_a_wrong_recipe_is_one_sentence(tmp_path: Path, text: str, message: str)
 def test_a_missing_recipe_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Cannot read the recipe"):
         read_recipe(tmp_path / "none.toml")
+
+
+def test_a_scale_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        'name = "a"\nlabel = "A"\nepochs = 3\n[model]\nwidths = [8]\ndepths = [2]\n'
+        "[scales.gpu]\nepochs = 30\n[scales.gpu.model]\nwidths = [64]\n"
+    )
+    small, large = read_recipe(path), read_recipe(path, "gpu")
+    assert (small.scale, small.epochs, small.model.widths, small.model.depths) == (
+        "cpu",
+        3,
+        (8,),
+        (2,),
+    )
+    assert (large.scale, large.epochs, large.model.widths, large.model.depths) == (
+        "gpu",
+        30,
+        (64,),
+        (2,),
+    )
+    assert read_recipe(path, seed=7).seed == 7
+    path.write_text('name = "a"\nlabel = "A"\nscales.gpu = 3')
+    with pytest.raises(ConfigError, match="must be a table"):
+        read_recipe(path, "gpu")

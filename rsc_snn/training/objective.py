@@ -1,0 +1,144 @@
+"""What one training step minimises: the plain loss, E-RSCT, adversarial training, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.training.adversarial import AdversarialConfig, attack_batch
+from rsc_snn.training.losses import distillation, divergence, presynaptic
+from rsc_snn.training.ranges import SigmaRangeCoding, pick_time_steps
+from rsc_snn.training.recipe import Recipe
+
+Draws = Callable[[str], torch.Generator]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The generators of one step: noise and starts on the device; T the same in all processes.
+
+    device: a generator on the training device for a purpose; shared: a CPU generator for a
+    purpose that all processes seed alike.
+    """
+
+    device: Draws
+    shared: Draws
+
+
+class Objective:
+    """The loss of one batch under a recipe.
+
+    model: the classifier that trains. network: the same, or what wraps it for several processes.
+    teacher: a frozen ANN twin, or None.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: SpikingClassifier,
+        network: nn.Module,
+        teacher: SpikingClassifier | None,
+    ) -> None:
+        self.recipe = recipe
+        self.model = model
+        self.network = network
+        self.teacher = teacher
+        self.coding = SigmaRangeCoding(*recipe.sigma_range) if recipe.sigma_range else None
+
+    def loss(
+        self, x: Tensor, labels: Tensor, adversarial: AdversarialConfig, draw: Draw
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and logits `[N, K]` of images `x` `[N, C, H, W]` with classes `labels` `[N]`.
+
+        The student sees the images that training attacked, the teacher the images themselves.
+        """
+        options: dict[str, Any] = {
+            "time_steps": pick_time_steps(
+                self.recipe.time_steps_choices, draw.shared("time_steps")
+            ),
+            "coding": self.coding,
+        }
+        seen = x
+        if adversarial.method != "none":
+            seen = self.attack(x, labels, adversarial, draw, options)
+        trades = adversarial.method == "trades"
+        currents: list[Tensor] | None = [] if self.recipe.presynaptic else None
+        logits = self.network(
+            torch.cat([x, seen]) if trades else seen,
+            generator=draw.device("noise"),
+            currents=currents,
+            **options,
+        )
+        total = torch.zeros((), device=x.device)
+        if trades:
+            logits, attacked = logits.chunk(2)
+            total = adversarial.beta * divergence(attacked, logits)
+            currents = currents and [current[:, : len(x)] for current in currents]
+        total = total + functional.cross_entropy(
+            logits.float(), labels, label_smoothing=self.recipe.label_smoothing
+        )
+        if self.teacher is not None:
+            total = total + self._teaching(self.teacher, x, logits, currents)
+        return total, logits
+
+    def _teaching(
+        self, teacher: SpikingClassifier, x: Tensor, logits: Tensor, currents: list[Tensor] | None
+    ) -> Tensor:
+        """a * distillation + b * pre-synaptic loss."""
+        recipe = self.recipe
+        total = torch.zeros((), device=x.device)
+        if not recipe.distillation and currents is None:
+            return total
+        targets: list[Tensor] | None = None if currents is None else []
+        with torch.no_grad():
+            answer = teacher(x, currents=targets)
+        if recipe.distillation:
+            total = total + recipe.distillation * distillation(logits, answer, recipe.temperature)
+        if currents is not None and targets is not None:
+            total = total + recipe.presynaptic * presynaptic(currents, targets)
+        return total
+
+    def attack(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        adversarial: AdversarialConfig,
+        draw: Draw,
+        options: dict[str, Any],
+    ) -> Tensor:
+        """Attacked images `[N, C, H, W]`; each step sees fresh noise.
+
+        The model is attacked in eval mode, as it will be used: batch norms neither learn from
+        half-made attacks nor leak between images. The mode is restored.
+        """
+        training = self.model.training
+        self.model.eval()
+        noise = draw.device("attack noise")
+
+        def network(images: Tensor) -> Tensor:
+            logits: Tensor = self.model(images, generator=noise, **options)
+            return logits.float()
+
+        if adversarial.method == "trades":
+            with torch.no_grad():
+                clean = network(x)
+            start = draw.device("attack start")
+            found = attack_batch(
+                network, x, lambda logits: divergence(logits, clean), adversarial, start
+            )
+        else:
+            found = attack_batch(
+                network,
+                x,
+                lambda logits: functional.cross_entropy(logits, labels),
+                adversarial,
+                draw.device("attack start"),
+            )
+        self.model.train(training)
+        return found

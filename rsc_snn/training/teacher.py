@@ -1,0 +1,46 @@
+"""The teacher of a recipe: a trained ANN twin from the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.errors import ConfigError
+from rsc_snn.training.recipe import Recipe
+from rsc_snn.zoo import Zoo
+
+
+class Teacher:
+    """A trained model whose answers and weights a student learns from.
+
+    model: frozen, on `device`. weights: its tensors before batch norms were fused. Raises
+    ConfigError if the networks are not twins, ZooError if the model cannot be loaded.
+    """
+
+    def __init__(self, recipe: Recipe, zoo: Zoo, device: torch.device | str = "cpu") -> None:
+        card = zoo.card(recipe.teacher)
+        theirs, ours = card.config, recipe.model
+        twins = ("network", "widths", "depths", "stem_stride", "image_size", "num_classes")
+        for name in twins:
+            if getattr(theirs, name) != getattr(ours, name):
+                raise ConfigError(
+                    f"{recipe.name} cannot learn from {card.name}: their {name} differ "
+                    f"({getattr(ours, name)} and {getattr(theirs, name)})."
+                )
+        self.name = card.name
+        self.sha256 = card.sha256
+        self.model: SpikingClassifier = zoo.load(card.name, device)
+        self.weights: dict[str, Tensor] = zoo.weights(card.name)
+
+
+def load_teacher(recipe: Recipe, folder: Path | None, device: torch.device) -> Teacher | None:
+    """The teacher that a recipe names, from the models in `folder` (None: the app's own).
+
+    None if it names none. Raises ConfigError or ZooError, as `Teacher`.
+    """
+    if not recipe.teacher:
+        return None
+    return Teacher(recipe, Zoo(folder), device)

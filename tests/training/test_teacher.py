@@ -1,0 +1,132 @@
+"""Learning from a teacher of the zoo, and the guard of single-step adversarial training."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rsc_snn.classifier import build_classifier
+from rsc_snn.errors import ConfigError, ZooError
+from rsc_snn.training.adversarial import AdversarialConfig
+from rsc_snn.training.loop import Trainer
+from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.teacher import Teacher, load_teacher
+from rsc_snn.zoo import CleanAccuracy, TrainingFacts, Zoo, save_model
+from tests.training.test_loop import CPU, MODEL, RECIPE, stripes, weights
+
+TAUGHT = replace(
+    RECIPE, teacher="twin", teacher_weights=True, distillation=1.0, presynaptic=0.5, epochs=2
+)
+ATTACKED = replace(
+    RECIPE, epochs=3, adversarial=AdversarialConfig("fgsm", epsilon=4, step_size=5, watched=16)
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of models with the untrained ANN twin of the tests' model."""
+    return save_twin(tmp_path / "models", 3)
+
+
+def save_twin(folder: Path, seed: int) -> Path:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        twin = build_classifier(replace(MODEL, neuron="relu", coding="direct", time_steps=1))
+    save_model(
+        twin,
+        name="twin",
+        label="Twin",
+        dataset="stripes",
+        classes=("across", "down"),
+        training=TrainingFacts({}, 1, 0, 1.0, "CPU", {}, "none", ""),
+        clean_accuracy=CleanAccuracy(0.5, 0.4, 0.6, 10, 0.95, 1, 0, "test", ""),
+        limits="none",
+        folder=folder,
+    )
+    return folder
+
+
+def trainer(recipe: Recipe, run: Path, models: Path | None) -> Trainer:
+    teacher = None if models is None else load_teacher(recipe, models, CPU)
+    return Trainer(recipe, stripes(), run, CPU, teacher=teacher)
+
+
+def test_the_student_starts_from_the_teachers_weights(folder: Path, tmp_path: Path) -> None:
+    started = trainer(TAUGHT, tmp_path / "run", folder)
+    for name, value in Zoo(folder).weights("twin").items():
+        assert torch.equal(weights(started)[name], value)
+    fresh = trainer(replace(TAUGHT, teacher_weights=False), tmp_path / "fresh", folder)
+    name = "backbone.convs.0.conv.weight"
+    assert not torch.equal(weights(fresh)[name], weights(started)[name])
+
+
+def test_a_taught_run_resumes_to_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    whole = trainer(TAUGHT, tmp_path / "whole", folder)
+    whole.run()
+    trainer(TAUGHT, tmp_path / "parts", folder).run(stop_after=5)
+    resumed = trainer(TAUGHT, tmp_path / "parts", folder)
+    assert resumed.step == 5
+    resumed.run()
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
+
+
+def test_another_teacher_in_the_middle_is_refused(folder: Path, tmp_path: Path) -> None:
+    trainer(TAUGHT, tmp_path / "run", folder).run(stop_after=2)
+    save_twin(folder, 4)
+    with pytest.raises(ConfigError, match="teacher twin has changed"):
+        trainer(TAUGHT, tmp_path / "run", folder)
+
+
+def test_a_teacher_of_another_shape_or_none_is_refused(folder: Path, tmp_path: Path) -> None:
+    wide = replace(TAUGHT, model=replace(MODEL, widths=(8, 16)))
+    with pytest.raises(ConfigError, match="their widths differ"):
+        Teacher(wide, Zoo(folder))
+    with pytest.raises(ZooError, match="no model called 'nobody'"):
+        Teacher(replace(TAUGHT, teacher="nobody"), Zoo(folder))
+    with pytest.raises(ConfigError, match="needs the teacher twin"):
+        trainer(TAUGHT, tmp_path / "run", None)
+
+
+def metrics(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_adversarial_training_resists_its_attack(tmp_path: Path) -> None:
+    """Stripes of contrast 180/255 can be told apart at epsilon 4/255, so robustness is learnt."""
+    run = trainer(ATTACKED, tmp_path, None)
+    run.run()
+    rows = metrics(tmp_path)
+    assert [row["guarded"] for row in rows] == ["0", "0", "0"]
+    assert float(rows[-1]["validation_robust"]) > 0.8
+
+
+def test_the_guard_goes_back_and_on_with_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watched accuracy that falls after the second epoch: back to the end of the first."""
+    watched = iter([0.8, 0.1, 0.7])
+    monkeypatch.setattr(Trainer, "_validation_robust", lambda self: next(watched))
+    run = trainer(ATTACKED, tmp_path, None)
+    run.run(stop_after=run.steps_per_epoch)
+    first = {name: value.clone() for name, value in weights(run).items()}
+    run.run(stop_after=2 * run.steps_per_epoch)
+    assert run.guarded
+    assert all(torch.equal(value, first[name]) for name, value in weights(run).items())
+    resumed = trainer(ATTACKED, tmp_path, None)
+    assert resumed.guarded
+    resumed.run()
+    assert [row["guarded"] for row in metrics(tmp_path)] == ["0", "1", "1"]
+    config = resumed._adversarial()
+    assert (config.method, config.steps, config.step_size) == ("pgd", 2, 2)
+
+
+def test_runs_without_attack_watch_nothing(tmp_path: Path) -> None:
+    run = trainer(RECIPE, tmp_path, None)
+    run.run(stop_after=run.steps_per_epoch)
+    assert metrics(tmp_path)[0]["validation_robust"] == ""
+    assert not (tmp_path / "epoch.pt").exists()
