@@ -12,10 +12,11 @@ with shown_errors():
     cards.draw_problems()
     zoo = resources.zoo()
     known = [zoo.card(name) for name in zoo.names()]
-    if known:
-        cards.draw_table(known)
-        for card in known:
+    for dataset, group in cards.by_dataset(known):
+        st.header(dataset)
+        cards.draw_table(group)
+        for card in group:
             with shown_errors():
                 cards.draw_card(card)
-    else:
+    if not known:
         st.info("The assets folder has no models yet; `python -m rsc_snn train` makes them.")

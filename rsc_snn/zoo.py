@@ -16,7 +16,9 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_origin, get_type_hints
 
 import torch
@@ -29,7 +31,7 @@ from rsc_snn.device import memory_guard
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.files import write_atomically
 
-SCHEMA = 1
+SCHEMA = 2  # 2 added classes, float32 accuracy and facts of training; cards of 1 lack them
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Batch-norm statistics stay float32: a variance may leave float16's range.
@@ -55,15 +57,57 @@ class CleanAccuracy:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        if not 0 <= self.lower <= self.value <= self.upper <= 1:
-            raise ZooError("An accuracy and its interval must lie between 0 and 1.")
+        _check_shares(self.lower, self.value, self.upper)
         if self.n < 1 or self.draws < 1:
             raise ZooError("An accuracy needs at least one image and one draw.")
 
 
 @dataclass(frozen=True)
+class ClassAccuracy:
+    """Accuracy on the test images of one class (share 0..1) with its interval; n images.
+
+    Confidence, draws and seed are those of the card's clean accuracy. Raises ZooError unless
+    lower <= value <= upper are shares.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    n: int
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_shares(self.lower, self.value, self.upper)
+        if self.n < 1:
+            raise ZooError("The accuracy on a class needs at least one image.")
+
+
+@dataclass(frozen=True)
+class Float32Accuracy:
+    """Accuracy (share 0..1) before the weights were rounded to float16.
+
+    Images, draws and noise are those of the card's clean accuracy. difference: clean accuracy of
+    the float16 weights minus this one. Raises ZooError for what is no share.
+    """
+
+    value: float
+    difference: float
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_shares(self.value)
+        if not -1 <= self.difference <= 1:
+            raise ZooError("A difference of accuracies must lie between -1 and 1.")
+
+
+@dataclass(frozen=True)
 class TrainingFacts:
-    """How the weights came to be: `command` repeats it. Raises ZooError for a wrong type."""
+    """How the weights came to be: `command` repeats it. Raises ZooError for a wrong type.
+
+    scale: which variant of the recipe. teacher, teacher_sha256: the model that training learned
+    from and its weights, "" for none. adversarial: the method of adversarial training, "" where
+    it was not noted.
+    """
 
     recipe: Mapping[str, Any]
     epochs: int
@@ -73,6 +117,10 @@ class TrainingFacts:
     versions: Mapping[str, str]
     command: str
     note: str
+    scale: str = ""
+    teacher: str = ""
+    teacher_sha256: str = ""
+    adversarial: str = ""
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -80,7 +128,10 @@ class TrainingFacts:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is, where it comes from and what it can do. Raises ZooError."""
+    """What a model is, where it comes from and what it can do. Raises ZooError.
+
+    class_accuracy: in the order of `classes`, empty where it was not measured.
+    """
 
     name: str
     label: str
@@ -92,11 +143,17 @@ class ModelCard:
     sha256: str
     size_bytes: int
     limits: str
+    class_accuracy: tuple[ClassAccuracy, ...] = ()
+    float32_accuracy: Float32Accuracy | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         _check_types(self)
         check_name(self.name)
+        if self.class_accuracy and len(self.class_accuracy) != len(self.classes):
+            raise ZooError(
+                f"It has the accuracy of {len(self.class_accuracy)} classes of {len(self.classes)}."
+            )
         if len(self.classes) != self.config.num_classes:
             raise ZooError(
                 f"It names {len(self.classes)} classes, its network has {self.config.num_classes}."
@@ -114,8 +171,9 @@ class ModelCard:
         schema = values.get("schema") if isinstance(values, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise ZooError(f"It is of version {schema}, made for a later version of this program.")
-        if schema != SCHEMA:
-            raise ZooError(f"It is no model card of version {SCHEMA}.")
+        if not isinstance(schema, int) or schema < 1:
+            raise ZooError(f"It is no model card of version 1 to {SCHEMA}.")
+        float32 = values.get("float32_accuracy")
         try:
             return cls(
                 **{
@@ -124,6 +182,10 @@ class ModelCard:
                     "config": ModelConfig.from_json(values["config"]),
                     "training": TrainingFacts(**values["training"]),
                     "clean_accuracy": CleanAccuracy(**values["clean_accuracy"]),
+                    "class_accuracy": tuple(
+                        ClassAccuracy(**item) for item in values.get("class_accuracy", ())
+                    ),
+                    "float32_accuracy": None if float32 is None else Float32Accuracy(**float32),
                 }
             )
         except ConfigError as error:
@@ -135,10 +197,17 @@ class ModelCard:
 def _check_types(record: Any) -> None:
     """Raise ZooError unless every field of a dataclass holds the type it is annotated with."""
     for name, hint in get_type_hints(type(record)).items():
-        value, kind = getattr(record, name), get_origin(hint) or hint
+        value = getattr(record, name)
+        kind = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or isinstance(value, bool):
             raise ZooError(f"Its field {name!r} is not valid.")
+
+
+def _check_shares(*values: float) -> None:
+    """Raise ZooError unless 0 <= values <= 1 rise."""
+    if not all(low <= high for low, high in pairwise((0, *values, 1))):
+        raise ZooError("An accuracy and its interval must lie between 0 and 1.")
 
 
 def check_name(name: object) -> str:
@@ -333,6 +402,8 @@ def save_model(
     clean_accuracy: CleanAccuracy,
     limits: str,
     folder: Path,
+    class_accuracy: tuple[ClassAccuracy, ...] = (),
+    float32_accuracy: Float32Accuracy | None = None,
 ) -> ModelCard:
     """Write an unfrozen model and its card to `folder`, weights first; returns the card.
 
@@ -354,6 +425,8 @@ def save_model(
         sha256=hashlib.sha256(weights).hexdigest(),
         size_bytes=len(weights),
         limits=limits,
+        class_accuracy=class_accuracy,
+        float32_accuracy=float32_accuracy,
     )
     _build_model(card, weights)  # What does not load is not written.
     text = json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n"

@@ -8,6 +8,7 @@ import streamlit as st
 
 from rsc_snn.data.catalogue import DATASETS
 from rsc_snn.figures import training_figure
+from rsc_snn.figures.classes import MOST_CLASSES, ClassBar, class_figure
 from rsc_snn.ui import resources
 from rsc_snn.ui.controls import has_sigma
 from rsc_snn.ui.results import draw_figure
@@ -20,6 +21,11 @@ _CODINGS = {
     "poisson": "Poisson (random spikes)",
     "rsc": "RSC (photograph plus noise)",
 }
+_ATTACKED = {
+    "fgsm": "fast (one FGSM step from a random start)",
+    "pgd": "PGD",
+    "trades": "TRADES",
+}
 
 
 def draw_problems() -> None:
@@ -28,19 +34,26 @@ def draw_problems() -> None:
         st.warning(problem, icon=":material/broken_image:")
 
 
+def by_dataset(cards: list[ModelCard]) -> list[tuple[str, list[ModelCard]]]:
+    """(label of the data set, its cards), in the order of the catalogue, unknown ones last."""
+    names = [*DATASETS, *sorted({card.dataset for card in cards} - set(DATASETS))]
+    groups = [[card for card in cards if card.dataset == name] for name in names]
+    return [(_dataset(group[0]), group) for group in groups if group]
+
+
 def draw_table(cards: list[ModelCard]) -> None:
-    """All models side by side.
+    """Models of one data set side by side.
 
     A plain table: the framework's interactive one loads two data-frame libraries and cannot be
     read on a phone without scrolling in two directions.
     """
-    head = "| Model | Data | Input coding | T | Clean accuracy (95 % interval) | n |"
+    head = "| Model | Input coding | T | Clean accuracy (95 % interval) | n |"
     rows = [
-        f"| {card.label} | {_dataset(card)} | {_coding(card)} | {_steps(card)} "
+        f"| {card.label} | {_coding(card)} | {_steps(card)} "
         f"| {_accuracy(card)} | {card.clean_accuracy.n:,} |"
         for card in cards
     ]
-    st.markdown("\n".join([head, "| --- | --- | --- | --- | --- | --- |", *rows]))
+    st.markdown("\n".join([head, "| --- | --- | --- | --- | --- |", *rows]))
     st.caption(
         "Accuracy on test photographs without an attack. Intervals that overlap: the difference "
         "may be chance."
@@ -48,18 +61,28 @@ def draw_table(cards: list[ModelCard]) -> None:
 
 
 def draw_card(card: ModelCard) -> None:
-    """One model: what it is, what it can do, how it came to be."""
+    """One model in two lines; what it can do and how it came to be only once it is opened."""
     with st.container(border=True):
         st.subheader(card.label, anchor=card.name)
-        left, right = st.columns(2, gap="large")
-        with left:
-            _draw_facts(card)
-        with right:
-            _draw_training(card)
+        st.caption(f"`{card.name}` · {_network(card)} · {card.size_bytes / 1e6:.1f} MB")
+        details = st.expander(
+            f"Clean accuracy {_accuracy(card)}: by class, training, limits",
+            key=f"models.open.{card.name}",
+            on_change="rerun",
+        )
+        if details.open:
+            with details:
+                left, right = st.columns(2, gap="large")
+                with left:
+                    _draw_accuracy(card)
+                    _draw_facts(card)
+                with right:
+                    _draw_training(card)
+                    st.markdown(f"**Limits.** {card.limits}")
 
 
-def _draw_facts(card: ModelCard) -> None:
-    clean, training = card.clean_accuracy, card.training
+def _draw_accuracy(card: ModelCard) -> None:
+    clean = card.clean_accuracy
     st.metric(
         "Clean accuracy",
         f"{clean.value:.1%}",
@@ -69,6 +92,28 @@ def _draw_facts(card: ModelCard) -> None:
         f"{clean.confidence:.0%} interval {clean.lower:.1%} to {clean.upper:.1%}; n = {clean.n:,} "
         f"({clean.split}), {_count(clean.draws, 'draw')} each, seed {clean.seed}. {clean.note}"
     )
+    if not card.class_accuracy:
+        return
+    bars = [
+        ClassBar(name, item.value, item.lower, item.upper, item.n)
+        for name, item in zip(card.classes, card.class_accuracy, strict=True)
+    ]
+    draw_figure(
+        class_figure(bars, clean.value),
+        f"classes.{card.name}",
+        f"Bars: accuracy of {card.label} on the test photographs of each class.",
+    )
+    shown = (
+        "" if len(bars) <= MOST_CLASSES else f" Of {len(bars):,} classes the best and the worst."
+    )
+    st.caption(
+        f"Accuracy on each class with its {clean.confidence:.0%} interval; the dotted line is that "
+        f"on all.{shown}"
+    )
+
+
+def _draw_facts(card: ModelCard) -> None:
+    training = card.training
     facts = {
         "Data": _dataset(card),
         "Network": _network(card),
@@ -76,7 +121,11 @@ def _draw_facts(card: ModelCard) -> None:
         "Time steps": _steps(card),
         "Training": f"{_count(training.epochs, 'epoch')}, seed {training.seed}, "
         f"{_duration(training.seconds)} on {training.device}",
+        "Scale of the recipe": training.scale.upper(),
+        "Teacher": training.teacher,
+        "Adversarial training": _adversarial(card),
         "File": f"{card.size_bytes / 1e6:.1f} MB, float16 safetensors",
+        "Rounding to float16": _rounding(card),
         "SHA-256": f"`{card.sha256}`",
     }
     st.markdown("\n".join(f"- **{name}:** {text}" for name, text in facts.items() if text))
@@ -95,12 +144,18 @@ def _draw_training(card: ModelCard) -> None:
             f"training.{card.name}",
             f"Lines: accuracy of {card.label} on training and held-out photographs by epoch.",
         )
-        st.caption("Accuracy after each epoch, on training and on held-out photographs.")
+        st.caption(_curve_text(card))
     st.markdown("**Train it again**")
     st.code(card.training.command, language="bash", wrap_lines=True)
     if card.training.note:
         st.caption(card.training.note)
-    st.markdown(f"**Limits.** {card.limits}")
+
+
+def _curve_text(card: ModelCard) -> str:
+    text = "Accuracy after each epoch, on training and on held-out photographs."
+    if card.training.adversarial in ("fgsm", "pgd"):
+        text += " The training photographs were attacked, the held-out ones were not."
+    return text
 
 
 def _dataset(card: ModelCard) -> str:
@@ -122,6 +177,23 @@ def _coding(card: ModelCard) -> str:
 
 def _steps(card: ModelCard) -> str:
     return str(card.config.time_steps) if card.config.neuron == "lif" else "–"
+
+
+def _adversarial(card: ModelCard) -> str:
+    method = card.training.adversarial
+    config = card.training.recipe.get("adversarial")
+    if method not in _ATTACKED or not isinstance(config, dict):
+        return method
+    steps = "" if method == "fgsm" else f", {_count(config.get('steps', 0), 'step')}"
+    return f"{_ATTACKED[method]}{steps}, epsilon {config.get('epsilon', 0):g}/255"
+
+
+def _rounding(card: ModelCard) -> str:
+    exact = card.float32_accuracy
+    if exact is None:
+        return ""
+    points = 100 * exact.difference
+    return f"changed the accuracy by {points:+.2f} points, from {exact.value:.2%} in float32"
 
 
 def _accuracy(card: ModelCard) -> str:
