@@ -1,19 +1,21 @@
-"""`python -m rsc_snn zoo`: list the pretrained models, check their files, print their table."""
+"""`python -m rsc_snn zoo`: list, check and train the pretrained models, print their table."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from rsc_snn.errors import ZooError
+import rsc_snn
+from rsc_snn.errors import ConfigError, DataError, ZooError
 
 
 def add_parser(subparsers: Any) -> None:
-    """Register the command and its three actions."""
+    """Register the command and its four actions."""
     parser = subparsers.add_parser(
-        "zoo", help="list and check the pretrained models", description=__doc__
+        "zoo", help="list, check and train the pretrained models", description=__doc__
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, run, text in (
@@ -28,6 +30,48 @@ def add_parser(subparsers: Any) -> None:
         action.set_defaults(run=run)
         if name == "verify":
             action.add_argument("names", nargs="*", metavar="NAME", help="only these models")
+    _add_train(actions)
+
+
+def _add_train(actions: Any) -> None:
+    parser = actions.add_parser(
+        "train",
+        help="train and export what is missing; what was interrupted goes on where it was",
+        description="Train one model after the other, teachers first, and write it to the folder "
+        "of models. Each has a run folder of its own: started again after Ctrl-C or a kill, the "
+        "command goes on where it was.",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="these recipes, even if their models are there"
+    )
+    parser.add_argument(
+        "--missing",
+        action="store_true",
+        help="all recipes, or of the NAMEs those, whose model is not there or of another recipe",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument(
+        "--scale",
+        choices=("cpu", "gpu"),
+        help="models of this scale alone (default: keep models of any, train what is missing at "
+        "gpu on a CUDA device, else at cpu)",
+    )
+    parser.add_argument("--data", type=Path, help="data folder (default: RSC_SNN_DATA or data/)")
+    parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="the folder of run folders (default: runs)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="the folder of models (default: that of the app)"
+    )
+    parser.add_argument(
+        "--recipes",
+        type=Path,
+        default=Path(rsc_snn.__file__).parent / "recipes",
+        help="the folder of recipes (default: those of the program)",
+    )
+    parser.set_defaults(run=run_train)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -78,3 +122,52 @@ def run_table(args: argparse.Namespace) -> int:
         raise ZooError(problem)
     print(cards_markdown(zoo.card(name) for name in zoo.names()), end="")
     return 0
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train what the zoo lacks; 2 if a model that could be trained failed, or a named one cannot.
+
+    Raises ConfigError if nothing says what to train, or under torchrun; DataError if the data
+    folder does not exist.
+    """
+    if not args.names and not args.missing:
+        raise ConfigError("Say what to train: --missing for all that is missing, or names.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("zoo train works in one process; under torchrun use train --export.")
+
+    from rsc_snn.data import data_root
+    from rsc_snn.training.batch import (
+        Places,
+        data_obstacle,
+        default_scale,
+        plan,
+        prepare_device,
+        read_recipes,
+        too_long,
+        train_all,
+    )
+    from rsc_snn.zoo import models_folder
+
+    places = Places(args.data or data_root(), args.runs, args.folder or models_folder())
+    if not places.data.is_dir():
+        raise DataError(f"The data folder {str(places.data)!r} does not exist.")
+    device = prepare_device(args.device, args.threads)
+    scale = args.scale or default_scale(device)
+    recipes = read_recipes(args.recipes, scale, strict=args.scale is not None)
+    tasks = plan(
+        recipes,
+        places.zoo(),
+        args.names,
+        missing=args.missing,
+        obstacle=lambda recipe: (
+            data_obstacle(recipe, places.data) or ("" if args.names else too_long(recipe))
+        ),
+    )
+    for task in tasks:
+        print(task.line(), flush=True)
+    if args.dry_run:
+        return 0
+    failed = train_all(tasks, recipes, places, device)
+    skipped = {task.recipe.name for task in tasks if task.reason and not task.to_do}
+    failed |= skipped & set(args.names)
+    return 2 if failed else 0

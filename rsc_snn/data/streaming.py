@@ -2,8 +2,8 @@
 
 A recipe streams if its data set is `imagenet` (the folder `imagenet` in the data folder, or the
 data folder itself) or `folder:NAME` (any folder in the data folder). The layout is ImageNet's:
-`train/CLASS/IMAGE` and `val/CLASS/IMAGE` (or `test/`); the classes are the folders of `train/` or
-`val/`, sorted.
+`train/CLASS/IMAGE` and `val/CLASS/IMAGE` (or `test/`); the classes are the folders of `train/`,
+sorted, and those of `val/` must be the same.
 
 Training sees random crops, drawn for each image and epoch from a seed of its own, so that neither
 the number of processes nor a resumed run changes them. Elsewhere an image is its centre square,
@@ -69,6 +69,25 @@ def stream_folder(dataset: str, root: Path) -> Path:
             return place
     looked = " and ".join(repr(str(place / "train")) for place in places)
     raise DataError(f"No images of {dataset!r}: there is no folder {looked}.")
+
+
+def stream_classes(dataset: str, root: Path) -> tuple[str, ...]:
+    """The classes of a streamed data set, in the order of their labels.
+
+    Raises DataError if there are none.
+    """
+    return tuple(path.name for path in _class_folders(stream_folder(dataset, root), "train"))
+
+
+def _class_folders(place: Path, split: str) -> tuple[Path, ...]:
+    folders = tuple(sorted(_sub_folders(_split_folder(place, split))))
+    if split != "train":
+        known = {path.name for path in _class_folders(place, "train")}
+        if strange := sorted(known ^ {path.name for path in folders}):
+            raise DataError(
+                f"The class {strange[0]!r} of {str(place)!r} is only in one of its splits."
+            )
+    return folders
 
 
 class Decoding:
@@ -172,10 +191,9 @@ def open_stream(
     """The images of one split of a streamed data set, interleaved over the classes.
 
     `limit` keeps the first of them. `size`: pixels of a side; `seed`: of the random crops. Raises
-    DataError if there are none, or a class has none.
+    DataError if there are none, a class has none, or the splits have not the same classes.
     """
-    place = _split_folder(stream_folder(dataset, root), split)
-    folders = tuple(sorted(_sub_folders(place)))
+    folders = _class_folders(stream_folder(dataset, root), split)
     names: list[bytes] = []
     counts = []
     for folder in folders:

@@ -3,90 +3,187 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import rsc_snn
 from rsc_snn.classifier import SpikingClassifier, build_classifier
-from rsc_snn.data import ImageSet, load_dataset
+from rsc_snn.data import ImageSet, data_root, load_dataset
+from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream
 from rsc_snn.device import describe_device
-from rsc_snn.errors import ConfigError
-from rsc_snn.evaluate import evaluate_accuracy
+from rsc_snn.errors import ConfigError, ZooError
+from rsc_snn.evaluate import accuracy_estimate, evaluate_accuracy
+from rsc_snn.files import write_atomically
+from rsc_snn.randomness import derive_seed
 from rsc_snn.training.loop import Trainer
 from rsc_snn.training.recipe import Recipe
-from rsc_snn.zoo import CleanAccuracy, ModelCard, TrainingFacts, save_model, to_shipped_precision
+from rsc_snn.zoo import (
+    ClassAccuracy,
+    CleanAccuracy,
+    Float32Accuracy,
+    ModelCard,
+    TrainingFacts,
+    save_model,
+    to_shipped_precision,
+)
 
 _DRAWS = 4
 _SEED = 0
 _BATCH = 125
+# Images of a stream in memory at a time: 600 MB at 224 pixels.
+_PART = 4000
 
 
 def as_shipped(model: SpikingClassifier) -> SpikingClassifier:
     """A frozen copy whose weights went through the precision in which models ship."""
+    return _frozen_copy(model, to_shipped_precision(model))
+
+
+def as_trained(model: SpikingClassifier) -> SpikingClassifier:
+    """A frozen copy with the weights as they are, in float32."""
+    return _frozen_copy(model, model.state_dict())
+
+
+def _frozen_copy(model: SpikingClassifier, tensors: dict[str, Tensor]) -> SpikingClassifier:
     copy = build_classifier(model.config)
-    tensors = {name: value.float() for name, value in to_shipped_precision(model).items()}
-    copy.load_state_dict({**copy.state_dict(), **tensors})
+    weights = {name: value.float() for name, value in tensors.items()}
+    copy.load_state_dict({**copy.state_dict(), **weights})
     return copy.freeze().to(next(model.parameters()).device)
 
 
-def clean_accuracy(model: SpikingClassifier, test: ImageSet) -> CleanAccuracy:
+def clean_scores(model: SpikingClassifier, test: ImageSet | ImageStream) -> Tensor:
+    """Each image's share of right draws `[n]`, single passes; see `rsc_snn.evaluate`.
+
+    The noise is the same for every model with one coding.
+    """
+    parts: Iterable[ImageSet] = [test] if isinstance(test, ImageSet) else test.parts(_PART)
+    scores = [
+        evaluate_accuracy(
+            model,
+            part.images,
+            part.labels,
+            draws=_draws(model),
+            seed=derive_seed(_SEED, "part", index) if index else _SEED,
+            batch_size=_BATCH,
+        ).clean_scores
+        for index, part in enumerate(parts)
+    ]
+    return torch.cat(scores)
+
+
+def clean_accuracy(model: SpikingClassifier, test: ImageSet | ImageStream) -> CleanAccuracy:
     """Single-pass accuracy on a test split, the mean over draws; see `rsc_snn.evaluate`."""
-    draws = _DRAWS if model.coding.stochastic else 1
-    result = evaluate_accuracy(
-        model, test.images, test.labels, draws=draws, seed=_SEED, batch_size=_BATCH
-    )
+    return _overall(model, test, clean_scores(model, test))
+
+
+def _overall(
+    model: SpikingClassifier, test: ImageSet | ImageStream, scores: Tensor
+) -> CleanAccuracy:
+    estimate = accuracy_estimate(scores, _draws(model))
     return CleanAccuracy(
-        value=result.clean.value,
-        lower=result.clean.lower,
-        upper=result.clean.upper,
-        n=result.n,
-        confidence=result.clean.confidence,
-        draws=draws,
+        value=estimate.value,
+        lower=estimate.lower,
+        upper=estimate.upper,
+        n=estimate.n,
+        confidence=estimate.confidence,
+        draws=_draws(model),
         seed=_SEED,
         split=test.split,
         note=test.note,
     )
 
 
+def class_accuracy(
+    scores: Tensor, labels: Tensor, classes: int, draws: int
+) -> tuple[ClassAccuracy, ...]:
+    """The accuracy of each class from images' scores `[n]` and labels `[n]`.
+
+    Raises DataError if a class has no image.
+    """
+    estimates = [accuracy_estimate(scores[labels == label], draws) for label in range(classes)]
+    return tuple(ClassAccuracy(e.value, e.lower, e.upper, e.n) for e in estimates)
+
+
+def _draws(model: SpikingClassifier) -> int:
+    return _DRAWS if model.coding.stochastic else 1
+
+
 def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Path) -> ModelCard:
     """Measure the model of a finished run on the test split and write it to `folder`.
 
-    Raises ConfigError if the run is not finished, DataError without a test split, ZooError if the
-    folder cannot be written.
+    data: the data folder. Raises ConfigError if the run is not finished, DataError without a test
+    split, ZooError if the folder cannot be written.
     """
     recipe = trainer.recipe
     if trainer.step < trainer.steps:
         raise ConfigError(f"The run of {recipe.name} is not finished; train it to its end first.")
-    test = load_dataset(recipe.dataset, "test", data, recipe.model.image_size)
-    card = save_model(
+    test = test_images(recipe, data)
+    shipped = as_shipped(trainer.model)
+    scores = clean_scores(shipped, test)
+    exact = float(clean_scores(as_trained(trainer.model), test).double().mean())
+    clean = _overall(shipped, test, scores)
+    _save_curve(trainer, folder)  # A kill in between must not leave a card without its curve.
+    return save_model(
         trainer.model,
         name=recipe.name,
         label=recipe.label,
         dataset=recipe.dataset,
         classes=test.classes,
-        training=TrainingFacts(
-            recipe=recipe.to_json(),
-            epochs=recipe.epochs,
-            seed=recipe.seed,
-            seconds=round(trainer.seconds, 1),
-            device=_device_name(trainer.device),
-            versions={
-                "rsc_snn": rsc_snn.__version__,
-                "torch": torch.__version__,
-                "spikingjelly": metadata.version("spikingjelly"),
-            },
-            command=f"python -m rsc_snn train rsc_snn/recipes/{recipe.name}.toml "
-            "--export assets/models",
-            note=train_note,
-        ),
-        clean_accuracy=clean_accuracy(as_shipped(trainer.model), test),
-        limits=_limits(recipe),
+        training=_facts(trainer, train_note),
+        clean_accuracy=clean,
+        limits=limits_text(recipe, guarded=trainer.guarded),
         folder=folder,
+        class_accuracy=class_accuracy(scores, test.labels, len(test.classes), clean.draws),
+        float32_accuracy=Float32Accuracy(exact, clean.value - exact),
     )
-    shutil.copyfile(trainer.folder / "metrics.csv", folder / f"{recipe.name}.csv")
-    return card
+
+
+def _save_curve(trainer: Trainer, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(
+            folder / f"{trainer.recipe.name}.csv",
+            lambda path: shutil.copyfile(trainer.folder / "metrics.csv", path),
+        )
+    except OSError as error:
+        raise ZooError(f"Cannot write to {folder}: {error.strerror}.") from error
+
+
+def test_images(recipe: Recipe, data: Path | None) -> ImageSet | ImageStream:
+    """The test split of a recipe's data, whole. Raises DataError."""
+    size = recipe.model.image_size
+    if is_streamed(recipe.dataset):
+        return open_stream(recipe.dataset, "test", data_root() if data is None else data, size)
+    return load_dataset(recipe.dataset, "test", data, size)
+
+
+def _facts(trainer: Trainer, note: str) -> TrainingFacts:
+    recipe, teacher = trainer.recipe, trainer.teacher
+    world = trainer.worker.world
+    python = "python" if world == 1 else f"torchrun --nproc-per-node {world}"
+    return TrainingFacts(
+        recipe=recipe.to_json(),
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        seconds=round(trainer.seconds, 1),
+        device=_device_name(trainer.device),
+        versions={
+            "rsc_snn": rsc_snn.__version__,
+            "torch": torch.__version__,
+            "spikingjelly": metadata.version("spikingjelly"),
+        },
+        command=f"{python} -m rsc_snn train rsc_snn/recipes/{recipe.name}.toml "
+        f"--scale {recipe.scale} --seed {recipe.seed} --export assets/models",
+        note=note,
+        scale=recipe.scale,
+        teacher=recipe.teacher,
+        teacher_sha256=teacher.sha256 if teacher else "",
+        adversarial=recipe.adversarial.method,
+    )
 
 
 def _device_name(device: torch.device) -> str:
@@ -94,13 +191,74 @@ def _device_name(device: torch.device) -> str:
     return "CPU" if device.type == "cpu" else describe_device(device)
 
 
-def _limits(recipe: Recipe) -> str:
-    noise = {
+def limits_text(recipe: Recipe, *, guarded: bool = False) -> str:
+    """What a model cannot do, as its recipe tells it.
+
+    guarded: the guard against catastrophic overfitting changed the adversarial training.
+    """
+    size = "A small network" if recipe.scale == "cpu" else "A network of moderate size"
+    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+    return " ".join(
+        [
+            f"{size}, trained for {epochs}: a model to teach and explore with, not the paper's.",
+            _noise_known(recipe),
+            *_time_steps_known(recipe),
+            _attacks_known(recipe, guarded),
+            *_learned_from(recipe),
+        ]
+    )
+
+
+def _noise_known(recipe: Recipe) -> str:
+    if recipe.sigma_range:
+        low, high = recipe.sigma_range
+        return f"It was trained at sigma {low:g} to {high:g}; levels outside it has not seen."
+    return {
         "direct": "It knows images without noise alone.",
         "poisson": "It knows Poisson-coded images alone.",
         "rsc": f"It was trained at sigma {recipe.model.sigma:g} alone; other levels cost accuracy.",
     }[recipe.model.coding]
-    return (
-        f"A small network trained for {recipe.epochs} epochs without adversarial training: a model "
-        f"to teach and explore with, not the paper's. {noise}"
-    )
+
+
+def _time_steps_known(recipe: Recipe) -> list[str]:
+    if recipe.model.neuron != "lif":
+        return []
+    choices = recipe.time_steps_choices or (recipe.model.time_steps,)
+    known = ", ".join(map(str, sorted(choices)))
+    return [f"Time steps it was trained with: {known}."]
+
+
+def _attacks_known(recipe: Recipe, guarded: bool) -> str:
+    adversarial = recipe.adversarial
+    if adversarial.method == "none":
+        return "It was trained without adversarial images."
+    size = f"epsilon {adversarial.epsilon:g}/255 in the L-infinity norm"
+    steps = f"{adversarial.steps} step{'s' * (adversarial.steps != 1)}"
+    attack = {
+        "fgsm": f"one-step attacks from random starts (FGSM, {size})",
+        "pgd": f"PGD attacks of {steps} ({size})",
+        "trades": f"TRADES with attacks of {steps} ({size})",
+    }[adversarial.method]
+    text = f"It was trained against {attack}; other norms and larger changes it has not seen."
+    if guarded:
+        text += (
+            " The one-step attacks were overfitted on the way, so training went back by an epoch "
+            "and on with two-step attacks."
+        )
+    return text
+
+
+def _learned_from(recipe: Recipe) -> list[str]:
+    ways = [
+        way
+        for way, used in (
+            ("its answers", recipe.distillation),
+            ("the currents of its layers", recipe.presynaptic),
+            ("its weights as a start", recipe.teacher_weights),
+        )
+        if used
+    ]
+    if not ways:
+        return []
+    listed = " and ".join([", ".join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)
+    return [f"From {recipe.teacher} it took {listed}, errors included."]

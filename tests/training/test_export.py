@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from rsc_snn.cli import main
 from rsc_snn.data import load_dataset
-from rsc_snn.errors import ConfigError
+from rsc_snn.errors import ConfigError, DataError, ZooError
+from rsc_snn.evaluate import wilson
 from rsc_snn.randomness import make_generator
-from rsc_snn.training.export import as_shipped, clean_accuracy, export_run
+from rsc_snn.training.export import (
+    as_shipped,
+    as_trained,
+    class_accuracy,
+    clean_accuracy,
+    clean_scores,
+    export_run,
+    limits_text,
+)
 from rsc_snn.training.loop import Trainer, TrainingData
-from rsc_snn.training.recipe import read_recipe
+from rsc_snn.training.recipe import Recipe, read_recipe
 from rsc_snn.zoo import Zoo
 
 
@@ -54,3 +64,98 @@ def test_an_unfinished_run_is_not_exported(folder: Path) -> None:
     run.run(stop_after=1)
     with pytest.raises(ConfigError, match="not finished"):
         export_run(run, "", folder / "data", folder / "zoo")
+
+
+def test_an_unwritable_folder_is_a_sentence(folder: Path) -> None:
+    run = trainer(folder)
+    run.run()
+    (folder / "zoo").write_text("a file")
+    with pytest.raises(ZooError, match="Cannot write to"):
+        export_run(run, "", folder / "data", folder / "zoo")
+
+
+def test_a_kill_before_the_card_leaves_no_card_without_curve(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(folder)
+    run.run()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rsc_snn.training.export.save_model", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_run(run, "", folder / "data", folder / "zoo")
+    assert {path.name for path in (folder / "zoo").iterdir()} == {"tiny.csv"}
+
+
+def test_the_accuracy_of_classes_is_that_of_their_images() -> None:
+    scores = torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
+    labels = torch.tensor([0, 0, 0, 0, 2, 2, 1])
+    classes = class_accuracy(scores, labels, 3, draws=1)
+    assert [item.value for item in classes] == [0.75, 0.0, 0.5]
+    assert [item.n for item in classes] == [4, 1, 2]
+    for item, right in zip(classes, (3, 0, 1), strict=True):
+        expected = wilson(right, item.n)
+        assert (item.lower, item.upper) == pytest.approx((expected.lower, expected.upper))
+    with pytest.raises(DataError, match="no images"):
+        class_accuracy(scores, labels, 4, draws=1)
+
+
+def test_the_card_holds_classes_and_float32_accuracy_of_the_same_passes(folder: Path) -> None:
+    """Classes average to the whole; the accuracy in float32 is measured again."""
+    run = trainer(folder)
+    run.run()
+    card = export_run(run, "", folder / "data", folder / "zoo")
+    test = load_dataset("folder", "test", folder / "data", 16)
+    total = sum(item.value * item.n for item in card.class_accuracy)
+    assert total / len(test) == pytest.approx(card.clean_accuracy.value)
+
+    float32 = card.float32_accuracy
+    assert float32 is not None
+    exact = clean_scores(as_trained(run.model), test)
+    assert float(exact.double().mean()) == float32.value
+    assert float32.difference == pytest.approx(card.clean_accuracy.value - float32.value)
+
+
+def test_weights_in_float32_are_those_of_the_run(folder: Path) -> None:
+    run = trainer(folder)
+    run.run()
+    run.model.eval()
+    x = torch.rand(4, 3, 16, 16)
+    expected = run.model(x, generator=make_generator(0))
+    torch.testing.assert_close(as_trained(run.model)(x, generator=make_generator(0)), expected)
+
+
+LIMITS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "ann": ({"model": {"neuron": "relu", "coding": "direct", "time_steps": 1}}, ["without noise"]),
+    "rsc": ({"model": {"sigma": 0.1}}, ["at sigma 0.1 alone", "trained with: 4."]),
+    "range": (
+        {"sigma_range": [0.0, 0.4], "time_steps_choices": [8, 2]},
+        ["sigma 0 to 0.4", "trained with: 2, 8."],
+    ),
+    "poisson": ({"model": {"coding": "poisson"}}, ["Poisson-coded images alone"]),
+    "gpu": ({"scale": "gpu"}, ["A network of moderate size", "6 epochs"]),
+    "fgsm": ({"adversarial": {"method": "fgsm"}}, ["one-step attacks", "epsilon 8/255"]),
+    "pgd": ({"adversarial": {"method": "pgd", "steps": 7}}, ["PGD attacks of 7 steps"]),
+    "trades": ({"adversarial": {"method": "trades", "steps": 1}}, ["TRADES", "of 1 step ("]),
+    "taught": (
+        {"teacher": "big", "teacher_weights": True, "distillation": 1.0, "presynaptic": 0.5},
+        ["From big it took its answers, the currents of its layers and its weights as a start"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_limits_say_what_the_recipe_did(case: str) -> None:
+    values, expected = LIMITS[case]
+    text = limits_text(Recipe.from_values({"name": "x", "label": "X", **values}))
+    assert all(words in text for words in expected), text
+    assert ("without adversarial images" in text) == ("adversarial" not in values)
+    assert "overfitted" not in text
+    assert ("Time steps" in text) == (case != "ann")
+
+
+def test_limits_tell_that_the_guard_stepped_in() -> None:
+    recipe = Recipe.from_values({"name": "x", "label": "X", "adversarial": {"method": "fgsm"}})
+    assert "two-step attacks" in limits_text(recipe, guarded=True)

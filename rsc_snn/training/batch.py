@@ -1,0 +1,427 @@
+"""From a recipe to a model of the zoo, and from a folder of recipes to the whole zoo.
+
+`train_recipe` trains and exports one recipe. `plan` says which recipes of a folder need it, in
+which order, and why; `train_all` does what the plan says. Every model has a run folder of its own,
+so a batch that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from tqdm import tqdm
+
+from rsc_snn.data import data_root, dataset_spec, load_dataset
+from rsc_snn.data.readers import find_source
+from rsc_snn.data.streaming import NAME as IMAGENET
+from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream, stream_classes
+from rsc_snn.device import describe_device, keep_freed_memory, pick_device
+from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
+from rsc_snn.training.export import export_run, test_images
+from rsc_snn.training.loop import Progress, Trainer, TrainingData, Worker, join_workers
+from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
+from rsc_snn.training.streamed import StreamTrainer
+from rsc_snn.training.teacher import Teacher, load_teacher
+from rsc_snn.zoo import ModelCard, Zoo
+
+
+def prepare_device(name: str | None, threads: int | None) -> torch.device:
+    """The device to train on, and the CPU set up for it. Raises ConfigError."""
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"--threads must be at least 1, not {threads}.")
+        torch.set_num_threads(threads)
+    device = pick_device(name)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
+
+
+def default_scale(device: torch.device) -> str:
+    """The scale of recipes that suits a device."""
+    return "gpu" if device.type == "cuda" else "cpu"
+
+
+# --- One recipe --------------------------------------------------------------------------------
+
+
+def train_recipe(
+    recipe: Recipe,
+    run: Path,
+    device: torch.device,
+    *,
+    data: Path | None = None,
+    teachers: Path | None = None,
+    export: Path | None = None,
+    restart: bool = False,
+) -> ModelCard | None:
+    """Train in the folder `run`, from its checkpoint if it has one; then export, if asked to.
+
+    data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
+    discard an earlier run. Returns the card, in the first process alone, if it exported. Raises
+    what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
+    """
+    images, classes, note = training_images(recipe, data)
+    if export is not None and isinstance(images, ImageStream):
+        test_images(recipe, data)  # Days of training must not end in its absence.
+    if len(classes) != recipe.model.num_classes:
+        raise ConfigError(
+            f"The data has {len(classes)} classes, the recipe's model {recipe.model.num_classes}."
+        )
+    with join_workers(device) as worker:
+        if restart:
+            _discard(run, worker)
+        teacher = load_teacher(recipe, teachers, device)
+        trainer = make_trainer(recipe, images, run, device, worker, teacher)
+        if worker.first:
+            print(f"{recipe.name}: {len(images)} images, {describe_device(device)}, run in {run}")
+        with _progress_bar(trainer) as show:
+            trainer.run(show)
+    if export is None or not worker.first:
+        return None
+    card = export_run(trainer, note, data, export)
+    print(f"{card.name}: {card.clean_accuracy.value:.2%} clean, written to {export}")
+    return card
+
+
+def training_images(
+    recipe: Recipe, data: Path | None
+) -> tuple[TrainingData | ImageStream, tuple[str, ...], str]:
+    """(images, classes, what the pixels are) of a recipe's training split. Raises DataError."""
+    size, limit = recipe.model.image_size, recipe.limit or None
+    if is_streamed(recipe.dataset):
+        root = data_root() if data is None else data
+        stream = open_stream(recipe.dataset, "train", root, size, limit=limit, seed=recipe.seed)
+        return stream, stream.classes, stream.note
+    loaded = load_dataset(recipe.dataset, "train", data, size, limit)
+    return TrainingData(loaded.images, loaded.labels), loaded.classes, loaded.note
+
+
+def make_trainer(
+    recipe: Recipe,
+    images: TrainingData | ImageStream,
+    run: Path,
+    device: torch.device,
+    worker: Worker,
+    teacher: Teacher | None,
+) -> Trainer:
+    """The trainer that suits where the images are."""
+    if isinstance(images, ImageStream):
+        return StreamTrainer(recipe, images, run, device, worker, teacher)
+    return Trainer(recipe, images, run, device, worker, teacher=teacher)
+
+
+def _discard(run: Path, worker: Worker) -> None:
+    if worker.first:
+        shutil.rmtree(run, ignore_errors=True)
+    if worker.world > 1:
+        distributed.barrier()  # Nobody looks for a checkpoint before it is gone.
+
+
+@contextmanager
+def _progress_bar(trainer: Trainer) -> Iterator[Progress]:
+    with tqdm(
+        total=trainer.steps,
+        initial=trainer.step,
+        unit="step",
+        disable=not trainer.worker.first,
+        mininterval=1.0,
+    ) as bar:
+
+        def show(step: int, steps: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(step - bar.n)
+
+        yield show
+
+
+# --- A folder of recipes -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recipe of a plan.
+
+    reason: why it is to be trained, "" if its model is up to date. obstacle: why it cannot be
+    trained, "" if it can. asked: it was named, and is trained whatever the zoo holds.
+    """
+
+    recipe: Recipe
+    reason: str = ""
+    obstacle: str = ""
+    asked: bool = False
+
+    @property
+    def to_do(self) -> bool:
+        """True if it is to be trained and can be."""
+        return bool(self.reason) and not self.obstacle
+
+    def line(self) -> str:
+        """What will be done, for a person."""
+        name = self.recipe.name
+        if not self.reason:
+            return f"keep   {name}: up to date"
+        if self.obstacle:
+            return f"skip   {name}: {self.obstacle}"
+        return f"train  {name} ({self.recipe.scale} scale): {self.reason}"
+
+
+Recipes = Mapping[str, tuple[Recipe, ...]]
+
+
+def read_recipes(folder: Path, scale: str, *, strict: bool) -> Recipes:
+    """By name, the variants of each recipe of a folder whose models are kept, in order.
+
+    The first is the one at `scale`, by which a missing model is trained; unless `strict`, a model
+    of another scale is as good. Raises ConfigError if a recipe is wrong or there is none.
+    """
+    scales = [scale] if strict else [scale, *(other for other in SCALES if other != scale)]
+    recipes: dict[str, tuple[Recipe, ...]] = {}
+    for path in sorted(folder.glob("*.toml")):
+        variants = tuple(read_recipe(path, each) for each in scales)
+        for recipe in variants:
+            if recipe.name != path.stem:
+                raise ConfigError(
+                    f"The recipe {path} is called {recipe.name!r}; it must be called like its file."
+                )
+        recipes[path.stem] = variants
+    if not recipes:
+        raise ConfigError(f"There are no recipes in {folder}.")
+    return recipes
+
+
+def plan(
+    recipes: Recipes,
+    zoo: Zoo | None,
+    names: Collection[str] = (),
+    *,
+    missing: bool,
+    obstacle: Callable[[Recipe], str],
+) -> list[Task]:
+    """What to do about `names` (none: all recipes) and their teachers, teachers first.
+
+    With `missing`, recipes whose model is in `zoo` and up to date are kept; without, those named
+    are trained all the same. A teacher that nobody named is trained if it is missing.
+    `obstacle(recipe)` says what it lacks, "" for nothing. Raises ConfigError for an unknown name
+    and for recipes that teach each other.
+    """
+    unknown = [name for name in names if name not in recipes]
+    if unknown:
+        raise ConfigError(
+            f"There is no recipe called {unknown[0]!r}; there are {', '.join(recipes)}."
+        )
+    tasks: dict[str, Task] = {}
+    for name in teachers_first(recipes, names or recipes):
+        variants = recipes[name]
+        recipe, asked = variants[0], not missing and name in names
+        teacher = tasks.get(recipe.teacher)
+        reason = reason_to_train(variants, zoo)
+        if teacher is not None and teacher.to_do:
+            reason = reason or f"its teacher {recipe.teacher} is trained first"
+        if asked:
+            reason = reason or "asked for"
+        tasks[name] = Task(recipe, reason, _lacks(recipe, teacher, zoo, obstacle), asked)
+    return list(tasks.values())
+
+
+def teachers_first(recipes: Recipes, names: Iterable[str]) -> list[str]:
+    """`names` and the recipes of their teachers, each after its teacher. Raises ConfigError."""
+    ordered: dict[str, None] = {}
+
+    def visit(name: str, students: tuple[str, ...]) -> None:
+        if name in students:
+            raise ConfigError(f"The recipe {name} is its own teacher, by way of {students[-1]}.")
+        teacher = recipes[name][0].teacher
+        if teacher in recipes:
+            visit(teacher, (*students, name))
+        ordered.setdefault(name)
+
+    for name in names:
+        visit(name, ())
+    return list(ordered)
+
+
+def reason_to_train(variants: tuple[Recipe, ...], zoo: Zoo | None) -> str:
+    """Why the model in `zoo` is not the one that one of `variants` makes; "" if it is.
+
+    The first variant's differences are the ones told.
+    """
+    name = variants[0].name
+    if zoo is None or (name not in zoo.names() and name not in zoo.problems()):
+        return "it has no model yet"
+    try:
+        card = zoo.card(name)
+        zoo.weights(name)
+    except ZooError as error:
+        return str(error).rstrip(".")
+    try:
+        made = Recipe.from_values(card.training.recipe)
+    except RscSnnError:
+        return "its card does not hold its recipe"
+    differences = [changed_fields(made, recipe) for recipe in variants]
+    if all(differences):
+        return f"its recipe has changed ({', '.join(differences[0])})"
+    learned_from = card.training.teacher_sha256
+    known = bool(learned_from) and made.teacher in zoo.names()
+    if known and zoo.card(made.teacher).sha256 != learned_from:
+        return f"its teacher {made.teacher} has changed"
+    return ""
+
+
+def changed_fields(old: Recipe, new: Recipe) -> list[str]:
+    """Names of the fields that differ, such as `epochs` or `model.widths`.
+
+    The name of the scale is none of them: what it changes is in the other fields.
+    """
+    before, after = _flat(old.to_json()), _flat(new.to_json())
+    return sorted(name for name in after if before[name] != after[name] and name != "scale")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        nested = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{name}.") if nested else {prefix + name: value}
+    return flat
+
+
+def _lacks(
+    recipe: Recipe, teacher: Task | None, zoo: Zoo | None, obstacle: Callable[[Recipe], str]
+) -> str:
+    if lack := obstacle(recipe):
+        return lack
+    if not recipe.teacher:
+        return ""
+    if teacher is None and (zoo is None or recipe.teacher not in zoo.names()):
+        return f"its teacher {recipe.teacher} has neither a recipe nor a model"
+    if teacher is not None and teacher.reason and teacher.obstacle:
+        return f"its teacher {recipe.teacher} cannot be trained"
+    return ""
+
+
+def data_obstacle(recipe: Recipe, root: Path) -> str:
+    """Why the data of a recipe cannot be had from the data folder `root`; "" if it can."""
+    try:
+        if is_streamed(recipe.dataset):
+            return _wrong_classes(recipe, len(stream_classes(recipe.dataset, root)))
+        spec = dataset_spec(recipe.dataset)
+    except DataError as error:
+        return str(error).rstrip(".")
+    return "" if find_source(spec, root) else f"there is no {spec.label} data in {str(root)!r}"
+
+
+def too_long(recipe: Recipe) -> str:
+    """Why a batch of all recipes leaves this one out; "" if it does not."""
+    if recipe.dataset != IMAGENET:
+        return ""
+    return "it trains for days; give its name to train it here, or use torchrun"
+
+
+def _wrong_classes(recipe: Recipe, count: int) -> str:
+    """Why data of so many classes are not the recipe's: the data folder may hold another set."""
+    wanted = recipe.model.num_classes
+    noun = "class" if count == 1 else "classes"
+    return "" if count == wanted else f"its data has {count:,} {noun}, its model {wanted:,}"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a batch finds what it needs and leaves what it makes.
+
+    data: the data folder. runs: the folder of run folders. models: the zoo's folder, where
+    teachers are as well.
+    """
+
+    data: Path
+    runs: Path
+    models: Path
+
+    def zoo(self) -> Zoo | None:
+        """The zoo as it is now; None before the first model."""
+        return Zoo(self.models) if self.models.is_dir() else None
+
+
+def train_all(
+    tasks: Iterable[Task], recipes: Recipes, places: Places, device: torch.device
+) -> set[str]:
+    """Train and export what a plan says; returns the names of those that failed.
+
+    One that fails is a line on stderr and does not stop the others, but for its students.
+    """
+    failed: set[str] = set()
+    for task in tasks:
+        recipe = task.recipe
+        if not task.to_do:
+            continue
+        zoo = places.zoo()
+        if not task.asked and not reason_to_train(recipes[recipe.name], zoo):
+            continue  # Its teacher came out the same, or another process was here.
+        try:
+            _check_teacher(recipe, failed)
+            run = places.runs / recipe.name
+            if moved := put_aside(run, recipe, zoo):
+                print(f"{recipe.name}: the run of another recipe or teacher is now in {moved}")
+            train_recipe(
+                recipe,
+                run,
+                device,
+                data=places.data,
+                teachers=places.models,
+                export=places.models,
+            )
+        except RscSnnError as error:
+            failed.add(recipe.name)
+            print(f"{recipe.name}: {error}", file=sys.stderr)
+    return failed
+
+
+def _check_teacher(recipe: Recipe, failed: Container[str]) -> None:
+    if recipe.teacher in failed:
+        raise ConfigError(f"Its teacher {recipe.teacher} could not be trained.")
+
+
+def put_aside(run: Path, recipe: Recipe, zoo: Zoo | None) -> Path | None:
+    """Rename a run folder that holds the run of another recipe or teacher; its new name, if so.
+
+    Raises ConfigError if it cannot be renamed.
+    """
+    if not _is_another(run, recipe, zoo):
+        return None
+    number = 1
+    while (target := run.with_name(f"{run.name}-old-{number}")).exists():
+        number += 1
+    try:
+        return run.rename(target)
+    except OSError as error:
+        raise ConfigError(f"Cannot rename {run}: {error.strerror}.") from error
+
+
+def _is_another(run: Path, recipe: Recipe, zoo: Zoo | None) -> bool:
+    """True if a run folder is not one that `Trainer` would go on with for this recipe."""
+    try:
+        if json.loads((run / "recipe.json").read_text(encoding="utf-8")) != _as_json(recipe):
+            return True
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    if not recipe.teacher or zoo is None or recipe.teacher not in zoo.names():
+        return False
+    try:
+        state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    except Exception:  # A damaged checkpoint: `Trainer` says so.
+        return False
+    return bool(state.get("teacher") != zoo.card(recipe.teacher).sha256)
+
+
+def _as_json(recipe: Recipe) -> Any:
+    return json.loads(json.dumps(recipe.to_json()))
