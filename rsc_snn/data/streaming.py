@@ -67,7 +67,7 @@ def stream_folder(dataset: str, root: Path) -> Path:
     for place in places:
         if (place / "train").is_dir():
             return place
-    looked = " and ".join(repr(str(place / "train")) for place in places)
+    looked = " or ".join(repr(str(place / "train")) for place in places)
     raise DataError(f"No images of {dataset!r}: there is no folder {looked}.")
 
 
