@@ -195,7 +195,7 @@ def test_json_that_is_no_card(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda card: card.update(schema=2), "later version"),
+        (lambda card: card.update(schema=3), "later version"),
         (lambda card: card.pop("label"), "missing or unknown"),
         (lambda card: card.update(surprise=1), "missing or unknown"),
         (lambda card: card.update(classes=3), "missing or unknown"),

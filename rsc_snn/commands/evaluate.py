@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rsc_snn.data import ImageSet
+    from rsc_snn.zoo import ModelCard
 
 
 def add_parser(subparsers: Any) -> None:
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         keep_freed_memory()
     model = zoo.load(args.model, device)
     data = _load(args, model.config.image_size)
-    labels = _model_labels(data, tuple(card.classes))
+    labels = _model_labels(data, card)
     hide = args.quiet or not sys.stderr.isatty()
     with tqdm(total=1.0, disable=hide, bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
         result = evaluate_accuracy(
@@ -124,16 +125,24 @@ def _load(args: argparse.Namespace, image_size: int) -> ImageSet:
     raise DataError(f"{args.data!r} is neither a data set ({names}) nor a folder.")
 
 
-def _model_labels(data: ImageSet, classes: tuple[str, ...]) -> Tensor:
-    """The labels of `data` in the numbering of the model's `classes`. Raises DataError."""
+def _model_labels(data: ImageSet, card: ModelCard) -> Tensor:
+    """The labels of `data` in the numbering of the model's classes. Raises DataError.
+
+    A class goes by its name or by its folder in the model's own data set (a WordNet identifier in
+    Imagenette), in any case.
+    """
     import torch
 
-    numbers = {name.lower(): number for number, name in enumerate(classes)}
+    from rsc_snn.data import DATASETS
+
+    folders = DATASETS[card.dataset].folders if card.dataset in DATASETS else ()
+    names = [*enumerate(folders), *enumerate(card.classes)]
+    numbers = {name.lower(): number for number, name in names}
     missing = [name for name in data.classes if name.lower() not in numbers]
     if missing:
+        known = ", ".join(card.classes[:20]) + ", ..." * (len(card.classes) > 20)
         raise DataError(
-            f"The data has a class {missing[0]!r} that the model does not know; "
-            f"it knows {', '.join(classes)}."
+            f"The data has a class {missing[0]!r} that the model does not know; it knows {known}."
         )
     table = torch.tensor([numbers[name.lower()] for name in data.classes])
     return table[data.labels]
