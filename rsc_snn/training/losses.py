@@ -43,15 +43,28 @@ def presynaptic(currents: Sequence[Tensor], preactivations: Sequence[Tensor]) ->
     numbers of layers differ.
     """
     pairs = zip(currents, preactivations, strict=True)
-    losses = [
-        functional.mse_loss(_standardised(current), _standardised(target.detach()))
-        for current, target in pairs
-    ]
-    return torch.stack(losses).mean()
+    return torch.stack([_difference(current, target) for current, target in pairs]).mean()
 
 
-def _standardised(currents: Tensor) -> Tensor:
-    """The time average of `[T, N, C, H, W]` with mean 0 and variance 1 in each channel."""
-    average = currents.float().mean(dim=0)
-    variance, mean = torch.var_mean(average, dim=(0, 2, 3), correction=0, keepdim=True)
-    return (average - mean) * torch.rsqrt(variance + _EPSILON)
+def _difference(currents: Tensor, target: Tensor) -> Tensor:
+    """The loss of one layer, from moments: a quarter of the time of batch norms and a difference.
+
+    The mean of (a - b)^2 is var(a) + var(b) - 2 cov(a, b), where a and b have mean 0.
+    """
+    a, b = _centred(currents), _centred(target.detach())
+    place = (0, 1, 2)
+    variance, reference = a.square().mean(place), b.square().mean(place)
+    covariance = (a * b).mean(place)
+    scale, reference_scale = variance + _EPSILON, reference + _EPSILON
+    cross = covariance * (scale * reference_scale).rsqrt()
+    return (variance / scale + reference / reference_scale - 2 * cross).mean()
+
+
+def _centred(currents: Tensor) -> Tensor:
+    """The time average `[N, H, W, C]` of `[T, N, C, H, W]`, float32, mean 0 in each channel.
+
+    Channels come last as in the memory of the networks: so does the gradient, or their batch
+    norms would take ten times as long on it.
+    """
+    average = currents.permute(0, 1, 3, 4, 2).mean(dim=0).float()
+    return average - average.mean((0, 1, 2), keepdim=True)
