@@ -1,0 +1,164 @@
+"""What each part of E-RSCT buys, at equal epochs: `python -m benchmarks.e_rsct`.
+
+Trains the recipes in rsc_snn/recipes/ablation, the smallest model with RSC at sigma 0.2, with
+several seeds: plain, with distillation, with the pre-synaptic loss, with both, and with both from
+the teacher's weights. Finished runs are kept in `--out` and interrupted ones resumed. The peer is
+the plain recipe, trained in the same runs with the same seeds: differences are taken seed by
+seed, their interval is Student's t over the seeds. Accuracies are those of a single pass on the
+whole test split.
+
+Writes the runs to assets/results/e_rsct.csv and the table to docs/training.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scipy import stats
+
+from benchmarks.results import update_document, write_rows
+from rsc_snn.training.recipe import read_recipe
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "rsc_snn" / "recipes" / "ablation"
+RESULTS = ROOT / "assets" / "results" / "e_rsct.csv"
+DOCS = ROOT / "docs" / "training.md"
+MARKERS = ("<!-- e-rsct table -->", "<!-- end of e-rsct table -->")
+TEACHER = "ablation-ann"
+PLAIN = "ablation-plain"
+VARIANTS = (
+    PLAIN,
+    "ablation-distillation",
+    "ablation-presynaptic",
+    "ablation-both",
+    "ablation-all",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model: single-pass clean accuracy on n test images with its 95 % interval."""
+
+    variant: str
+    label: str
+    seed: int
+    epochs: int
+    sigma: float
+    time_steps: int
+    clean: float
+    lower: float
+    upper: float
+    n: int
+    draws: int
+    seconds: float
+    device: str
+    teacher_clean: float
+    command: str
+
+
+def train(variant: str, seed: int, out: Path, extra: Sequence[str]) -> dict[str, object]:
+    """The card of one variant and seed, trained and exported unless it is there."""
+    name = f"{variant}-seed{seed}"
+    models = out / "models" if variant == TEACHER else out / name / "model"
+    card = models / f"{variant}.json"
+    if not card.exists():
+        command = [sys.executable, "-m", "rsc_snn", "train", str(RECIPES / f"{variant}.toml")]
+        command += ["--seed", str(seed), "--out", str(out / name), "--zoo", str(out / "models")]
+        subprocess.run([*command, "--export", str(models), *extra], check=True, cwd=ROOT)
+    values: dict[str, object] = json.loads(card.read_text(encoding="utf-8"))
+    return values
+
+
+def measure(variant: str, seed: int, out: Path, extra: Sequence[str], teacher: float) -> Run:
+    """One row of the results."""
+    card = train(variant, seed, out, extra)
+    clean, facts = card["clean_accuracy"], card["training"]
+    assert isinstance(clean, dict) and isinstance(facts, dict)
+    recipe = read_recipe(RECIPES / f"{variant}.toml")
+    return Run(
+        variant=variant,
+        label=recipe.label,
+        seed=seed,
+        epochs=recipe.epochs,
+        sigma=recipe.model.sigma,
+        time_steps=recipe.model.time_steps,
+        clean=clean["value"],
+        lower=clean["lower"],
+        upper=clean["upper"],
+        n=clean["n"],
+        draws=clean["draws"],
+        seconds=facts["seconds"],
+        device=facts["device"],
+        teacher_clean=teacher,
+        command=f"python -m benchmarks.e_rsct --seeds {seed}",
+    )
+
+
+def table(runs: Sequence[Run]) -> str:
+    """Mean accuracy of each variant and what it adds to the plain recipe, in points."""
+    plain = {run.seed: run.clean for run in runs if run.variant == PLAIN}
+    lines = [
+        "| trained with | clean accuracy, mean (each seed) | over plain, points (95 % interval) |",
+        "| --- | --- | --- |",
+    ]
+    for variant in VARIANTS:
+        rows = [run for run in runs if run.variant == variant]
+        if not rows:
+            continue
+        each = ", ".join(f"{100 * run.clean:.1f}" for run in rows)
+        gains = [100 * (run.clean - plain[run.seed]) for run in rows if run.seed in plain]
+        gain = "" if variant == PLAIN else interval_text(gains)
+        mean = 100 * statistics.mean(run.clean for run in rows)
+        lines.append(f"| {rows[0].label} | {mean:.1f} % ({each}) | {gain} |")
+    first = runs[0]
+    lines += [
+        "",
+        f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
+        f"seeds {', '.join(sorted({str(run.seed) for run in runs}))}; single pass on "
+        f"{first.n:,} test images, {first.draws} noise draws each. The teacher, an ANN of the same "
+        f"widths, has {100 * first.teacher_clean:.1f} %. Intervals: Student's t over the seeds. "
+        "Repeat: `python -m benchmarks.e_rsct`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def interval_text(gains: Sequence[float]) -> str:
+    """Mean and t interval of paired differences."""
+    mean = statistics.mean(gains)
+    if len(gains) < 2:
+        return f"{mean:+.1f} (one seed)"
+    reach = stats.t.ppf(0.975, len(gains) - 1) * stats.sem(gains)
+    low, high = mean - reach, mean + reach
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def main() -> None:
+    """Parse the command line, train what is missing, write and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "e_rsct")
+    parser.add_argument("--threads", help="CPU threads (default: all cores)")
+    arguments = parser.parse_args()
+    extra = [] if arguments.threads is None else ["--threads", arguments.threads]
+    teacher = train(TEACHER, 0, arguments.out, extra)["clean_accuracy"]
+    assert isinstance(teacher, dict)
+    runs = []
+    for seed in arguments.seeds:
+        for variant in VARIANTS:
+            runs.append(measure(variant, seed, arguments.out, extra, teacher["value"]))
+            print(f"{variant} seed {seed}: {runs[-1].clean:.2%}", flush=True)
+    write_rows(RESULTS, Run, runs)
+    content = table(runs)
+    update_document(DOCS, MARKERS, content)
+    print(content)
+
+
+if __name__ == "__main__":
+    main()
