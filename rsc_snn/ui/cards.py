@@ -140,6 +140,7 @@ def _draw_training(card: ModelCard) -> None:
                 [row["epoch"] for row in evaluated],
                 [row["train_accuracy"] for row in evaluated],
                 [row.get("validation_accuracy") for row in evaluated],
+                [row.get("validation_robust") for row in evaluated],
             ),
             f"training.{card.name}",
             f"Lines: accuracy of {card.label} on training and held-out photographs by epoch.",
@@ -153,8 +154,12 @@ def _draw_training(card: ModelCard) -> None:
 
 def _curve_text(card: ModelCard) -> str:
     text = "Accuracy after each epoch, on training and on held-out photographs."
+    config = card.training.recipe.get("adversarial")
+    if card.training.adversarial in _ATTACKED and isinstance(config, dict):
+        watched = config.get("watched", 0)
+        text += f" Attacked: {watched} of the held-out photographs, by PGD-10." if watched else ""
     if card.training.adversarial in ("fgsm", "pgd"):
-        text += " The training photographs were attacked, the held-out ones were not."
+        text += " The training photographs were attacked."
     return text
 
 

@@ -171,6 +171,10 @@ def test_training_curve_skips_epochs_without_a_test() -> None:
     figure = training_figure([1, 2, 3], [0.2, 0.3, 0.4], [None, 0.25, None])
     assert list(figure.data[0].y) == [0.2, 0.3, 0.4]
     assert list(figure.data[1].x) == [2]
+    assert len(figure.data) == 2
+    figure = training_figure([1, 2], [0.2, 0.3], [0.1, 0.2], [None, 0.15])
+    assert figure.data[2].name == "held-out images, attacked"
+    assert (list(figure.data[2].x), list(figure.data[2].y)) == ([2], [0.15])
 
 
 def test_translucent() -> None:
