@@ -1,4 +1,4 @@
-"""`python -m rsc_snn zoo`: list, check and train the pretrained models, print their table."""
+"""`python -m rsc_snn zoo`: list, check, train and evaluate the models, print their tables."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 import rsc_snn
 from rsc_snn.errors import ConfigError, DataError, ZooError
+from rsc_snn.robustness.actions import add_evaluate
 
 
 def add_parser(subparsers: Any) -> None:
-    """Register the command and its four actions."""
+    """Register the command and its actions."""
     parser = subparsers.add_parser(
-        "zoo", help="list, check and train the pretrained models", description=__doc__
+        "zoo", help="list, check, train and evaluate the models", description=__doc__
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, run, text in (
@@ -31,6 +32,7 @@ def add_parser(subparsers: Any) -> None:
         if name == "verify":
             action.add_argument("names", nargs="*", metavar="NAME", help="only these models")
     _add_train(actions)
+    add_evaluate(actions)
 
 
 def _add_train(actions: Any) -> None:
