@@ -10,7 +10,7 @@ from typing import Any
 
 import rsc_snn
 from rsc_snn.errors import ConfigError, DataError, ZooError
-from rsc_snn.robustness.actions import add_evaluate
+from rsc_snn.robustness.actions import add_evaluate, add_results_action
 
 
 def add_parser(subparsers: Any) -> None:
@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
             action.add_argument("names", nargs="*", metavar="NAME", help="only these models")
     _add_train(actions)
     add_evaluate(actions)
+    add_results_action(actions)
 
 
 def _add_train(actions: Any) -> None:

@@ -87,6 +87,47 @@ def _add_results_folder(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_results_action(actions: Any) -> None:
+    """Register `zoo results`."""
+    parser = actions.add_parser(
+        "results",
+        help="print the tables of robustness as Markdown",
+        description="Print what `zoo evaluate` measured, with the claims tested on it.",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="the folder of models (default: that of the app)"
+    )
+    _add_results_folder(parser)
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="write each section between its markers in a Markdown file such as docs/results.md",
+    )
+    parser.set_defaults(run=run_results)
+
+
+def run_results(args: argparse.Namespace) -> int:
+    """Print the sections, or write them into a file. Raises DataError, ZooError."""
+    from rsc_snn.robustness.compare import Results
+    from rsc_snn.robustness.report import fill, whole
+    from rsc_snn.robustness.store import read_results
+    from rsc_snn.zoo import Zoo
+
+    results = Results(tuple(read_results(args.results)))
+    zoo = Zoo(args.folder)
+    cards = {name: zoo.card(name) for name in zoo.names()}
+    if args.write is None:
+        print(whole(results, cards), end="")
+        return 0
+    try:
+        text = args.write.read_text(encoding="utf-8")
+        args.write.write_text(fill(text, results, cards), encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The file {args.write} cannot be read and written.") from error
+    return 0
+
+
 def run_evaluate(args: argparse.Namespace) -> int:
     """Measure what is missing; 2 if a model that should have been measured could not be.
 

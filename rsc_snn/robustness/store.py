@@ -187,7 +187,7 @@ def worst_row(clean: Row, attacks: Sequence[Row]) -> Row:
             "attack": WORST,
             "parameters": json.dumps({"over": [CLEAN, *(row.attack for row in attacks)]}),
             "n": len(scores),
-            "attacked": max(row.attacked for row in attacks),
+            "attacked": int((clean.subset_scores() > 0).sum()),
             "value": estimate.value,
             "lower": estimate.lower,
             "upper": estimate.upper,

@@ -1,0 +1,251 @@
+"""Claims about robustness, tested on the table: image by image, whichever way they come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsc_snn.robustness.store import Row
+from rsc_snn.robustness.suite import SUITE, WORST, attack_label
+
+Verdict = Literal["above", "leans above", "undecided", "leans below", "below"]
+
+SIGNIFICANT = 0.05
+_RESAMPLES = 9999
+_SEED = 0
+
+# (model, its twin) after the name of the data set: the paper's claim, plain and adversarially
+# trained, and the same for Poisson coding, from which the paper says robustness stems.
+CLAIMS = (
+    ("snn-rsc-020", "ann"),
+    ("snn-rsc-020-at", "ann-at"),
+    ("snn-poisson", "ann"),
+    ("snn-poisson-at", "ann-at"),
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a table, by what they are about."""
+
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, float], Row]:
+        return {(row.model, row.attack, row.epsilon_255): row for row in self.rows}
+
+    def get(self, model: str, attack: str, epsilon: float = 0.0) -> Row | None:
+        """One row; None if it was not measured."""
+        return self._found.get((model, attack, epsilon))
+
+    def datasets(self) -> tuple[str, ...]:
+        """Names of the data sets, sorted."""
+        return tuple(sorted({row.dataset for row in self.rows}))
+
+    def of(self, dataset: str) -> Results:
+        """The rows of one data set."""
+        return Results(tuple(row for row in self.rows if row.dataset == dataset))
+
+    def models(self) -> tuple[str, ...]:
+        """Names of the models, plain ones before adversarially trained ones, sorted."""
+        names = {row.model for row in self.rows}
+        return tuple(sorted(names, key=lambda name: (name.endswith("-at"), name)))
+
+    def epsilons(self) -> tuple[float, ...]:
+        """The epsilons (255ths) above 0, rising."""
+        return tuple(sorted({row.epsilon_255 for row in self.rows} - {0.0}))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two rows over the same images.
+
+    difference: mean over images of `first`'s score minus `second`'s, with a 95 % percentile
+    bootstrap interval (9,999 resamples of the images). p: two-sided paired permutation test (the
+    two models' scores of an image change places at random, 9,999 times); it holds for shares of
+    draws as for right or wrong.
+    """
+
+    first: Row
+    second: Row
+    difference: float
+    lower: float
+    upper: float
+    p: float
+
+    @property
+    def overlap(self) -> bool:
+        """True if the two accuracies' own intervals overlap."""
+        return self.first.lower <= self.second.upper and self.second.lower <= self.first.upper
+
+    @property
+    def verdict(self) -> Verdict:
+        """Above or below only if the intervals do not overlap; leaning if the paired test says so.
+
+        For rows of the same images; one on all images has another mean than on the subset.
+        """
+        if not self.overlap:
+            return "above" if self.difference > 0 else "below"
+        if self.p < SIGNIFICANT:
+            return "leans above" if self.difference > 0 else "leans below"
+        return "undecided"
+
+
+def compare(first: Row | None, second: Row | None) -> Comparison | None:
+    """`first` against `second` on the subset; None without rows of the same images."""
+    if first is None or second is None or first.setup != second.setup:
+        return None
+    differences = (first.subset_scores() - second.subset_scores()).numpy()
+    lower, upper = _bootstrap(differences)
+    return Comparison(
+        first, second, float(differences.mean()), lower, upper, _permutation_p(differences)
+    )
+
+
+def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
+    from scipy import stats
+
+    if np.ptp(differences) == 0:
+        return float(differences[0]), float(differences[0])
+    found = stats.bootstrap(
+        (differences,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        batch=500,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def _permutation_p(differences: NDArray[np.float64]) -> float:
+    """Exchanging the two scores of an image turns the sign of their difference."""
+    from scipy import stats
+
+    if not differences.any():
+        return 1.0
+    found = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_RESAMPLES,
+        batch=500,
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(found.pvalue)
+
+
+def claims(results: Results, attack: str = WORST) -> Iterator[Comparison]:
+    """Every pair of `CLAIMS` that was measured, at each epsilon, by data set."""
+    for dataset in results.datasets():
+        for first, second in CLAIMS:
+            for epsilon in results.epsilons():
+                found = compare(
+                    results.get(f"{dataset}-{first}", attack, epsilon),
+                    results.get(f"{dataset}-{second}", attack, epsilon),
+                )
+                if found is not None:
+                    yield found
+
+
+def averaging(results: Results, epsilon: float) -> Iterator[Comparison]:
+    """PGD-20 with one draw a gradient against EOT-PGD-20, for each stochastic model."""
+    for model in results.models():
+        found = compare(
+            results.get(model, "pgd20", epsilon), results.get(model, "eot_pgd20", epsilon)
+        )
+        if found is not None and found.first.draws > 1:
+            yield found
+
+
+@dataclass(frozen=True)
+class MaskingSign:
+    """A sign that gradients are masked, of one model at one epsilon (255ths)."""
+
+    model: str
+    epsilon: float
+    text: str
+
+
+def masking_signs(results: Results) -> Iterator[MaskingSign]:
+    """What must not be where gradients lead the attack (Athalye 2018; Carlini et al. 2019).
+
+    Attacks are compared image by image, and a difference counts if its p is below 0.05.
+    """
+    for model in results.models():
+        for epsilon in results.epsilons():
+            yield from _order_signs(results, model, epsilon)
+        yield from _size_signs(results, model)
+
+
+def _order_signs(results: Results, model: str, epsilon: float) -> Iterator[MaskingSign]:
+    """Attacks that do more harm than one that must be stronger."""
+    iterative = [name for name, attack in SUITE.items() if attack.gradient and name != "fgsm"]
+    strongest = _lowest(results, model, iterative, epsilon)
+    pairs = [("square", strongest), ("fgsm", results.get(model, "pgd20", epsilon))]
+    pairs += [("uniform_noise", results.get(model, name, epsilon)) for name in ("fgsm", *iterative)]
+    for weaker, stronger in pairs:
+        found = compare(results.get(model, weaker, epsilon), stronger)
+        if found is not None and found.difference < 0 and found.p < SIGNIFICANT:
+            yield MaskingSign(
+                model,
+                epsilon,
+                f"{attack_label(weaker)} does more harm than {attack_label(found.second.attack)} "
+                f"({-found.difference:.1%} of the images, p = {found.p:.2g})",
+            )
+
+
+def _lowest(results: Results, model: str, names: Sequence[str], epsilon: float) -> Row | None:
+    rows = [row for name in names if (row := results.get(model, name, epsilon)) is not None]
+    return min(rows, key=lambda row: row.value, default=None)
+
+
+def _size_signs(results: Results, model: str) -> Iterator[MaskingSign]:
+    """A larger epsilon that does not do more harm, where there was harm left to do."""
+    rows = [
+        row
+        for epsilon in results.epsilons()
+        if (row := results.get(model, WORST, epsilon)) is not None
+    ]
+    for small, large in pairwise(rows):
+        if small.value > 0 and large.value >= small.value:
+            yield MaskingSign(
+                model,
+                large.epsilon_255,
+                f"the worst case does not fall from {small.epsilon_255:g}/255 "
+                f"({small.value:.1%} to {large.value:.1%})",
+            )
+
+
+def outcome(verdicts: Sequence[Verdict]) -> str:
+    """One sentence on the claim "more robust than its twin", from the verdicts at all epsilons."""
+    above, below, total = verdicts.count("above"), verdicts.count("below"), len(verdicts)
+    of = f"of {total} epsilons"
+    if above == total:
+        return "The claim holds: above its twin at every epsilon, and no intervals overlap."
+    if below == total:
+        return "The claim fails: below its twin at every epsilon, and no intervals overlap."
+    if above and below:
+        return (
+            f"It depends on epsilon: above its twin without overlap at {above}, below at {below} "
+            f"{of}."
+        )
+    if above:
+        return f"The claim holds in part: above its twin without overlap at {above} {of}."
+    if below:
+        return f"The claim fails: below its twin without overlap at {below} {of}, above at none."
+    leaning = {name: verdicts.count(name) for name in ("leans above", "leans below")}
+    if any(leaning.values()):
+        return (
+            "The claim is not shown: the intervals overlap at every epsilon; the paired test "
+            f"alone speaks for it at {leaning['leans above']} and against it at "
+            f"{leaning['leans below']} {of}."
+        )
+    return "The claim is not shown: no difference at any epsilon that could not be chance."

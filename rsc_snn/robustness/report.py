@@ -1,0 +1,249 @@
+"""The results as Markdown: `zoo results` prints it and keeps docs/results.md true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from rsc_snn.data.catalogue import DATASETS
+from rsc_snn.errors import DataError
+from rsc_snn.robustness.compare import (
+    Comparison,
+    Results,
+    averaging,
+    claims,
+    masking_signs,
+    outcome,
+)
+from rsc_snn.robustness.published import PUBLISHED, Published
+from rsc_snn.robustness.store import Row
+from rsc_snn.robustness.suite import (
+    CLEAN,
+    SUITE,
+    WORST,
+    attack_label,
+    suite_markdown,
+)
+from rsc_snn.zoo import ModelCard
+
+NOTHING = "Nothing was measured yet; `python -m rsc_snn zoo evaluate` makes the results.\n"
+# The budget at which the field compares: 8/255.
+BUDGET = 8.0
+Cards = Mapping[str, ModelCard]
+
+
+def fill(text: str, results: Results, cards: Cards) -> str:
+    """`text` with every section between its markers written anew.
+
+    Raises DataError if a pair of markers is not there exactly once.
+    """
+    for marker, section in SECTIONS.items():
+        start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+        pattern = re.compile(f"(?<={re.escape(start)}\n).*?(?={re.escape(end)})", re.DOTALL)
+        if len(pattern.findall(text)) != 1:
+            raise DataError(f"The text must have {start} and {end} once.")
+        text = pattern.sub(section(results, cards).replace("\\", r"\\"), text)
+    return text
+
+
+def whole(results: Results, cards: Cards) -> str:
+    """All sections, one after the other."""
+    return "\n".join(section(results, cards) for section in SECTIONS.values())
+
+
+def dataset_label(name: str) -> str:
+    """The name of a data set for a person."""
+    return DATASETS[name].label if name in DATASETS else name
+
+
+def table_markdown(results: Results) -> str:
+    """Accuracies of one data set's models: clean, each attack at 8/255, worst at every epsilon."""
+    largest = BUDGET if BUDGET in results.epsilons() else max(results.epsilons(), default=BUDGET)
+    smaller = [epsilon for epsilon in results.epsilons() if epsilon != largest]
+    columns = [(CLEAN, 0.0), *((name, largest) for name in SUITE), (WORST, largest)]
+    columns += [(WORST, epsilon) for epsilon in reversed(smaller)]
+    heads = [_head(attack, epsilon) for attack, epsilon in columns]
+    lines = [f"| model | {' | '.join(heads)} |", "|" + " --- |" * (len(columns) + 1)]
+    for model in results.models():
+        cells = [share(results.get(model, attack, epsilon)) for attack, epsilon in columns]
+        lines.append(f"| `{model}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def share(row: Row | None) -> str:
+    """An accuracy with its interval, in percent: `41.2 (37.0 to 45.6)`."""
+    if row is None:
+        return "–"
+    return f"{100 * row.value:.1f} ({100 * row.lower:.1f} to {100 * row.upper:.1f})"
+
+
+def provenance(results: Results) -> str:
+    """How the numbers of one data set came to be, in a sentence or two for a caption."""
+    rows = results.rows
+    draws = sorted({row.draws for row in rows})
+    whole_set = sorted({row.n for row in rows if row.attack == CLEAN})
+    subset = sorted({row.n for row in rows if row.attack == WORST})
+    commands = sorted({row.command.replace(f" {row.model} ", " ") for row in rows})
+    return (
+        f"{dataset_label(rows[0].dataset)}, test images: n = {_numbers(whole_set)} for clean and "
+        f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; "
+        f"{_numbers(draws)} fresh noise draws an image (1 for models without noise); seed "
+        f"{_numbers(sorted({row.seed for row in rows}))}; {rows[0].confidence:.0%} intervals. "
+        f"Command: {' and '.join(f'`{command}`' for command in commands)}."
+    )
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return " or ".join(f"{value:,}" for value in values) or "0"
+
+
+def _head(attack: str, epsilon: float) -> str:
+    return f"{attack_label(attack)} {epsilon:g}/255" if epsilon else attack_label(attack)
+
+
+def _suite(results: Results, cards: Cards) -> str:
+    return suite_markdown()
+
+
+def _tables(results: Results, cards: Cards) -> str:
+    if not results.rows:
+        return NOTHING
+    parts = []
+    for dataset in results.datasets():
+        part = results.of(dataset)
+        devices = sorted({row.device for row in part.rows})
+        hours = sum(row.seconds for row in part.rows if row.attack != WORST) / 3600
+        parts.append(
+            f"### {dataset_label(dataset)}\n\n{table_markdown(part)}\n{provenance(part)}\n"
+            f"Measured in {hours:.1f} hours on {', '.join(devices)}.\n"
+        )
+    return "\n".join(parts)
+
+
+def _published(results: Results, cards: Cards) -> str:
+    lines = [
+        "| who | model | set-up | clean | FGSM | PGD-7 | stronger |",
+        "|" + " --- |" * 7,
+        *(_published_line(entry) for entry in PUBLISHED),
+    ]
+    for dataset in results.datasets():
+        if dataset not in {entry.dataset for entry in PUBLISHED}:
+            continue
+        part = results.of(dataset)
+        lines += [_own_line(part, model, cards) for model in part.models()]
+    return "\n".join(lines) + "\n"
+
+
+def _published_line(entry: Published) -> str:
+    numbers = ["–" if value is None else f"{value:.2f}" for value in (entry.clean, entry.fgsm)]
+    pgd = "–" if entry.pgd is None else f"{entry.pgd:.2f}"
+    pgd += f" ({entry.pgd_note})" if entry.pgd_note else ""
+    words = ["published", entry.method, entry.setting, *numbers, pgd, entry.stronger or "–"]
+    return f"| {' | '.join(words)} |"
+
+
+def _own_line(results: Results, model: str, cards: Cards) -> str:
+    worst = results.get(model, WORST, BUDGET)
+    words = [
+        "ours",
+        f"`{model}`",
+        set_up(cards[model]) if model in cards else "–",
+        share(results.get(model, CLEAN)),
+        share(results.get(model, "fgsm", BUDGET)),
+        share(results.get(model, "pgd7", BUDGET)),
+        "–" if worst is None else f"worst case {share(worst)}",
+    ]
+    return f"| {' | '.join(words)} |"
+
+
+def set_up(card: ModelCard) -> str:
+    """Network, T, coding and training of a model, in one line."""
+    config, training = card.config, card.training
+    steps = f"T = {config.time_steps}" if config.neuron == "lif" else "ReLU"
+    attacked = training.adversarial not in ("", "none")
+    kind = f"adversarially trained ({training.adversarial})" if attacked else "not attacked"
+    widths = "-".join(map(str, config.widths))
+    return f"{config.network} {widths}, {steps}, {training.epochs} epochs, {kind}"
+
+
+def _claims(results: Results, cards: Cards) -> str:
+    found = list(claims(results))
+    if not found:
+        return NOTHING
+    parts = []
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for item in found:
+        groups.setdefault((item.first.model, item.second.model), []).append(item)
+    for (first, second), items in groups.items():
+        lines = [
+            "| epsilon | first | second | difference, paired | p | intervals overlap |",
+            "|" + " --- |" * 6,
+            *(_comparison_line(item) for item in items),
+        ]
+        table = "\n".join(lines)
+        parts.append(
+            f"**`{first}` against `{second}`.** "
+            f"{outcome([item.verdict for item in items])}\n\n{table}\n"
+        )
+    return "\n".join(parts)
+
+
+def _comparison_line(item: Comparison) -> str:
+    words = [
+        f"{item.first.epsilon_255:g}/255",
+        share(item.first),
+        share(item.second),
+        points(item),
+        f"{item.p:.2g}",
+        "yes" if item.overlap else "no",
+    ]
+    return f"| {' | '.join(words)} |"
+
+
+def points(item: Comparison) -> str:
+    """A difference with its interval in points: `+6.2 (+3.1 to +9.4)`."""
+    return f"{100 * item.difference:+.1f} ({100 * item.lower:+.1f} to {100 * item.upper:+.1f})"
+
+
+def _averaging(results: Results, cards: Cards) -> str:
+    found = [item for dataset in results.datasets() for item in _at_budget(results.of(dataset))]
+    if not found:
+        return NOTHING
+    lines = [
+        "| model | PGD-20, 1 draw | EOT-PGD-20, 10 draws | what EOT takes away | p |",
+        "|" + " --- |" * 5,
+    ]
+    lines += [
+        f"| `{item.first.model}` | {share(item.first)} | {share(item.second)} | {points(item)} "
+        f"| {item.p:.2g} |"
+        for item in found
+    ]
+    matters = sum(item.verdict in ("above", "leans above") for item in found)
+    return (
+        "\n".join(lines) + f"\n\nAveraging gradients over draws does more harm, beyond chance, to "
+        f"{matters} of {len(found)} stochastic models.\n"
+    )
+
+
+def _at_budget(results: Results) -> list[Comparison]:
+    return list(averaging(results, BUDGET))
+
+
+def _masking(results: Results, cards: Cards) -> str:
+    if not results.rows:
+        return NOTHING
+    signs = [sign for dataset in results.datasets() for sign in masking_signs(results.of(dataset))]
+    if not signs:
+        return "No sign of masked gradients in any model.\n"
+    return "".join(f"- `{sign.model}` at {sign.epsilon:g}/255: {sign.text}.\n" for sign in signs)
+
+
+Section = Callable[[Results, Cards], str]
+SECTIONS: dict[str, Section] = {
+    "suite": _suite,
+    "results": _tables,
+    "claims": _claims,
+    "eot": _averaging,
+    "masking": _masking,
+    "published": _published,
+}
