@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rsc_snn.ui import cards, resources
+from rsc_snn.ui import cards, resources, robustness
 from rsc_snn.ui.errors import shown_errors
 
 st.title("Models")
@@ -15,6 +15,7 @@ with shown_errors():
     for dataset, group in cards.by_dataset(known):
         st.header(dataset)
         cards.draw_table(group)
+        robustness.draw_robustness(group[0].dataset, group)
         for card in group:
             with shown_errors():
                 cards.draw_card(card)

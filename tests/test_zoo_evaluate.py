@@ -173,7 +173,7 @@ def test_an_image_passed_through_is_really_broken(
 
     def recorded(*args: Any, **options: Any) -> Any:
         found = run_attack(*args, **options)
-        kept.setdefault(found.parameters["epsilon"], []).append(found)
+        kept.setdefault(float(found.parameters["epsilon"]), []).append(found)
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -237,7 +237,7 @@ def test_a_model_without_noise_is_scored_once(
     ],
 )
 def test_another_setting_is_measured_anew_and_the_old_one_kept(
-    tiny_zoo: Path, data: ImageSet, tmp_path: Path, change: dict[str, int]
+    tiny_zoo: Path, data: ImageSet, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     item = subject(tiny_zoo, data)
     measure(item, tmp_path)

@@ -111,12 +111,13 @@ def run_results(args: argparse.Namespace) -> int:
     """Print the sections, or write them into a file. Raises DataError, ZooError."""
     from rsc_snn.robustness.compare import Results
     from rsc_snn.robustness.report import fill, whole
-    from rsc_snn.robustness.store import read_results
+    from rsc_snn.robustness.store import current, read_results
     from rsc_snn.zoo import Zoo
 
-    results = Results(tuple(read_results(args.results)))
     zoo = Zoo(args.folder)
     cards = {name: zoo.card(name) for name in zoo.names()}
+    shas = {name: card.sha256 for name, card in cards.items()}
+    results = Results(tuple(current(read_results(args.results), shas)))
     if args.write is None:
         print(whole(results, cards), end="")
         return 0

@@ -125,21 +125,16 @@ def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _permutation_p(differences: NDArray[np.float64]) -> float:
-    """Exchanging the two scores of an image turns the sign of their difference."""
-    from scipy import stats
+    """Exchanging the two scores of an image turns the sign of their difference.
 
-    if not differences.any():
-        return 1.0
-    found = stats.permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=_RESAMPLES,
-        batch=500,
-        rng=np.random.default_rng(_SEED),
-    )
-    return float(found.pvalue)
+    As `scipy.stats.permutation_test` with permutation_type "samples", in a fraction of its time,
+    which a page waits for.
+    """
+    rng = np.random.default_rng(_SEED)
+    signs = rng.choice(np.array([-1, 1], dtype=np.float32), (_RESAMPLES, len(differences)))
+    found = np.abs(signs @ differences.astype(np.float32))
+    extreme = int((found >= abs(differences.sum()) * (1 - 1e-5)).sum())
+    return (extreme + 1) / (_RESAMPLES + 1)
 
 
 def claims(results: Results, attack: str = WORST) -> Iterator[Comparison]:

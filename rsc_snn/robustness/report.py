@@ -120,18 +120,24 @@ def _tables(results: Results, cards: Cards) -> str:
     return "\n".join(parts)
 
 
-def _published(results: Results, cards: Cards) -> str:
+def published_markdown(results: Results, cards: Cards) -> str:
+    """Published accuracies on the data sets of `results`, ours below them; "" if there are none."""
+    datasets = set(results.datasets())
+    entries = [entry for entry in PUBLISHED if entry.dataset in datasets]
+    if not entries:
+        return ""
+    parts = [results.of(dataset) for dataset in sorted({entry.dataset for entry in entries})]
     lines = [
         "| who | model | set-up | clean | FGSM | PGD-7 | stronger |",
         "|" + " --- |" * 7,
-        *(_published_line(entry) for entry in PUBLISHED),
+        *(_published_line(entry) for entry in entries),
+        *(_own_line(part, model, cards) for part in parts for model in part.models()),
     ]
-    for dataset in results.datasets():
-        if dataset not in {entry.dataset for entry in PUBLISHED}:
-            continue
-        part = results.of(dataset)
-        lines += [_own_line(part, model, cards) for model in part.models()]
     return "\n".join(lines) + "\n"
+
+
+def _published(results: Results, cards: Cards) -> str:
+    return published_markdown(results, cards) or NOTHING
 
 
 def _published_line(entry: Published) -> str:
@@ -169,7 +175,7 @@ def set_up(card: ModelCard) -> str:
 def _claims(results: Results, cards: Cards) -> str:
     found = list(claims(results))
     if not found:
-        return NOTHING
+        return "No model was measured together with its twin yet.\n"
     parts = []
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for item in found:

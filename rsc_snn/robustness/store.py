@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,12 @@ def _row(cell: Cell, label: str, settings: Settings) -> Row:
     )
 
 
-def merged(old: Iterable[Row], new: Sequence[Row], shas: dict[str, str]) -> list[Row]:
+def current(rows: Iterable[Row], shas: Mapping[str, str]) -> list[Row]:
+    """The rows of the models in `shas` (name to sha256); others have gone or changed."""
+    return [row for row in rows if shas.get(row.model) == row.sha256]
+
+
+def merged(old: Iterable[Row], new: Sequence[Row], shas: Mapping[str, str]) -> list[Row]:
     """`old` and `new` rows of the models in `shas` (name to sha256), with worst cases, in order.
 
     A new row takes the place of an old one. Old rows of a model that has gone or changed, or
@@ -152,12 +157,10 @@ def merged(old: Iterable[Row], new: Sequence[Row], shas: dict[str, str]) -> list
     ways = {row.model: row.measured for row in new}
     table = {
         row.place: row
-        for row in old
-        if row.attack != WORST
-        and shas.get(row.model) == row.sha256
-        and ways.get(row.model, row.measured) == row.measured
+        for row in current(old, shas)
+        if row.attack != WORST and ways.get(row.model, row.measured) == row.measured
     }
-    table |= {row.place: row for row in new if shas.get(row.model) == row.sha256}
+    table |= {row.place: row for row in current(new, shas)}
     rows = [*table.values(), *_worst_rows(table.values())]
     order = {name: index for index, name in enumerate((CLEAN, *SUITE, WORST))}
     return sorted(rows, key=lambda row: (row.model, row.epsilon_255, order.get(row.attack, 99)))
@@ -252,7 +255,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
 
 
-def add_results(new: Sequence[Row], shas: dict[str, str], folder: Path) -> None:
+def add_results(new: Sequence[Row], shas: Mapping[str, str], folder: Path) -> None:
     """Put the rows of one model into the table; see `merged`. Raises DataError."""
     try:
         with writing(folder):

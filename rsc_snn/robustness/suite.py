@@ -79,7 +79,7 @@ _ENTRIES = (
         "square",
         "Square",
         "square",
-        {"queries": 300, "p_init": 0.8, "loss": "margin", "eot_draws": 2},
+        {"queries": 300, "p_init": 0.8, "loss": "margin", "eot_draws": 1},
     ),
     SuiteAttack("uniform_noise", "Uniform noise", "uniform_noise", control=True),
 )

@@ -1,0 +1,143 @@
+"""The Models page: how well the models of a data set withstand the suite of attacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from rsc_snn.errors import DataError
+from rsc_snn.evaluate import accuracy_estimate
+from rsc_snn.figures.robustness import RobustLine, RobustPoint, robustness_figure
+from rsc_snn.robustness import report
+from rsc_snn.robustness.compare import CLAIMS, Results, claims, outcome
+from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
+from rsc_snn.robustness.suite import CLEAN, WORST
+from rsc_snn.ui.results import draw_figure
+from rsc_snn.zoo import ModelCard
+
+_COMMAND = "python -m rsc_snn zoo evaluate"
+
+
+def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
+    """Figures, claim and table of one data set; a sentence where nothing was measured."""
+    st.markdown("### Under attack")
+    try:
+        results = _measured(dataset, cards)
+    except DataError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return
+    if not results.rows:
+        st.info(
+            f"The robustness of these models was not measured yet; `{_COMMAND}` does it.",
+            icon=":material/science:",
+        )
+        return
+    _draw_figures(dataset, results, cards)
+    _draw_claims(results)
+    with st.expander("All attacks", key=f"robustness.table.{dataset}"):
+        st.markdown(report.table_markdown(results))
+        st.caption(
+            "Accuracy in percent with its interval. Uniform noise is the control: every attack "
+            "must do more harm. " + report.provenance(results)
+        )
+        published = report.published_markdown(results, {card.name: card for card in cards})
+        if published:
+            st.markdown("**Published numbers beside ours, at 8/255**")
+            st.markdown(published)
+            st.caption(
+                "The published ones are secondary, as later papers quote them. Networks, time "
+                "steps, epochs, test images and protocols differ, so that they cannot be ranked "
+                "with ours; only models attacked side by side can."
+            )
+
+
+def _measured(dataset: str, cards: list[ModelCard]) -> Results:
+    """The rows of these very models: others may have taken their names since."""
+    path = results_folder() / FILE
+    stamp = path.stat().st_mtime_ns if path.is_file() else 0
+    shas = {card.name: card.sha256 for card in cards}
+    return Results(tuple(current(_read(str(path.parent), stamp), shas))).of(dataset)
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _read(folder: str, stamp: int) -> tuple[Row, ...]:
+    return tuple(read_results(Path(folder)))
+
+
+def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> None:
+    """Plain and adversarially trained models apart, for one figure would be too crowded."""
+    groups = {
+        "Trained without attacks": [card for card in cards if not _attacked(card)],
+        "Adversarially trained": [card for card in cards if _attacked(card)],
+    }
+    shown = {
+        title: lines
+        for title, group in groups.items()
+        if (lines := [line for card in group if (line := _line(results, card)) is not None])
+    }
+    if not shown:
+        return
+    for column, (title, lines) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        with column:
+            st.markdown(f"**{title}**")
+            draw_figure(
+                robustness_figure(lines),
+                f"robustness.{dataset}.{len(lines)}.{title.split()[0].lower()}",
+                "Lines: accuracy of each model in the worst case over all attacks, by epsilon.",
+            )
+    st.caption(
+        "Worst case: an image counts as right only as far as it withstands every attack of the "
+        "suite at that size. " + report.provenance(results)
+    )
+
+
+def _line(results: Results, card: ModelCard) -> RobustLine | None:
+    """Clean accuracy and worst cases of one model, all over the same images."""
+    clean = results.get(card.name, CLEAN)
+    worst = [results.get(card.name, WORST, epsilon) for epsilon in results.epsilons()]
+    rows = [row for row in worst if row is not None]
+    if clean is None or not rows:
+        return None
+    scores = clean.subset_scores()
+    start = accuracy_estimate(scores, clean.draws)
+    points = [RobustPoint(0.0, start.value, start.lower, start.upper, start.n)]
+    points += [RobustPoint(r.epsilon_255, r.value, r.lower, r.upper, r.n) for r in rows]
+    kind = "ann" if card.config.neuron == "relu" else card.config.coding
+    name = card.label.removesuffix(", adversarially trained")  # the figure's title says it
+    return RobustLine(name, kind, tuple(points))
+
+
+def _attacked(card: ModelCard) -> bool:
+    return card.training.adversarial not in ("", "none")
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _outcomes(_results: Results, marks: tuple[str, ...]) -> list[str]:
+    """A sentence for each pair of models; `marks` says which measurements they rest on."""
+    found = list(claims(_results))
+    sentences = []
+    for first, second in CLAIMS:
+        pair = [
+            item
+            for item in found
+            if item.first.model.endswith(f"-{first}") and item.second.model.endswith(f"-{second}")
+        ]
+        if pair:
+            names = f"**{pair[0].first.label}** against **{pair[0].second.label}**"
+            detail = "; ".join(
+                f"{item.first.epsilon_255:g}/255: {report.points(item)} points" for item in pair
+            )
+            sentences.append(
+                f"- {names}: {outcome([item.verdict for item in pair])} Difference over the same "
+                f"images, with its interval: {detail}."
+            )
+    return sentences
+
+
+def _draw_claims(results: Results) -> None:
+    marks = tuple(f"{row.place}{row.sha256}{row.data}{row.n}{row.value}" for row in results.rows)
+    sentences = _outcomes(results, marks)
+    if sentences:
+        st.markdown("**Does random coding make a network more robust than its twin?**")
+        st.markdown("\n".join(sentences))
