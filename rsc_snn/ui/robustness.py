@@ -36,7 +36,7 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
     _draw_figures(dataset, results, cards)
     _draw_claims(results)
     with st.expander("All attacks", key=f"robustness.table.{dataset}"):
-        st.markdown(report.table_markdown(results))
+        _draw_wide(report.table_markdown(results), f"attacks-{dataset}")
         st.caption(
             "Accuracy in percent with its interval. Uniform noise is the control: every attack "
             "must do more harm. " + report.provenance(results)
@@ -44,12 +44,18 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
         published = report.published_markdown(results, {card.name: card for card in cards})
         if published:
             st.markdown("**Published numbers beside ours, at 8/255**")
-            st.markdown(published)
+            _draw_wide(published, f"published-{dataset}")
             st.caption(
                 "The published ones are secondary, as later papers quote them. Networks, time "
                 "steps, epochs, test images and protocols differ, so that they cannot be ranked "
                 "with ours; only models attacked side by side can."
             )
+
+
+def _draw_wide(table: str, key: str) -> None:
+    """A table that scrolls by itself where the screen is narrower, so that the page does not."""
+    with st.container(key=f"rsc-wide-{key}"):
+        st.markdown(table)
 
 
 def _measured(dataset: str, cards: list[ModelCard]) -> Results:

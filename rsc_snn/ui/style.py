@@ -26,6 +26,7 @@ _CSS = """
   width: 33px; height: 33px; max-height: none; border-radius: 0.3rem; image-rendering: pixelated;
 }
 [class*="st-key-rsc-figure-"] { overflow: hidden !important; }
+[class*="st-key-rsc-wide-"] { overflow-x: auto; }
 .st-key-rsc-sweep-controls, .st-key-rsc-attack-run { min-height: 3rem; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
