@@ -48,9 +48,21 @@ def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
     has_bf16 = (
         torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         if device.type == "cuda"
-        else device.type == "cpu" and torch.backends.mkldnn.is_available()
+        else has_fast_bfloat16(device)
     )
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and has_bf16)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """True for a CPU with bfloat16 instructions: convolutions take half of float32's time.
+
+    Other CPUs emulate bfloat16, and a step of training takes ten times as long with it. False
+    for GPUs.
+    """
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    features = torch.cpu.get_capabilities()
+    return any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def keep_freed_memory() -> bool:

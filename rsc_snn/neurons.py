@@ -110,17 +110,22 @@ class _LIFSequence(torch.autograd.Function):
         charges, spikes = ctx.saved_tensors
         config: LIFConfig = ctx.config
         alpha = config.surrogate_alpha
-        distance = charges - config.threshold
-        one = distance.new_ones(())
-        denominator = torch.addcmul(
-            one, distance, distance, value=(math.pi / 2 * alpha) ** 2, out=distance
-        )
-        gradient = torch.div(grads[0], denominator, out=denominator)
-        if alpha != 2:
-            gradient.mul_(alpha / 2)
-        kept = 1 - spikes
-        for t in range(len(gradient) - 2, -1, -1):
-            gradient[t].addcmul_(gradient[t + 1], kept[t], value=1 - 1 / config.tau)
+        decay = 1 - 1 / config.tau
+        slope = (math.pi / 2 * alpha) ** 2
+        one = charges.new_ones(())
+        gradient = torch.empty_like(charges)
+        # One step at a time, through one buffer: whole sequences would go to memory and back.
+        buffer = torch.empty_like(charges[0])
+        last = len(gradient) - 1
+        for t in range(last, -1, -1):
+            torch.sub(charges[t], config.threshold, out=buffer)
+            torch.addcmul(one, buffer, buffer, value=slope, out=buffer)
+            torch.div(grads[0][t], buffer, out=gradient[t])
+            if alpha != 2:
+                gradient[t].mul_(alpha / 2)
+            if t < last:
+                torch.sub(one, spikes[t], out=buffer)
+                gradient[t].addcmul_(gradient[t + 1], buffer, value=decay)
         return gradient, None, None
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from rsc_snn.coding import coding_sigma
+from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Target(nn.Module):
     the draws' logits. The draws' own logits stay at hand for `per_draw`, which gives losses that
     are averaged over the draws (EOT) instead of the loss of averaged logits. Draws collapse to 1
     where the model has no noise. `low_precision` lets passes that lead to a gradient run in
-    bfloat16 on processors made for it (see `has_fast_bfloat16`). The classifier is not registered
+    bfloat16 on processors made for it (see `has_fast_bfloat16`); on GPUs, where that was not
+    measured, they keep float32. The classifier is not registered
     as a submodule, and `train()` and `eval()` do nothing: attack libraries switch modes, and
     other threads use the same model.
     """
@@ -226,18 +228,6 @@ def is_stochastic(model: SpikingClassifier, sigma: float | None = None) -> bool:
     """True if two calls of `model` at noise level `sigma` may differ. Raises ConfigError."""
     coding = model.resolve_coding(sigma)
     return coding.stochastic and coding_sigma(coding) != 0
-
-
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """True for a CPU with bfloat16 instructions: convolutions take half of float32's time.
-
-    Other CPUs emulate bfloat16 and are slower with it. On GPUs the passes are not measured, and
-    float32 is kept.
-    """
-    if device.type != "cpu":
-        return False
-    features = torch.cpu.get_capabilities()
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
 def split_images(x: Tensor, time_steps: int, draws: int) -> list[slice]:

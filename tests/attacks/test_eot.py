@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from rsc_snn.attacks import library, run_attack, score
 from rsc_snn.attacks import target as target_module
-from rsc_snn.attacks.target import ExpectedLoss, Meter, Target, has_fast_bfloat16
+from rsc_snn.attacks.target import ExpectedLoss, Meter, Target
 from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.randomness import derive_seed, make_generator, seeded_draws
 from tests.attacks.tiny import random_images, tiny_model
 
