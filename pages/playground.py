@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from rsc_snn.outcome import Outcome
 from rsc_snn.ui import results
-from rsc_snn.ui.compute import Outcome
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Choices, obtain, read_controls

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rsc_snn.neurons import Call
@@ -64,3 +66,10 @@ class Recorder:
     def call(self, time_steps: int) -> Call:
         """The Call that makes a forward pass report to this recorder."""
         return Call(time_steps, observe=self.observe, membranes=self.membranes)
+
+
+def sample_neurons(total: int, most: int, seed: int = 0) -> NDArray[np.int64]:
+    """At most `most` of `total` neuron numbers, evenly drawn with `seed`, in rising order."""
+    if total <= most:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, size=most, replace=False))

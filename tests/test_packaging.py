@@ -85,7 +85,7 @@ def importers(package: str) -> set[str]:
 
 def commands_in(text: str) -> Iterator[str]:
     """The arguments of each `python -m rsc_snn` (or torchrun) that a text quotes as code."""
-    for line in text.splitlines():
+    for line in text.replace("\\\n", " ").splitlines():
         for match in re.finditer(r"(?:python|torchrun .*) -m rsc_snn([^`#]*)", line):
             if "{" not in match[1]:
                 yield match[1].strip()

@@ -112,13 +112,6 @@ def _panel_titles() -> list[dict[str, Any]]:
     ]
 
 
-def sample_neurons(total: int, most: int, seed: int = 0) -> NDArray[np.int64]:
-    """At most `most` of `total` neuron numbers, evenly drawn with `seed`, in rising order."""
-    if total <= most:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, size=most, replace=False))
-
-
 def rates_figure(
     layers: Sequence[str],
     clean: NDArray[np.floating[Any]],

@@ -13,8 +13,8 @@ from rsc_snn.classifier import ModelConfig
 from rsc_snn.coding import SIGMA_RANGE
 from rsc_snn.data.uploads import decode_image
 from rsc_snn.errors import DataError, ImageError, ZooError
+from rsc_snn.outcome import ImageChoice
 from rsc_snn.ui import resources
-from rsc_snn.ui.compute import ImageChoice
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.link import PageLink

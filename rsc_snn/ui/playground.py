@@ -9,8 +9,8 @@ import streamlit as st
 
 from rsc_snn.attacks import AttackSpec
 from rsc_snn.jobs import JobContext
+from rsc_snn.outcome import AttackRequest, Outcome, attack_image, is_heavy
 from rsc_snn.ui import controls, resources
-from rsc_snn.ui.compute import AttackRequest, Outcome, attack_image, is_heavy
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.sweep import SweepRequest
 from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button

@@ -15,7 +15,7 @@ from rsc_snn.figures import (
     raster_figure,
     rates_figure,
 )
-from rsc_snn.ui.compute import LayerView, Outcome
+from rsc_snn.outcome import LayerView, Outcome
 from rsc_snn.ui.images import Panel, amplify, row_html, to_bytes
 
 _STATIC = {"displayModeBar": False, "responsive": True}

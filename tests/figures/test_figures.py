@@ -17,8 +17,8 @@ from rsc_snn.figures import (
     tradeoff_figure,
     training_figure,
 )
-from rsc_snn.figures.activity import sample_neurons
 from rsc_snn.figures.style import ADVERSARIAL, CLEAN, translucent
+from rsc_snn.trace import sample_neurons
 
 CLASSES = ("cat", "dog", "frog")
 

@@ -13,8 +13,7 @@ import torch
 from rsc_snn.attacks import ATTACKS, run_attack, validate_parameters
 from rsc_snn.classifier import ModelConfig
 from rsc_snn.errors import Cancelled
-from rsc_snn.randomness import derive_seed, make_generator
-from rsc_snn.ui.compute import (
+from rsc_snn.outcome import (
     RASTER_NEURONS,
     AttackRequest,
     ImageChoice,
@@ -22,6 +21,7 @@ from rsc_snn.ui.compute import (
     attack_image,
     is_heavy,
 )
+from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.zoo import Zoo
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""What the Playground computes: one attack and what the network does on both images.
+"""What one attack does to one image, and what the network does on both; the Playground's core.
 
 Plain functions of their arguments: seeded, without state, so that any thread may call them and a
 result may be remembered by the arguments.
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from rsc_snn.attacks import AttackSpec, run_attack, score
 from rsc_snn.coding import make_coding
-from rsc_snn.figures.activity import sample_neurons
 from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.trace import sample_neurons
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import ModelConfig, SpikingClassifier
