@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,6 +58,11 @@ class GalleryImage:
     def pixels(self, image_size: int | None = None) -> Tensor:
         """float32 [1, 3, H, W] in 0..1; see `array`."""
         return to_unit(torch.from_numpy(self.array(image_size)).unsqueeze(0))
+
+
+def image_id(image: GalleryImage) -> str:
+    """A short name of a photograph for links, such as `cat-3`."""
+    return re.sub(r"[^a-z0-9]+", "-", image.class_name.lower()) + f"-{image.index}"
 
 
 def images_folder() -> Path:

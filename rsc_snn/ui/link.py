@@ -49,6 +49,15 @@ class PageLink:
             st.session_state[widget] = remembered if known else field.default
         return widget
 
+    def forget(self) -> None:
+        """Put every control of the page back to its default, and empty the link.
+
+        For callbacks of buttons: they run before the page does.
+        """
+        for key in [key for key in st.session_state if str(key).startswith(f"{self._page}.")]:
+            del st.session_state[key]
+        st.query_params.clear()
+
     def keep(self, field: Field, value: Any, *, linked: bool = True) -> Any:
         """Remember `value`, put it into the link if `linked`, and return it."""
         self._store[field.key] = value

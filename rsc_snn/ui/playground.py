@@ -10,7 +10,7 @@ import streamlit as st
 from rsc_snn.attacks import AttackSpec
 from rsc_snn.jobs import JobContext
 from rsc_snn.outcome import AttackRequest, Outcome, attack_image, is_heavy
-from rsc_snn.ui import controls, resources
+from rsc_snn.ui import controls, photograph, resources
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.sweep import SweepRequest
 from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
@@ -48,7 +48,7 @@ def read_controls(link: PageLink) -> Choices:
     card = controls.choose_model(link)
     sigma, time_steps = controls.choose_noise(link, card.config)
     st.header("Photograph")
-    image = controls.choose_image(link, card)
+    image = photograph.choose_image(link, card)
     st.header("Attack")
     spec, parameters = controls.choose_attack(link)
     st.header("Scoring")

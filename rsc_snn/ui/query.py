@@ -25,6 +25,7 @@ class Field:
 
     store: under which name its value is remembered; fields with one store share their value.
     parse: text to value, raises RscSnnError. check: value to value, raises RscSnnError.
+    longest: characters of the text that are read at all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Field:
     parse: Callable[[str], Any]
     check: Callable[[Any], Any]
     store: str = ""
+    longest: int = _LONGEST
 
     @property
     def key(self) -> str:
@@ -47,15 +49,15 @@ class Field:
         return True
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, longest: int = _LONGEST) -> str:
     """Text of a link without what could be markup, and not longer than any real value."""
-    return _STRANGE.sub("?", text)[:_LONGEST]
+    return _STRANGE.sub("?", text[:longest])
 
 
 def read_field(field: Field, text: str) -> tuple[Any, str | None]:
     """The value of `text`, or the default and a sentence that says why it is used."""
     try:
-        return field.parse(clean_text(text)), None
+        return field.parse(clean_text(text, field.longest)), None
     except RscSnnError as error:
         reason = str(error).rstrip(".")
         return field.default, f"The link cannot be used as it is: {reason}; the default is used."
@@ -65,6 +67,8 @@ def format_value(value: Any) -> str:
     """A control's value as the link has it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -77,6 +81,51 @@ def choice_field(name: str, label: str, options: Sequence[str], default: str) ->
         return str(value)
 
     return Field(name, default, check, check)
+
+
+def choices_field(name: str, label: str, options: Sequence[str], most: int) -> Field:
+    """None to `most` of `options`, as a list; in the link with commas between them."""
+
+    def check(value: Any) -> list[str]:
+        if not isinstance(value, (list, tuple)) or len(value) > most:
+            raise LinkError(f"there is room for {most} of {label}")
+        for item in value:
+            if item not in options:
+                raise LinkError(f"{item!r} cannot be one of {label}")
+        if len(set(value)) != len(value):
+            raise LinkError(f"{label} must differ from each other")
+        return list(value)
+
+    def parse(text: str) -> list[str]:
+        return check([part.strip() for part in text.split(",") if part.strip()])
+
+    return Field(name, [], parse, check, longest=_LONGEST * (most + 1))
+
+
+def text_field(name: str, longest: int, check: Callable[[str], str]) -> Field:
+    """A short text that `check` accepts, raising RscSnnError for others; empty by default."""
+
+    def checked(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > longest:
+            raise LinkError(f"the value of {name} is too long")
+        return check(value)
+
+    return Field(name, "", checked, checked, longest=longest + 1)
+
+
+def switch_field(name: str, label: str, default: bool) -> Field:
+    """True or false."""
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise LinkError(f"{label} must be true or false")
+        return value
+
+    def parse(text: str) -> bool:
+        words = {"true": True, "false": False}
+        return check(words.get(text.strip().lower(), text))
+
+    return Field(name, default, parse, check)
 
 
 def number_field(name: str, label: str, low: float, high: float, default: float) -> Field:

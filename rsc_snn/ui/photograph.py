@@ -1,0 +1,118 @@
+"""The photograph to attack: from the gallery, a file or the camera."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from rsc_snn.data.gallery import image_id
+from rsc_snn.data.uploads import decode_image
+from rsc_snn.errors import DataError, ImageError
+from rsc_snn.outcome import ImageChoice
+from rsc_snn.ui import resources
+from rsc_snn.ui.errors import shown_errors
+from rsc_snn.ui.images import data_link, to_bytes
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+
+if TYPE_CHECKING:
+    from rsc_snn.data.gallery import GalleryImage
+    from rsc_snn.zoo import ModelCard
+
+_THUMBNAIL = 64
+_UNKNOWN_CLASS = "let the network decide"
+
+
+def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
+    """A photograph of the gallery, or the visitor's own. Raises DataError without a gallery."""
+    photographs = {image_id(image): image for image in resources.gallery(card.dataset)}
+    if not photographs:
+        raise DataError(f"The gallery has no photographs for {card.label}.")
+    chosen = photographs[_pick(link, photographs)]
+    with st.expander("Use your own photograph", icon=":material/upload:"):
+        upload = None
+        with shown_errors():
+            upload = _upload(card)
+    if upload is not None:
+        return upload
+    return ImageChoice(
+        digest=f"{chosen.dataset}/{image_id(chosen)}",
+        name=chosen.class_name,
+        label=chosen.class_index,
+        pixels=chosen.pixels(card.config.image_size),
+    )
+
+
+def _pick(link: PageLink, photographs: dict[str, GalleryImage]) -> str:
+    """Class, then one of its photographs as thumbnails."""
+    by_class: dict[str, list[str]] = {}
+    for name, image in photographs.items():
+        by_class.setdefault(image.class_name, []).append(name)
+    field = choice_field("image", "photograph", list(photographs), next(iter(photographs)))
+    widget = link.seed(field)
+    class_widget = f"{widget}.class"
+    st.session_state[class_widget] = photographs[st.session_state[widget]].class_name
+
+    def first_of_class() -> None:
+        st.session_state[widget] = by_class[st.session_state[class_widget]][0]
+
+    st.selectbox(
+        "Class",
+        list(by_class),
+        key=class_widget,
+        on_change=first_of_class,
+        help="Test photographs: the networks have not seen them in training.",
+    )
+    with st.container(key="rsc-thumbnails"):
+        chosen = st.pills(
+            "Photographs of this class",
+            by_class[photographs[st.session_state[widget]].class_name],
+            format_func=lambda name: _thumbnail(name, photographs[name]),
+            key=widget,
+            required=True,
+            label_visibility="collapsed",
+        )
+    return str(link.keep(field, chosen))
+
+
+def _thumbnail(name: str, image: GalleryImage) -> str:
+    """A photograph as the Markdown of a label; its name where it cannot be opened."""
+    key = ("thumbnail", str(image.path))
+    try:
+        picture = resources.pictures().compute(
+            key, str, lambda: data_link(to_bytes(image.pixels()[0].numpy()), _THUMBNAIL)
+        )
+    except ImageError:
+        return name
+    return f"![{name}]({picture})"
+
+
+def _upload(card: ModelCard) -> ImageChoice | None:
+    """The visitor's own photograph, or None. Raises ImageError with a sentence."""
+    file = st.file_uploader(
+        "PNG, JPEG or WebP, up to 10 MB",
+        type=["png", "jpg", "jpeg", "webp"],
+        key="playground.upload",
+        help="It stays in the memory of the app, and is gone when you close the page.",
+    )
+    if file is None:
+        return None
+    size = card.config.image_size
+    key = ("upload", resources.owner(), file.file_id, size)
+    pixels, note = resources.pictures().compute(
+        key, tuple, lambda: tuple(decode_image(file.getvalue(), size))
+    )
+    if note:
+        st.caption(note)
+    label = st.selectbox(
+        "It shows a",
+        [_UNKNOWN_CLASS, *card.classes],
+        key="playground.upload.class",
+        help=(
+            "The right answer, which the attack tries to prevent. If you let the network decide, "
+            "its answer to the untouched photograph counts as right."
+        ),
+    )
+    known = None if label == _UNKNOWN_CLASS else list(card.classes).index(label)
+    return ImageChoice(f"upload/{file.file_id}/{size}/{known}", "your photograph", known, pixels)
