@@ -27,6 +27,10 @@ class AttackError(RscSnnError):
     """An attack is unknown or its parameters are wrong."""
 
 
+class SceneError(RscSnnError):
+    """A scene, or the file that holds it, cannot be used."""
+
+
 class DeviceMemoryError(RscSnnError):
     """The computation does not fit into the device's memory."""
 

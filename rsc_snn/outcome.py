@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ RASTER_NEURONS = 256
 # takes about 3 ms with its gradient on one small CPU core.
 LIVE_PASSES = 200
 _GPU_FACTOR = 16
+
+Verdict = Literal["held", "fooled", "wrong", "abstained"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Outcome:
     """What one attack did to one image.
 
     original, adversarial: `[C, H, W]`. clean_logits, adversarial_logits: `[D, K]` over draws.
-    clean_steps, adversarial_steps: `[T, K]` of one pass each, with the same noise.
+    clean_steps, adversarial_steps: `[T, K]` of one pass each, with the same noise. device,
+    threads: where it was computed, and on how many threads of the CPU.
     """
 
     original: NDArray[np.float32]
@@ -101,6 +104,8 @@ class Outcome:
     queries: int
     gradients: int
     seconds: float
+    device: str = ""
+    threads: int = 0
 
     @property
     def clean_votes(self) -> NDArray[np.int64]:
@@ -113,12 +118,70 @@ class Outcome:
         return np.asarray(self.adversarial_logits.argmax(axis=1))
 
     @property
+    def clean_counts(self) -> NDArray[np.int64]:
+        """How many draws take the original for each class, `[K]`."""
+        return vote_counts(self.clean_logits)
+
+    @property
+    def adversarial_counts(self) -> NDArray[np.int64]:
+        """How many draws take the attacked image for each class, `[K]`."""
+        return vote_counts(self.adversarial_logits)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the attack did to the vote over the draws."""
+        return judge(self.clean_counts, self.adversarial_counts, self.label)
+
+    @property
+    def linf(self) -> float:
+        """The largest change of a pixel, as a share of the pixel range."""
+        return float(np.abs(self.adversarial - self.original).max())
+
+    @property
+    def l2(self) -> float:
+        """The Euclidean length of the change, pixels in 0..1."""
+        change = self.adversarial.astype(np.float64) - self.original
+        return float(np.sqrt(np.square(change).sum()))
+
+    @property
     def rival(self) -> int:
         """The wrong class that the attacked image is most often, or most nearly, taken for."""
-        counts = np.bincount(self.adversarial_votes, minlength=self.clean_logits.shape[1])
-        scores = counts + 0.5 * _unit_range(self.adversarial_logits.mean(axis=0))
+        scores = self.adversarial_counts + 0.5 * _unit_range(self.adversarial_logits.mean(axis=0))
         scores[self.label] = -1
         return int(scores.argmax())
+
+
+def vote_counts(logits: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many draws choose each class, `[K]`, from logits `[D, K]`."""
+    return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1])
+
+
+def mean_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean over draws of the softmax of logits `[D, K]`, in double precision, `[K]`."""
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
+    return np.asarray((powers / powers.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+def majority(counts: NDArray[np.int64]) -> int | None:
+    """The class that has over half of the votes `[K]`; None if none has: an abstention."""
+    winner = int(counts.argmax())
+    return winner if 2 * int(counts[winner]) > int(counts.sum()) else None
+
+
+def judge(clean: NDArray[np.int64], adversarial: NDArray[np.int64], label: int) -> Verdict:
+    """What an attack did to the majority vote; `clean`, `adversarial`: votes of each class `[K]`.
+
+    "wrong": the true class has no majority on the original, so there was nothing to attack;
+    "held": it has one on both; "fooled": another class has it on the attacked image;
+    "abstained": no class has.
+    """
+    if majority(clean) != label:
+        return "wrong"
+    answer = majority(adversarial)
+    if answer is None:
+        return "abstained"
+    return "held" if answer == label else "fooled"
 
 
 def _unit_range(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -186,6 +249,8 @@ def attack_image(
         queries=result.queries,
         gradients=result.gradients,
         seconds=result.seconds,
+        device=str(device),
+        threads=torch.get_num_threads(),
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsc_snn.attacks import ATTACKS, run_attack, validate_parameters
 from rsc_snn.classifier import ModelConfig
@@ -20,6 +22,10 @@ from rsc_snn.outcome import (
     Outcome,
     attack_image,
     is_heavy,
+    judge,
+    majority,
+    mean_probabilities,
+    vote_counts,
 )
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.zoo import Zoo
@@ -119,6 +125,62 @@ def test_the_rival_is_the_wrong_class_most_voted_for() -> None:
     held = np.tile(np.array([9, 1, 2], np.float32), (4, 1))
     assert dataclasses.replace(outcome, adversarial_logits=held).rival == 2
     assert dataclasses.replace(outcome, adversarial_logits=logits, label=2).rival == 1
+
+
+@pytest.mark.parametrize(
+    ("clean", "adversarial", "verdict"),
+    [
+        ([3, 1, 0], [3, 1, 0], "held"),
+        ([3, 1, 0], [1, 3, 0], "fooled"),
+        ([3, 1, 0], [2, 2, 0], "abstained"),
+        ([3, 1, 0], [1, 1, 2], "abstained"),
+        ([2, 2, 0], [4, 0, 0], "wrong"),
+        ([1, 3, 0], [0, 4, 0], "wrong"),
+        ([1, 0, 0], [0, 0, 1], "fooled"),
+    ],
+)
+def test_verdicts_of_class_0(clean: list[int], adversarial: list[int], verdict: str) -> None:
+    assert judge(np.array(clean), np.array(adversarial), 0) == verdict
+
+
+votes = st.lists(st.integers(0, 3), min_size=1, max_size=9)
+
+
+@given(votes, votes, st.integers(0, 3))
+def test_the_verdict_by_counting_draws(clean: list[int], attacked: list[int], label: int) -> None:
+    answers = [
+        next((answer for answer in range(4) if part.count(answer) * 2 > len(part)), None)
+        for part in (clean, attacked)
+    ]
+    counts = [np.bincount(part, minlength=4) for part in (clean, attacked)]
+    assert [majority(part) for part in counts] == answers
+    verdict = judge(*counts, label)
+    assert (verdict == "wrong") == (answers[0] != label)
+    if verdict != "wrong":
+        expected = {label: "held", None: "abstained"}.get(answers[1], "fooled")
+        assert verdict == expected
+
+
+def test_the_numbers_of_an_outcome(zoo: Zoo) -> None:
+    outcome = attack_image(zoo.load("tiny-rsc"), request())
+    logits = torch.from_numpy(outcome.adversarial_logits)
+    assert outcome.adversarial_counts.tolist() == [
+        int((logits.argmax(dim=1) == number).sum()) for number in range(10)
+    ]
+    assert outcome.clean_counts.sum() == 5
+    expected = logits.double().softmax(dim=1).mean(dim=0).numpy()
+    np.testing.assert_allclose(mean_probabilities(outcome.adversarial_logits), expected, rtol=1e-12)
+    change = torch.from_numpy(outcome.adversarial) - torch.from_numpy(outcome.original)
+    assert outcome.linf == float(change.abs().max())
+    assert outcome.l2 == pytest.approx(float(change.double().norm()), rel=1e-6)
+    assert outcome.verdict == judge(outcome.clean_counts, outcome.adversarial_counts, 3)
+    assert (outcome.device, outcome.threads) == ("cpu", torch.get_num_threads())
+
+
+def test_probabilities_of_extreme_logits() -> None:
+    logits = np.array([[1e30, 0.0, -1e30], [-1e4, -1e4, -1e4]], np.float32)
+    np.testing.assert_allclose(mean_probabilities(logits), [2 / 3, 1 / 6, 1 / 6])
+    assert vote_counts(logits).tolist() == [2, 0, 0]
 
 
 def test_requests_differ_by_everything_but_the_pixels() -> None:

@@ -65,6 +65,22 @@ def image_id(image: GalleryImage) -> str:
     return re.sub(r"[^a-z0-9]+", "-", image.class_name.lower()) + f"-{image.index}"
 
 
+def gallery_reference(image: GalleryImage) -> str:
+    """The name of a photograph among all data sets, such as `cifar10/cat-3`."""
+    return f"{image.dataset}/{image_id(image)}"
+
+
+def gallery_image(reference: str, folder: Path | None = None) -> GalleryImage:
+    """The photograph called `cifar10/cat-3`, or `cifar10/3` by its index. Raises DataError."""
+    for image in load_gallery(folder):
+        if reference in (gallery_reference(image), f"{image.dataset}/{image.index}"):
+            return image
+    raise DataError(
+        f"The gallery has no image {reference[:80]!r}; images are DATASET/INDEX or "
+        "DATASET/CLASS-INDEX."
+    )
+
+
 def images_folder() -> Path:
     """assets/images of the project, or of the folder named by RSC_SNN_ASSETS."""
     assets = os.environ.get("RSC_SNN_ASSETS")

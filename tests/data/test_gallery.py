@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from rsc_snn.data import DATASETS, gallery_set, load_gallery
-from rsc_snn.data.gallery import build_gallery, images_folder
+from rsc_snn.data.gallery import build_gallery, gallery_image, gallery_reference, images_folder
 from rsc_snn.errors import DataError, ImageError
 
 # --- What ships ----------------------------------------------------------------------------------
@@ -60,6 +60,25 @@ def test_pixels_in_another_size() -> None:
     image = next(image for image in load_gallery() if image.dataset == "imagenette")
     assert image.pixels(32).shape == (1, 3, 32, 32)
     assert abs(float(image.pixels(32).mean() - image.pixels().mean())) < 0.01
+
+
+def test_every_photograph_has_a_reference_of_its_own() -> None:
+    images = load_gallery()
+    references = [gallery_reference(image) for image in images]
+    assert len(set(references)) == len(images)
+    assert "imagenette/french-horn-5" in references
+    for image, reference in list(zip(images, references, strict=True))[::17]:
+        assert gallery_image(reference) == image
+        assert gallery_image(f"{image.dataset}/{image.index}") == image
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "/", "cat-3", "cifar10/cat-4", "cifar10/-1", "cifar10/03", "x" * 9999]
+)
+def test_a_reference_to_nothing(reference: str) -> None:
+    with pytest.raises(DataError, match="The gallery has no image") as caught:
+        gallery_image(reference)
+    assert len(str(caught.value)) < 200
 
 
 # --- Building ------------------------------------------------------------------------------------
