@@ -11,6 +11,10 @@ class ConfigError(RscSnnError):
     """A configuration or a parameter is wrong."""
 
 
+class SettingsError(ConfigError):
+    """A limit of the app is set to what it cannot be."""
+
+
 class DataError(RscSnnError):
     """A data set is missing, damaged or not what it says it is."""
 
