@@ -4,17 +4,22 @@ A model is `<name>.safetensors` beside `<name>.json` in `assets/models` (or in `
 folder that RSC_SNN_ASSETS names). Weights are read by safetensors alone, which can hold nothing
 that runs, and only after their sha256 is the one on the card. Cards are the manifest. A model
 that is damaged or missing is reported by name while the others go on working.
+
+Folders of a person's own models come after that one (RSC_SNN_ZOO, `--zoo`). There a card may say
+no more than a label, the data set, the classes and the network; what it does not say is None or
+"", and shown as not stated.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import hashlib
 import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,11 +36,17 @@ from rsc_snn.device import memory_guard
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.files import write_atomically
 
+FOLDERS_VARIABLE = "RSC_SNN_ZOO"
+NOT_STATED = "not stated"
+MAX_WEIGHTS_BYTES = 512 * 2**20
+MAX_CARD_BYTES = 2**20
 SCHEMA = 2  # 2 added classes, float32 accuracy and facts of training; cards of 1 lack them
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Batch-norm statistics stay float32: a variance may leave float16's range.
 _FLOAT32_SUFFIXES = ("running_mean", "running_var")
+_COUNTER = "num_batches_tracked"
+_MINIMAL = {"label", "dataset", "classes", "config", "sha256", "limits"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,8 @@ class TrainingFacts:
 class ModelCard:
     """What a model is, where it comes from and what it can do. Raises ZooError.
 
-    class_accuracy: in the order of `classes`, empty where it was not measured.
+    training, clean_accuracy: None where the card of an own model does not state them. limits: ""
+    likewise. class_accuracy: in the order of `classes`, empty where it was not measured.
     """
 
     name: str
@@ -138,8 +150,8 @@ class ModelCard:
     dataset: str
     classes: tuple[str, ...]
     config: ModelConfig
-    training: TrainingFacts
-    clean_accuracy: CleanAccuracy
+    training: TrainingFacts | None
+    clean_accuracy: CleanAccuracy | None
     sha256: str
     size_bytes: int
     limits: str
@@ -161,6 +173,16 @@ class ModelCard:
         if not _SHA256.fullmatch(self.sha256):
             raise ZooError("Its sha256 is not 64 hexadecimal digits.")
 
+    @property
+    def adversarial(self) -> str:
+        """The method of adversarial training; "" where none is stated."""
+        return "" if self.training is None else self.training.adversarial
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """The recipe of its training; empty where none is stated."""
+        return {} if self.training is None else self.training.recipe
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return asdict(self)
@@ -173,25 +195,29 @@ class ModelCard:
             raise ZooError(f"It is of version {schema}, made for a later version of this program.")
         if not isinstance(schema, int) or schema < 1:
             raise ZooError(f"It is no model card of version 1 to {SCHEMA}.")
-        float32 = values.get("float32_accuracy")
         try:
             return cls(
                 **{
                     **values,
                     "classes": tuple(values["classes"]),
                     "config": ModelConfig.from_json(values["config"]),
-                    "training": TrainingFacts(**values["training"]),
-                    "clean_accuracy": CleanAccuracy(**values["clean_accuracy"]),
+                    "training": _record(TrainingFacts, values["training"]),
+                    "clean_accuracy": _record(CleanAccuracy, values["clean_accuracy"]),
                     "class_accuracy": tuple(
                         ClassAccuracy(**item) for item in values.get("class_accuracy", ())
                     ),
-                    "float32_accuracy": None if float32 is None else Float32Accuracy(**float32),
+                    "float32_accuracy": _record(Float32Accuracy, values.get("float32_accuracy")),
                 }
             )
         except ConfigError as error:
             raise ZooError(str(error)) from error
         except (KeyError, TypeError) as error:
             raise ZooError("Fields are missing or unknown.") from error
+
+
+def _record(kind: Callable[..., Any], values: Mapping[str, Any] | None) -> Any:
+    """The dataclass `kind` of `values`; None for what is not stated."""
+    return None if values is None else kind(**values)
 
 
 def _check_types(record: Any) -> None:
@@ -228,32 +254,83 @@ def models_folder() -> Path:
     return assets_folder() / "models"
 
 
-class Zoo:
-    """The models of one folder, loaded when first asked for, shared by all threads.
+def own_folders(named: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Folders of own models: those of the variable RSC_SNN_ZOO, then `named`, each once.
 
-    Raises ZooError if the folder is missing.
+    Raises ZooError for one that does not exist.
+    """
+    variable = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    folders = [*(Path(text) for text in variable if text), *named]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ZooError(f"There is no folder of own models at {folder}.")
+    return tuple({folder.resolve(): folder for folder in reversed(folders)}.values())[::-1]
+
+
+def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
+    """`own_folders` with each `--zoo DIR` among `arguments`, which may hold other options.
+
+    Raises ZooError for a folder that does not exist, or an option without one.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--zoo", action="append", default=[], type=Path)
+    try:
+        named: list[Path] = parser.parse_known_args(list(arguments))[0].zoo
+    except argparse.ArgumentError as error:
+        raise ZooError("--zoo needs a folder, as in --zoo my-models.") from error
+    return own_folders(named)
+
+
+class Zoo:
+    """The models of some folders, loaded when first asked for, shared by all threads.
+
+    folder: the models that ship (None: those of the app). own: folders of a person's own models,
+    whose cards may be minimal; a name that an earlier folder has is a problem of the later one.
+    Raises ZooError if a folder is missing.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, own: Iterable[Path] = ()) -> None:
         self.folder = folder or models_folder()
-        if not self.folder.is_dir():
-            raise ZooError(f"There is no folder of models at {self.folder}.")
+        self.folders = (self.folder, *(path for path in own if not _same(path, self.folder)))
+        for place in self.folders:
+            if not place.is_dir():
+                raise ZooError(f"There is no folder of models at {place}.")
         self._lock = threading.Lock()
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._loaded: dict[tuple[str, str], SpikingClassifier] = {}
         self._cards: dict[str, ModelCard] = {}
         self._problems: dict[str, str] = {}
-        for path in sorted(self.folder.glob("*.json")):
+        self._origins: dict[str, Path] = {}
+        for place in self.folders:
+            self._read_folder(place)
+
+    def _read_folder(self, folder: Path) -> None:
+        """Read the cards of one folder, and note what is wrong there."""
+        files = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
+        for name in dict.fromkeys(path.stem for path in files):
+            if name in self._origins:
+                self._problems[str(folder / name)] = (
+                    f"The model {name} of {folder} is left out: {self._origins[name]} has one of "
+                    "this name; give its two files another."
+                )
+                continue
+            self._origins[name] = folder
             try:
-                self._cards[path.stem] = _read_card(path)
+                self._cards[name] = _read_card(folder / f"{name}.json", self.is_own(name))
             except ZooError as error:
-                self._problems[path.stem] = str(error)
-        for path in sorted(self.folder.glob("*.safetensors")):
-            if path.stem not in self._cards and path.stem not in self._problems:
-                self._problems[path.stem] = f"The model {path.stem} has no card."
-        for name in self._cards:
+                self._problems[name] = str(error)
+                continue
             if not self._weights_path(name).is_file():
                 self._problems[name] = _missing(name)
+
+    def origin(self, name: str) -> Path:
+        """The folder of the model `name`. Raises ZooError if it is unknown."""
+        self.card(name)
+        return self._origins[name]
+
+    def is_own(self, name: str) -> bool:
+        """True for a person's own model, False for one that ships or is unknown."""
+        return self._origins.get(name, self.folder) != self.folder
 
     def names(self) -> tuple[str, ...]:
         """Names of the models whose card is readable, whatever their weights are."""
@@ -275,7 +352,7 @@ class Zoo:
 
         Raises ZooError if the model is unknown or the curve cannot be read.
         """
-        path = self.folder / f"{self.card(name).name}.csv"
+        path = self.origin(name) / f"{name}.csv"
         if not path.is_file():
             return []
         try:
@@ -319,25 +396,37 @@ class Zoo:
         card = self.card(name)
         data = _read_weights(card, self._weights_path(name))
         try:
-            return {key: value.float() for key, value in load(data).items()}
+            return _weights_of(load(data))
         except SafetensorError as error:
             raise ZooError(f"The weights of {name} are no safetensors.") from error
 
     def _weights_path(self, name: str) -> Path:
-        return self.folder / f"{name}.safetensors"
+        return self._origins[name] / f"{name}.safetensors"
+
+
+def _same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
 
 
 def _missing(name: str) -> str:
     return f"The weights of {name} are missing; put {name}.safetensors back or train it again."
 
 
-def _read_card(path: Path) -> ModelCard:
+def _read_card(path: Path, own: bool) -> ModelCard:
+    """The card at `path`, which may be minimal if `own`. Raises ZooError."""
     try:
-        card = ModelCard.from_json(json.loads(path.read_text(encoding="utf-8")))
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ZooError(f"The card {path.name} is larger than {MAX_CARD_BYTES:,} bytes.")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ZooError(f"The model {path.stem} has no card.") from error
     except OSError as error:
         raise ZooError(f"The card {path.name} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise ZooError(f"The card {path.name} is not valid JSON.") from error
+    minimal = own and isinstance(values, dict) and "schema" not in values
+    try:
+        card = _minimal_card(path, values) if minimal else ModelCard.from_json(values)
     except ZooError as error:
         raise ZooError(f"The card {path.name} cannot be used. {error}") from error
     if card.name != path.stem:
@@ -345,18 +434,75 @@ def _read_card(path: Path) -> ModelCard:
     return card
 
 
-def _read_weights(card: ModelCard, path: Path) -> bytes:
-    """The bytes of a weights file that are the card's, to the last bit. Raises ZooError."""
+def _minimal_card(path: Path, values: Mapping[str, Any]) -> ModelCard:
+    """The card of an own model from what its file states; the rest stays unstated.
+
+    The sha256, unless the file states one, is that of the weights as they are now: then it tells
+    results apart and notices that the file changes later. Raises ZooError.
+    """
+    unknown = sorted(set(values) - _MINIMAL)
+    if unknown:
+        raise ZooError(
+            f"It has a field {unknown[0]!r}; without a schema it may hold "
+            f"{', '.join(sorted(_MINIMAL))}."
+        )
+    missing = sorted({"dataset", "classes", "config"} - set(values))
+    if missing:
+        raise ZooError(f"It does not state {missing[0]!r}.")
+    classes = values["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ZooError("Its classes are no list of names.")
+    try:
+        config = ModelConfig.from_json(values["config"])
+    except ConfigError as error:
+        raise ZooError(str(error)) from error
+    weights = path.with_suffix(".safetensors")
+    size = _weights_size(path.stem, weights)
+    return ModelCard(
+        name=path.stem,
+        label=values.get("label", path.stem),
+        dataset=values["dataset"],
+        classes=tuple(classes),
+        config=config,
+        training=None,
+        clean_accuracy=None,
+        sha256=values.get("sha256") or _sha256(path.stem, weights),
+        size_bytes=size,
+        limits=values.get("limits", ""),
+    )
+
+
+def _weights_size(name: str, path: Path) -> int:
+    """Bytes of a weights file. Raises ZooError if it is not there or too large."""
     try:
         size = path.stat().st_size
-        if size != card.size_bytes:
-            raise ZooError(
-                f"The weights of {card.name} are incomplete or another model's: "
-                f"{size:,} bytes, not {card.size_bytes:,}."
-            )
-        data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ZooError(_missing(card.name)) from error
+        raise ZooError(_missing(name)) from error
+    except OSError as error:
+        raise ZooError(f"The weights of {name} cannot be read: {error.strerror}.") from error
+    if size > MAX_WEIGHTS_BYTES:
+        raise ZooError(f"The weights of {name} are larger than {MAX_WEIGHTS_BYTES / 2**20:.0f} MB.")
+    return size
+
+
+def _sha256(name: str, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ZooError(f"The weights of {name} cannot be read: {error.strerror}.") from error
+
+
+def _read_weights(card: ModelCard, path: Path) -> bytes:
+    """The bytes of a weights file that are the card's, to the last bit. Raises ZooError."""
+    size = _weights_size(card.name, path)
+    if size != card.size_bytes:
+        raise ZooError(
+            f"The weights of {card.name} are incomplete or another model's: "
+            f"{size:,} bytes, not {card.size_bytes:,}."
+        )
+    try:
+        data = path.read_bytes()
     except OSError as error:
         raise ZooError(f"The weights of {card.name} cannot be read: {error.strerror}.") from error
     if hashlib.sha256(data).hexdigest() != card.sha256:
@@ -368,18 +514,46 @@ def _read_weights(card: ModelCard, path: Path) -> bytes:
 
 def _build_model(card: ModelCard, data: bytes) -> SpikingClassifier:
     """The frozen float32 model of a card and its weights. Raises ZooError."""
+    unfit = f"The weights of {card.name} do not fit the network on its card"
     try:
+        tensors = load(data)
+        _check_tensors(card, tensors, unfit)
         model = build_classifier(card.config)
-        tensors = {name: value.float() for name, value in load(data).items()}
-        model.load_state_dict({**_counters(model), **tensors})
+        model.load_state_dict({**_counters(model), **_weights_of(tensors)})
     except (SafetensorError, RuntimeError, MemoryError) as error:
-        raise ZooError(f"The weights of {card.name} do not fit the network on its card.") from error
+        raise ZooError(f"{unfit}.") from error
     return model.freeze()
+
+
+def _check_tensors(card: ModelCard, tensors: Mapping[str, Tensor], unfit: str) -> None:
+    """Raise ZooError, beginning with `unfit`, unless names and shapes are the network's.
+
+    Shapes come from a network without memory, for a card may ask for any size.
+    """
+    if sum(card.config.depths) > len(tensors):
+        raise ZooError(f"{unfit}: it has more layers than they have tensors.")
+    with torch.device("meta"):
+        wanted = _weights_of(build_classifier(card.config).state_dict())
+    found = _weights_of(tensors)
+    for name in sorted(set(wanted) ^ set(found)):
+        raise ZooError(f"{unfit}: {name} is {'missing' if name in wanted else 'not part of it'}.")
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            raise ZooError(
+                f"{unfit}: {name} has shape {list(tensor.shape)}, not {list(wanted[name].shape)}."
+            )
+        if not tensor.isfinite().all():
+            raise ZooError(f"The weights of {card.name} are not finite: {name}.")
+
+
+def _weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The float32 tensors without batch norm's counters, which only training uses."""
+    return {key: value.float() for key, value in tensors.items() if not key.endswith(_COUNTER)}
 
 
 def _counters(model: SpikingClassifier) -> dict[str, Tensor]:
     """Batch norm's batch counters, which only training uses and no file holds."""
-    return {k: v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")}
+    return {k: v for k, v in model.state_dict().items() if k.endswith(_COUNTER)}
 
 
 def to_shipped_precision(model: SpikingClassifier) -> dict[str, Tensor]:
@@ -387,7 +561,7 @@ def to_shipped_precision(model: SpikingClassifier) -> dict[str, Tensor]:
     return {
         name: (value if name.endswith(_FLOAT32_SUFFIXES) else value.half()).contiguous().cpu()
         for name, value in model.state_dict().items()
-        if not name.endswith("num_batches_tracked")
+        if not name.endswith(_COUNTER)
     }
 
 
@@ -448,14 +622,24 @@ def cards_markdown(cards: Iterable[ModelCard]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for card in cards:
-        config, clean = card.config, card.clean_accuracy
+        config = card.config
         coding = config.coding + (f", sigma {config.sigma:g}" if config.coding == "rsc" else "")
         kind = "ANN" if config.neuron == "relu" else "SNN"
-        draws = f", {clean.draws} noise draws each" if clean.draws > 1 else ""
+        epochs = NOT_STATED if card.training is None else card.training.epochs
         lines.append(
             f"| {card.label} (`{card.name}`) | {config.network} {kind} | {coding} "
-            f"| {config.time_steps} | {clean.value:.1%} ({clean.lower:.1%} to {clean.upper:.1%}) "
-            f"| {clean.n:,} test images of {card.dataset}{draws} "
-            f"| {card.training.epochs} |"
+            f"| {config.time_steps} | {_accuracy_cells(card)} | {epochs} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _accuracy_cells(card: ModelCard) -> str:
+    """Two cells of the Markdown table: the clean accuracy, and what it was measured on."""
+    clean = card.clean_accuracy
+    if clean is None:
+        return f"{NOT_STATED} | {NOT_STATED}"
+    draws = f", {clean.draws} noise draws each" if clean.draws > 1 else ""
+    return (
+        f"{clean.value:.1%} ({clean.lower:.1%} to {clean.upper:.1%}) "
+        f"| {clean.n:,} test images of {card.dataset}{draws}"
+    )

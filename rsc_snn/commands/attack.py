@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsc_snn.attacks.options import add_attack_options, attack_parameters
 from rsc_snn.attacks.registry import get_attack
+from rsc_snn.commands import add_zoo_option, open_zoo
 from rsc_snn.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def add_parser(subparsers: Any) -> None:
         "attack", help="attack one image", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="a model of the zoo")
+    add_zoo_option(parser)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--image", type=Path, metavar="FILE", help="a PNG, JPEG or WebP file")
     source.add_argument(
@@ -60,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
 
     from rsc_snn.attacks.run import run_attack
     from rsc_snn.device import pick_device
-    from rsc_snn.zoo import Zoo
 
-    zoo = Zoo()
+    zoo = open_zoo(args)
     card = zoo.card(args.model)
     model = zoo.load(args.model, pick_device(args.device))
     x, true_class = _read_image(args, model.config.image_size)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsc_snn.attacks.options import add_attack_options, attack_parameters
 from rsc_snn.attacks.registry import get_attack
+from rsc_snn.commands import add_zoo_option, open_zoo
 from rsc_snn.commands.attack import add_model_options, command_line
 from rsc_snn.errors import AttackError, DataError
 
@@ -29,6 +30,7 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="a model of the zoo")
+    add_zoo_option(parser)
     parser.add_argument(
         "--data",
         required=True,
@@ -64,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
     from rsc_snn.device import describe_device, keep_freed_memory, pick_device
     from rsc_snn.evaluate import evaluate_accuracy
-    from rsc_snn.zoo import Zoo
 
-    zoo = Zoo()
+    zoo = open_zoo(args)
     card = zoo.card(args.model)
     device = pick_device(args.device)
     if device.type == "cpu":

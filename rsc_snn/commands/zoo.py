@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import rsc_snn
+from rsc_snn.commands import add_zoo_option, open_zoo
 from rsc_snn.errors import ConfigError, DataError, ZooError
 from rsc_snn.robustness.actions import add_evaluate, add_results_action
 
@@ -29,6 +30,8 @@ def add_parser(subparsers: Any) -> None:
             "--folder", type=Path, help="the folder of models (default: that of the app)"
         )
         action.set_defaults(run=run)
+        if name != "table":
+            add_zoo_option(action)
         if name == "verify":
             action.add_argument("names", nargs="*", metavar="NAME", help="only these models")
     _add_train(actions)
@@ -79,17 +82,21 @@ def _add_train(actions: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """Print each model's name, accuracy, coding, size and label; what is wrong goes to stderr."""
-    from rsc_snn.zoo import Zoo
+    from rsc_snn.zoo import NOT_STATED
 
-    zoo = Zoo(args.folder)
+    zoo = open_zoo(args, args.folder)
     width = max((len(name) for name in zoo.names()), default=0)
     for name in zoo.names():
         card = zoo.card(name)
         config, clean = card.config, card.clean_accuracy
         sigma = f" sigma {config.sigma:g}" if config.coding == "rsc" else ""
+        accuracy = (
+            f"clean accuracy {NOT_STATED}"
+            if clean is None
+            else f"{clean.value:6.1%} clean ({clean.lower:.1%} to {clean.upper:.1%}, n={clean.n:,})"
+        )
         print(
-            f"{name:{width}}  {clean.value:6.1%} clean ({clean.lower:.1%} to {clean.upper:.1%}, "
-            f"n={clean.n:,})  {config.coding}{sigma}, T={config.time_steps}  "
+            f"{name:{width}}  {accuracy}  {config.coding}{sigma}, T={config.time_steps}  "
             f"{card.size_bytes / 2**20:.1f} MB  {card.dataset}, {card.label}"
         )
     for problem in zoo.problems().values():
@@ -99,9 +106,7 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Load every model, or those named. Raises ZooError if there is none."""
-    from rsc_snn.zoo import Zoo
-
-    zoo = Zoo(args.folder)
+    zoo = open_zoo(args, args.folder)
     names = args.names or sorted({*zoo.names(), *zoo.problems()})
     if not names:
         raise ZooError(f"There are no models in {zoo.folder}.")

@@ -164,12 +164,14 @@ def _own_line(results: Results, model: str, cards: Cards) -> str:
 
 def set_up(card: ModelCard) -> str:
     """Network, T, coding and training of a model, in one line."""
-    config, training = card.config, card.training
+    config = card.config
     steps = f"T = {config.time_steps}" if config.neuron == "lif" else "ReLU"
-    attacked = training.adversarial not in ("", "none")
-    kind = f"adversarially trained ({training.adversarial})" if attacked else "not attacked"
-    widths = "-".join(map(str, config.widths))
-    return f"{config.network} {widths}, {steps}, {training.epochs} epochs, {kind}"
+    network = f"{config.network} {'-'.join(map(str, config.widths))}, {steps}"
+    if card.training is None:
+        return f"{network}, training not stated"
+    attacked = card.adversarial not in ("", "none")
+    kind = f"adversarially trained ({card.adversarial})" if attacked else "not attacked"
+    return f"{network}, {card.training.epochs} epochs, {kind}"
 
 
 def _claims(results: Results, cards: Cards) -> str:

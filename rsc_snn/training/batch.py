@@ -89,7 +89,9 @@ def train_recipe(
     if export is None or not worker.first:
         return None
     card = export_run(trainer, note, data, export)
-    print(f"{card.name}: {card.clean_accuracy.value:.2%} clean, written to {export}")
+    clean = card.clean_accuracy
+    measured = "" if clean is None else f"{clean.value:.2%} clean, "
+    print(f"{card.name}: {measured}written to {export}")
     return card
 
 
@@ -263,6 +265,8 @@ def reason_to_train(variants: tuple[Recipe, ...], zoo: Zoo | None) -> str:
         zoo.weights(name)
     except ZooError as error:
         return str(error).rstrip(".")
+    if card.training is None:
+        return "its card does not state its training"
     try:
         made = Recipe.from_values(card.training.recipe)
     except RscSnnError:

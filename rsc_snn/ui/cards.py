@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,6 +12,7 @@ from rsc_snn.figures.classes import MOST_CLASSES, ClassBar, class_figure
 from rsc_snn.ui import resources
 from rsc_snn.ui.controls import has_sigma
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.zoo import NOT_STATED
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
@@ -49,8 +50,7 @@ def draw_table(cards: list[ModelCard]) -> None:
     """
     head = "| Model | Input coding | T | Clean accuracy (95 % interval) | n |"
     rows = [
-        f"| {card.label} | {_coding(card)} | {_steps(card)} "
-        f"| {_accuracy(card)} | {card.clean_accuracy.n:,} |"
+        f"| {card.label} | {_coding(card)} | {_steps(card)} | {_accuracy(card)} | {_images(card)} |"
         for card in cards
     ]
     st.markdown("\n".join([head, "| --- | --- | --- | --- | --- |", *rows]))
@@ -78,16 +78,18 @@ def draw_card(card: ModelCard) -> None:
                     _draw_facts(card)
                 with right:
                     _draw_training(card)
-                    st.markdown(f"**Limits.** {card.limits}")
+                    st.markdown(f"**Limits.** {card.limits or NOT_STATED}")
 
 
 def _draw_accuracy(card: ModelCard) -> None:
     clean = card.clean_accuracy
     st.metric(
         "Clean accuracy",
-        f"{clean.value:.1%}",
+        NOT_STATED if clean is None else f"{clean.value:.1%}",
         help="Share of right answers on test photographs that nobody attacked.",
     )
+    if clean is None:
+        return
     st.caption(
         f"{clean.confidence:.0%} interval {clean.lower:.1%} to {clean.upper:.1%}; n = {clean.n:,} "
         f"({clean.split}), {_count(clean.draws, 'draw')} each, seed {clean.seed}. {clean.note}"
@@ -113,18 +115,22 @@ def _draw_accuracy(card: ModelCard) -> None:
 
 
 def _draw_facts(card: ModelCard) -> None:
-    training = card.training
+    training, zoo = card.training, resources.zoo()
+    own = zoo.is_own(card.name)
     facts = {
+        "Folder": f"`{zoo.origin(card.name)}`" if own else "",
         "Data": _dataset(card),
         "Network": _network(card),
         "Input coding": _coding(card),
         "Time steps": _steps(card),
-        "Training": f"{_count(training.epochs, 'epoch')}, seed {training.seed}, "
+        "Training": NOT_STATED
+        if training is None
+        else f"{_count(training.epochs, 'epoch')}, seed {training.seed}, "
         f"{_duration(training.seconds)} on {training.device}",
-        "Scale of the recipe": training.scale.upper(),
-        "Teacher": training.teacher,
+        "Scale of the recipe": "" if training is None else training.scale.upper(),
+        "Teacher": "" if training is None else training.teacher,
         "Adversarial training": _adversarial(card),
-        "File": f"{card.size_bytes / 1e6:.1f} MB, float16 safetensors",
+        "File": f"{card.size_bytes / 1e6:.1f} MB, {'' if own else 'float16 '}safetensors",
         "Rounding to float16": _rounding(card),
         "SHA-256": f"`{card.sha256}`",
     }
@@ -146,6 +152,8 @@ def _draw_training(card: ModelCard) -> None:
             f"Lines: accuracy of {card.label} on training and held-out photographs by epoch.",
         )
         st.caption(_curve_text(card))
+    if card.training is None:
+        return
     st.markdown("**Train it again**")
     st.code(card.training.command, language="bash", wrap_lines=True)
     if card.training.note:
@@ -154,11 +162,11 @@ def _draw_training(card: ModelCard) -> None:
 
 def _curve_text(card: ModelCard) -> str:
     text = "Accuracy after each epoch, on training and on held-out photographs."
-    config = card.training.recipe.get("adversarial")
-    if card.training.adversarial in _ATTACKED and isinstance(config, dict):
+    config = card.recipe.get("adversarial")
+    if card.adversarial in _ATTACKED and isinstance(config, dict):
         watched = config.get("watched", 0)
         text += f" Attacked: {watched} of the held-out photographs, by PGD-10." if watched else ""
-    if card.training.adversarial in ("fgsm", "pgd"):
+    if card.adversarial in ("fgsm", "pgd"):
         text += " The training photographs were attacked."
     return text
 
@@ -185,8 +193,8 @@ def _steps(card: ModelCard) -> str:
 
 
 def _adversarial(card: ModelCard) -> str:
-    method = card.training.adversarial
-    config = card.training.recipe.get("adversarial")
+    method = card.adversarial
+    config = card.recipe.get("adversarial")
     if method not in _ATTACKED or not isinstance(config, dict):
         return method
     steps = "" if method == "fgsm" else f", {_count(config.get('steps', 0), 'step')}"
@@ -202,8 +210,14 @@ def _rounding(card: ModelCard) -> str:
 
 
 def _accuracy(card: ModelCard) -> str:
-    clean: Any = card.clean_accuracy
+    clean = card.clean_accuracy
+    if clean is None:
+        return NOT_STATED
     return f"{clean.value:.1%} ({clean.lower:.1%} to {clean.upper:.1%})"
+
+
+def _images(card: ModelCard) -> str:
+    return "–" if card.clean_accuracy is None else f"{card.clean_accuracy.n:,}"
 
 
 def _count(number: int, noun: str) -> str:

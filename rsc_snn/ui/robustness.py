@@ -115,7 +115,7 @@ def _line(results: Results, card: ModelCard) -> RobustLine | None:
 
 
 def _attacked(card: ModelCard) -> bool:
-    return card.training.adversarial not in ("", "none")
+    return card.adversarial not in ("", "none")
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
