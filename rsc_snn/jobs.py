@@ -12,7 +12,6 @@ import itertools
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,7 +46,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True)
 class JobView:
-    """A job at one moment.
+    """A job at one moment, as one of those who asked for it sees it.
 
     place: jobs that will run before it, plus one (1 = next); 0 once it has started. progress: 0..1.
     items: partial results so far. error: a sentence, or None. seconds: since it started.
@@ -64,13 +63,22 @@ class JobView:
     seconds: float
 
 
+@dataclass(frozen=True)
+class QueueStatus:
+    """How busy a queue is: jobs that wait, jobs that run, and how many may wait."""
+
+    waiting: int
+    running: int
+    capacity: int
+
+
 class JobContext:
     """What a job's function gets: report progress, publish partial results, ask for a stop."""
 
-    def __init__(self, job: _Job, lock: threading.Lock, abandoned: Callable[[], bool]) -> None:
+    def __init__(self, job: _Job, lock: threading.Lock, should_stop: Callable[[], bool]) -> None:
         self._job = job
         self._lock = lock
-        self._abandoned = abandoned
+        self._should_stop = should_stop
 
     def progress(self, share: float) -> None:
         """Show `share` (0..1, clipped) as done."""
@@ -83,8 +91,8 @@ class JobContext:
             self._job.items.append(item)
 
     def cancelled(self) -> bool:
-        """True if the function should stop: somebody cancelled, or nobody asks any more."""
-        return self._job.stop.is_set() or self._abandoned()
+        """True if the function should stop: cancelled, out of time, or nobody asks any more."""
+        return self._job.stop.is_set() or self._should_stop()
 
     def check(self) -> None:
         """Raise Cancelled if the function should stop."""
@@ -95,13 +103,23 @@ class JobContext:
 Work = Callable[[JobContext], Any]
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class _Ticket:
+    """One owner's share in a job. left: cancelled, while others go on waiting for the job."""
+
     id: int
     owner: Hashable
+    job: _Job
+    asked: float
+    left: bool = False
+
+
+@dataclass(eq=False)
+class _Job:
     label: str
     work: Work
-    asked: float
+    key: Hashable
+    tickets: list[_Ticket] = field(default_factory=list)
     state: JobState = JobState.QUEUED
     progress: float = 0.0
     items: list[Any] = field(default_factory=list)
@@ -109,16 +127,29 @@ class _Job:
     error: str | None = None
     started: float | None = None
     ended: float | None = None
+    size: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def held(self) -> list[_Ticket]:
+        """The shares of those who have not left, the first who asked first."""
+        return [ticket for ticket in self.tickets if not ticket.left]
+
+    @property
+    def turn(self) -> _Ticket:
+        """The share that decides when the job's turn comes."""
+        return self.held[0]
 
 
 class JobQueue:
     """Runs jobs on `workers` daemon threads, at most `capacity` waiting, `per_owner` of each owner.
 
     The next job is of the owner served longest ago, in the order of submission within an owner.
-    A job whose state nobody has asked for (`view`) in `abandon_after` seconds is cancelled: its
-    page was closed. The last `keep` finished jobs stay readable. Each worker thread first calls
-    `prepare`. Safe to use from any thread.
+    Owners who ask for the same `key` share one job, which ends when the last of them cancels. A
+    job whose state nobody has asked for (`view`) in `abandon_after` seconds is cancelled: its page
+    was closed. One that runs for over `time_limit` seconds fails. The last `keep` finished jobs
+    stay readable, fewer if their results have over `keep_bytes` by `size`. Each worker thread
+    first calls `prepare`. Safe to use from any thread.
     """
 
     def __init__(
@@ -128,18 +159,25 @@ class JobQueue:
         per_owner: int = 2,
         keep: int = 64,
         abandon_after: float = _ABANDON_SECONDS,
+        time_limit: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         prepare: Callable[[], object] | None = None,
+        size: Callable[[object], int] | None = None,
+        keep_bytes: int = 0,
     ) -> None:
         self._prepare = prepare
         self._capacity = capacity
         self._per_owner = per_owner
         self._keep = keep
         self._abandon_after = abandon_after
+        self._time_limit = time_limit
         self._clock = clock
+        self._size = size
+        self._keep_bytes = keep_bytes
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._jobs: OrderedDict[int, _Job] = OrderedDict()
+        self._jobs: list[_Job] = []
+        self._tickets: dict[int, _Ticket] = {}
         self._ids = itertools.count(1)
         self._turns = itertools.count(1)
         self._served: dict[Hashable, int] = {}
@@ -151,72 +189,125 @@ class JobQueue:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, owner: Hashable, label: str, work: Work) -> int:
-        """Queue `work` and return the job's id. Raises QueueFull with a sentence."""
+    def submit(self, owner: Hashable, label: str, work: Work, key: Hashable = None) -> int:
+        """Queue `work` and return a number to ask for it by. Raises QueueFull with a sentence.
+
+        key: everything that determines the result. If a job of the same key waits or runs, it is
+        shared and `work` is not called. None: a job of its own.
+        """
         with self._wake:
             self._drop_abandoned()
-            waiting = self._waiting()
-            if self._closed or len(waiting) >= self._capacity:
-                raise QueueFull("Too many computations are waiting; please try again in a minute.")
-            mine = [job for job in self._unfinished() if job.owner == owner]
-            if sum(not job.stop.is_set() for job in mine) >= self._per_owner:
-                raise QueueFull(
-                    f"You already have {self._per_owner} computations under way; "
-                    "wait for one or cancel it."
-                )
-            job = _Job(next(self._ids), owner, label, work, self._clock())
-            self._jobs[job.id] = job
+            same = self._same(key)
+            known = [] if same is None else [t for t in same.held if t.owner == owner]
+            if known:
+                known[0].asked = self._clock()
+                return known[0].id
+            self._check_room(owner, joins=same is not None)
+            job = same or _Job(label, work, key)
+            if same is None:
+                self._jobs.append(job)
+            ticket = _Ticket(next(self._ids), owner, job, self._clock())
+            job.tickets.append(ticket)
+            self._tickets[ticket.id] = ticket
             self._wake.notify()
-            return job.id
+            return ticket.id
+
+    def _same(self, key: Hashable) -> _Job | None:
+        if key is None:
+            return None
+        alive = (job for job in self._unfinished() if job.key == key and not job.stop.is_set())
+        return next(alive, None)
+
+    def _check_room(self, owner: Hashable, *, joins: bool) -> None:
+        """Raise QueueFull if there is none for one more job, or one more share, of `owner`."""
+        if self._closed or (not joins and len(self._waiting()) >= self._capacity):
+            raise QueueFull("Too many computations are waiting; please try again in a minute.")
+        mine = [
+            ticket
+            for job in self._unfinished()
+            for ticket in job.held
+            if ticket.owner == owner and not job.stop.is_set()
+        ]
+        if len(mine) >= self._per_owner:
+            raise QueueFull(
+                f"You already have {self._per_owner} computations under way; "
+                "wait for one or cancel it."
+            )
 
     def view(self, job_id: int) -> JobView | None:
         """The job now, or None if it is long gone. Asking keeps the job alive."""
         with self._lock:
-            job = self._jobs.get(job_id)
-            if job is None:
+            ticket = self._tickets.get(job_id)
+            if ticket is None:
                 return None
-            now = self._clock()
-            job.asked = now
+            job, now = ticket.job, self._clock()
+            ticket.asked = now
             seconds = 0.0 if job.started is None else (job.ended or now) - job.started
             return JobView(
-                id=job.id,
+                id=job_id,
                 label=job.label,
-                state=job.state,
-                place=self._place(job),
+                state=JobState.CANCELLED if ticket.left else job.state,
+                place=0 if ticket.left else self._place(job),
                 progress=job.progress,
                 items=tuple(job.items),
-                result=job.result,
-                error=job.error,
+                result=None if ticket.left else job.result,
+                error=_CANCELLED if ticket.left else job.error,
                 seconds=seconds,
             )
 
     def cancel(self, job_id: int) -> None:
-        """Stop a job: a waiting one at once, a running one when its function next asks."""
+        """Stop a job: a waiting one at once, a running one when its function next asks.
+
+        A job that others wait for goes on without this owner.
+        """
         with self._lock:
-            job = self._jobs.get(job_id)
-            if job is None or job.state.finished:
+            ticket = self._tickets.get(job_id)
+            if ticket is None or ticket.left or ticket.job.state.finished:
                 return
-            job.stop.set()
-            if job.state is JobState.QUEUED:
-                self._finish(job, JobState.CANCELLED, error=_CANCELLED)
+            if len(ticket.job.held) > 1:
+                ticket.left = True
+            else:
+                self._stop(ticket.job)
+
+    def leave(self, owner: Hashable, grace: float = 0.0) -> None:
+        """Take the jobs of `owner` as abandoned unless asked for (`view`) within `grace` seconds.
+
+        For an owner whose connection has ended: a page that was closed never asks again, one that
+        connects anew does.
+        """
+        with self._lock:
+            last = self._clock() - self._abandon_after + grace
+            for ticket in self._tickets.values():
+                if ticket.owner == owner:
+                    ticket.asked = min(ticket.asked, last)
+
+    def status(self) -> QueueStatus:
+        """How busy the queue is."""
+        with self._lock:
+            self._drop_abandoned()
+            waiting = len(self._waiting())
+            return QueueStatus(waiting, len(self._unfinished()) - waiting, self._capacity)
 
     def close(self, timeout: float = 5.0) -> None:
         """Cancel everything and wait for the threads."""
         with self._wake:
             self._closed = True
             for job in self._unfinished():
-                job.stop.set()
-                if job.state is JobState.QUEUED:
-                    self._finish(job, JobState.CANCELLED, error=_CANCELLED)
+                self._stop(job)
             self._wake.notify_all()
         for thread in self._threads:
             thread.join(timeout)
 
+    def _stop(self, job: _Job) -> None:
+        job.stop.set()
+        if job.state is JobState.QUEUED:
+            self._finish(job, JobState.CANCELLED, error=_CANCELLED)
+
     def _unfinished(self) -> list[_Job]:
-        return [job for job in self._jobs.values() if not job.state.finished]
+        return [job for job in self._jobs if not job.state.finished]
 
     def _waiting(self) -> list[_Job]:
-        return [job for job in self._jobs.values() if job.state is JobState.QUEUED]
+        return [job for job in self._jobs if job.state is JobState.QUEUED]
 
     def _order(self) -> list[_Job]:
         """The waiting jobs in the order in which they will run if nothing else comes."""
@@ -225,9 +316,9 @@ class JobQueue:
         turns = itertools.count(max(served.values(), default=0) + 1)
         order = []
         while waiting:
-            job = min(waiting, key=lambda candidate: (served.get(candidate.owner, 0), candidate.id))
+            job = min(waiting, key=lambda job: (served.get(job.turn.owner, 0), job.turn.id))
             waiting.remove(job)
-            served[job.owner] = next(turns)
+            served[job.turn.owner] = next(turns)
             order.append(job)
         return order
 
@@ -235,7 +326,12 @@ class JobQueue:
         return self._order().index(job) + 1 if job.state is JobState.QUEUED else 0
 
     def _is_abandoned(self, job: _Job) -> bool:
-        return self._clock() - job.asked > self._abandon_after
+        now = self._clock()
+        return all(now - ticket.asked > self._abandon_after for ticket in job.held)
+
+    def _is_late(self, job: _Job) -> bool:
+        assert job.started is not None
+        return self._time_limit is not None and self._clock() - job.started > self._time_limit
 
     def _drop_abandoned(self) -> None:
         for job in self._waiting():
@@ -246,11 +342,23 @@ class JobQueue:
         self, job: _Job, state: JobState, *, result: Any = None, error: str | None = None
     ) -> None:
         job.state, job.result, job.error, job.ended = state, result, error, self._clock()
-        finished = [other.id for other in self._jobs.values() if other.state.finished]
-        for job_id in finished[: max(len(finished) - self._keep, 0)]:
-            del self._jobs[job_id]
-        owners = {other.owner for other in self._jobs.values()}
+        job.size = 0 if self._size is None else self._size((result, job.items))
+        self._forget_finished()
+        owners = {ticket.owner for ticket in self._tickets.values()}
         self._served = {owner: turn for owner, turn in self._served.items() if owner in owners}
+
+    def _forget_finished(self) -> None:
+        """Keep as many of the last finished jobs as the bounds allow, the very last always."""
+        finished = sorted(
+            (job for job in self._jobs if job.state.finished), key=lambda job: job.ended or 0.0
+        )
+        total = sum(job.size for job in finished)  # 0 where sizes are not asked for
+        while len(finished) > self._keep or (len(finished) > 1 and total > self._keep_bytes):
+            oldest = finished.pop(0)
+            total -= oldest.size
+            self._jobs.remove(oldest)
+            for ticket in oldest.tickets:
+                del self._tickets[ticket.id]
 
     def _serve(self) -> None:
         if self._prepare is not None:
@@ -264,17 +372,21 @@ class JobQueue:
                     return
                 job = self._order()[0]
                 job.state, job.started = JobState.RUNNING, self._clock()
-                self._served[job.owner] = next(self._turns)
+                self._served[job.turn.owner] = next(self._turns)
             self._run(job)
 
     def _run(self, job: _Job) -> None:
-        context = JobContext(job, self._lock, lambda: self._is_abandoned(job))
+        def should_stop() -> bool:
+            with self._lock:
+                return self._is_abandoned(job) or self._is_late(job)
+
+        context = JobContext(job, self._lock, should_stop)
         result, error, state = None, None, JobState.DONE
         try:
             context.check()
             result = job.work(context)
         except Cancelled:
-            state, error = JobState.CANCELLED, _CANCELLED
+            state, error = self._why_stopped(job)
         except RscSnnError as failure:
             state, error = JobState.FAILED, str(failure)
         except Exception:
@@ -282,3 +394,11 @@ class JobQueue:
             state, error = JobState.FAILED, _UNKNOWN_FAILURE
         with self._wake:
             self._finish(job, state, result=result, error=error)
+
+    def _why_stopped(self, job: _Job) -> tuple[JobState, str]:
+        if not job.stop.is_set() and self._is_late(job):
+            return JobState.FAILED, (
+                f"The computation took over {self._time_limit:g} s, the most it may take here; "
+                "choose fewer steps, draws or time steps."
+            )
+        return JobState.CANCELLED, _CANCELLED

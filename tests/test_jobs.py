@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rsc_snn.errors import AttackError
-from rsc_snn.jobs import JobContext, JobQueue, JobState, JobView, QueueFull
+from rsc_snn.jobs import JobContext, JobQueue, JobState, JobView, QueueFull, QueueStatus
 
 
 class Clock:
@@ -192,6 +192,121 @@ def test_finished_jobs_are_forgotten(make_queue: Callable[..., JobQueue]) -> Non
         jobs.append(queue.submit("a", str(index), lambda _: None))
         finish(queue, jobs[-1])
     assert [queue.view(job) is None for job in jobs] == [True, True, False, False]
+
+
+def test_equal_work_of_two_owners_is_done_once(make_queue: Callable[..., JobQueue]) -> None:
+    queue = make_queue(capacity=1, per_owner=2)
+    gate, calls = Gate(), []
+
+    def work(context: JobContext) -> list[str]:
+        calls.append("work")
+        context.publish("item")
+        return calls
+
+    blocker = queue.submit("z", "gate", gate)
+    assert gate.started.wait(5)
+    first = queue.submit("a", "sum", work, key=("sum", 1))
+    assert queue.submit("a", "sum", work, key=("sum", 1)) == first
+    # A share takes no room in the full queue; other work, or the same without a key, has none.
+    second = queue.submit("b", "sum", work, key=("sum", 1))
+    for key in (("sum", 2), None):
+        with pytest.raises(QueueFull, match="Too many"):
+            queue.submit("b", "sum", work, key=key)
+    assert second != first
+    assert [view.place for job in (first, second) if (view := queue.view(job))] == [1, 1]
+    gate.release.set()
+    views = [finish(queue, job) for job in (first, second)]
+    assert [view.result for view in views] == [["work"], ["work"]]
+    assert [view.items for view in views] == [("item",), ("item",)]
+    assert finish(queue, blocker).result == "released"
+    third = queue.submit("a", "sum", work, key=("sum", 1))
+    assert finish(queue, third).result == ["work", "work"]
+
+
+def test_shared_work_goes_on_until_the_last_cancels(make_queue: Callable[..., JobQueue]) -> None:
+    queue, gate = make_queue(), Gate()
+    first = queue.submit("a", "gate", gate, key="gate")
+    second = queue.submit("b", "gate", gate, key="gate")
+    assert gate.started.wait(5)
+    queue.cancel(first)
+    views = [queue.view(job) for job in (first, second)]
+    assert [view.state for view in views if view] == [JobState.CANCELLED, JobState.RUNNING]
+    again = queue.submit("a", "gate", gate, key="gate")
+    queue.cancel(second)
+    assert (view := queue.view(again)) is not None and view.state is JobState.RUNNING
+    queue.cancel(again)
+    assert finish(queue, again).state is JobState.CANCELLED
+
+
+def test_nobody_joins_work_that_was_told_to_stop(make_queue: Callable[..., JobQueue]) -> None:
+    queue = make_queue()
+    started, release = threading.Event(), threading.Event()
+
+    def deaf(_: JobContext) -> str:
+        started.set()
+        release.wait(5)
+        return "first"
+
+    first = queue.submit("a", "deaf", deaf, key="same")
+    assert started.wait(5)
+    queue.cancel(first)
+    job = queue.submit("b", "next", lambda _: "second", key="same")
+    release.set()
+    assert finish(queue, job).result == "second"
+
+
+def test_work_out_of_time_fails(make_queue: Callable[..., JobQueue]) -> None:
+    clock = Clock()
+    queue, gate = make_queue(time_limit=60, clock=clock), Gate()
+    job = queue.submit("a", "gate", gate)
+    assert gate.started.wait(5)
+    clock.now += 60
+    assert (view := queue.view(job)) is not None and view.state is JobState.RUNNING
+    clock.now += 1
+    done = finish(queue, job)
+    assert done.state is JobState.FAILED
+    assert done.error is not None and "over 60 s" in done.error and done.error.endswith(".")
+
+
+def test_who_leaves_and_does_not_come_back_is_not_waited_for(
+    make_queue: Callable[..., JobQueue],
+) -> None:
+    clock = Clock()
+    queue, gate = make_queue(clock=clock), Gate()
+    gone = queue.submit("gone", "gate", gate)
+    assert gate.started.wait(5)
+    shared = queue.submit("gone", "shared", lambda _: "ok", key="shared")
+    back = queue.submit("back", "shared", lambda _: "ok", key="shared")
+    queue.leave("gone", grace=10)
+    queue.leave("back", grace=10)
+    clock.now += 9
+    assert (view := queue.view(back)) is not None and view.state is JobState.QUEUED
+    clock.now += 2
+    assert finish(queue, back).result == "ok"
+    states = [view.state for job in (gone, shared) if (view := queue.view(job))]
+    assert states == [JobState.CANCELLED, JobState.DONE]
+
+
+def test_status_counts(make_queue: Callable[..., JobQueue]) -> None:
+    queue, gate = make_queue(capacity=3), Gate()
+    assert queue.status() == QueueStatus(waiting=0, running=0, capacity=3)
+    queue.submit("a", "gate", gate)
+    assert gate.started.wait(5)
+    queue.submit("b", "gate", gate)
+    assert queue.status() == QueueStatus(waiting=1, running=1, capacity=3)
+
+
+def test_large_results_are_forgotten_first_come_first(
+    make_queue: Callable[..., JobQueue],
+) -> None:
+    queue = make_queue(size=lambda value: len(value[0]), keep_bytes=10)  # type: ignore[index]
+    jobs = []
+    for text in ("four", "four", "three", "a long text on its own"):
+        jobs.append(queue.submit("a", text, lambda _, text=text: text))
+        assert finish(queue, jobs[-1]).result == text
+    assert [queue.view(job) is None for job in jobs] == [True, True, True, False]
+    jobs = [queue.submit("a", "text", lambda _: "four") for _ in range(2)]
+    assert [finish(queue, job).result for job in jobs] == ["four", "four"]
 
 
 def test_many_threads(make_queue: Callable[..., JobQueue]) -> None:
