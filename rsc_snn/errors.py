@@ -23,6 +23,10 @@ class ImageError(RscSnnError):
     """An image cannot be used."""
 
 
+class PaintError(RscSnnError):
+    """A painted pattern cannot be read, or does not fit its photograph."""
+
+
 class ZooError(RscSnnError):
     """A pretrained model is missing, damaged or of another version."""
 
