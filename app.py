@@ -1,25 +1,41 @@
-"""RSC-SNN in the browser: `streamlit run app.py`, or `make app`."""
+"""RSC-SNN in the browser: `streamlit run app.py`, or `make app`.
+
+The server imports this file for `app`, which adds the health check to the framework's own routes;
+then it runs the same file as a script for every visitor.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from rsc_snn.ui.health import health_routes
 from rsc_snn.ui.shell import device_badge, icon
 from rsc_snn.ui.style import apply_style
 
-st.set_page_config(
-    page_title="RSC-SNN",
-    page_icon=icon(),
-    layout="wide",
-    initial_sidebar_state="auto",
-)
-apply_style()
-page = st.navigation(
-    [
-        st.Page("pages/playground.py", title="Playground", icon=":material/bolt:", default=True),
-        st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
-    ],
-    position="top",
-)
-device_badge()
-page.run()
+
+def run() -> None:
+    """Choose the page of the visitor's address, and show it."""
+    st.set_page_config(
+        page_title="RSC-SNN",
+        page_icon=icon(),
+        layout="wide",
+        initial_sidebar_state="auto",
+    )
+    apply_style()
+    page = st.navigation(
+        [
+            st.Page(
+                "pages/playground.py", title="Playground", icon=":material/bolt:", default=True
+            ),
+            st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
+        ],
+        position="top",
+    )
+    device_badge()
+    page.run()
+
+
+if __name__ == "__main__":
+    run()
+else:
+    app = st.App(__file__, routes=health_routes())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import streamlit as st
@@ -14,20 +15,22 @@ import torch
 from rsc_snn.data.gallery import GalleryImage, load_gallery
 from rsc_snn.device import describe_device, pick_device
 from rsc_snn.jobs import JobQueue
-from rsc_snn.ui.memo import Memo
+from rsc_snn.settings import Settings, job_threads, live_at_once, live_threads, load_settings
+from rsc_snn.ui.memo import Memo, size_of
 from rsc_snn.zoo import Zoo
 
 T = TypeVar("T")
 
-_REMEMBERED = 128
 _PICTURES = 512
-_CORES = os.cpu_count() or 1
-# What a visitor waits for gets all cores of a small machine, one visitor after the other: threads
-# that wait for each other on busy cores lose more than they gain. A job in the background gets
-# half, so that pages and a browser on the same machine get along with it.
-_LIVE_THREADS = min(_CORES, 4)
-_LIVE_AT_ONCE = _CORES // _LIVE_THREADS
-_JOB_THREADS = max(1, min(_CORES // 2, 4))
+_PICTURES_BYTES = 32 * 2**20
+# How long a browser that lost its connection may take to come back before its jobs are stopped.
+RECONNECT_SECONDS = 10.0
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """The limits of this app. Raises SettingsError with a sentence."""
+    return load_settings()
 
 
 @st.cache_resource(show_spinner=False)
@@ -66,14 +69,23 @@ def device_text() -> str:
 def queue() -> JobQueue:
     """The queue of heavy computations: one at a time, whoever asks."""
     device_text()
-    return JobQueue(workers=1, prepare=lambda: torch.set_num_threads(_JOB_THREADS))
+    limits = settings()
+    return JobQueue(
+        workers=1,
+        capacity=limits.queue,
+        per_owner=limits.queue_per_visitor,
+        time_limit=limits.job_limit,
+        prepare=lambda: torch.set_num_threads(job_threads()),
+        size=size_of,
+        keep_bytes=limits.remembered_bytes,
+    )
 
 
 @st.cache_resource(show_spinner=False)
 def _live_pool() -> ThreadPoolExecutor:
     device_text()
     return ThreadPoolExecutor(
-        _LIVE_AT_ONCE, "live", initializer=torch.set_num_threads, initargs=(_LIVE_THREADS,)
+        live_at_once(), "live", initializer=torch.set_num_threads, initargs=(live_threads(),)
     )
 
 
@@ -86,18 +98,47 @@ def run_live(work: Callable[[], T]) -> T:
     return _live_pool().submit(work).result()
 
 
+def live(key: Hashable, kind: type[T], work: Callable[[], T]) -> T:
+    """The remembered result of `key`, or that of `work` as in `run_live`, remembered from then on.
+
+    Sessions that ask for the same key at the same time wait for one computation.
+    """
+    return memo().compute(key, kind, lambda: run_live(work))
+
+
 @st.cache_resource(show_spinner=False)
 def memo() -> Memo:
     """Results of all sessions, by everything that determines them."""
-    return Memo(_REMEMBERED)
+    return Memo(settings().remembered, settings().remembered_bytes)
 
 
 @st.cache_resource(show_spinner=False)
 def pictures() -> Memo:
     """Thumbnails and decoded uploads."""
-    return Memo(_PICTURES)
+    return Memo(_PICTURES, _PICTURES_BYTES)
 
 
 def owner() -> str:
     """A name for this session, by which the queue knows whose job is whose."""
-    return str(st.session_state.setdefault("owner", uuid.uuid4().hex))
+    name = str(st.session_state.setdefault("owner", uuid.uuid4().hex))
+    _presence(name)
+    return name
+
+
+@dataclass(frozen=True)
+class _Presence:
+    """A connected session and where its jobs are."""
+
+    owner: str
+    queue: JobQueue
+
+    def end(self) -> None:
+        self.queue.leave(self.owner, RECONNECT_SECONDS)
+
+
+# The framework releases what belongs to a session as soon as its connection ends: the tab was
+# closed or reloaded, or the network failed. After a failure the browser connects again, to the
+# same session, whose page goes on asking for its jobs.
+@st.cache_resource(show_spinner=False, scope="session", on_release=_Presence.end)
+def _presence(owner: str) -> _Presence:
+    return _Presence(owner, queue())

@@ -28,7 +28,10 @@ class Slot:
     def view(self) -> JobView | None:
         """The slot's last job, whatever it computes."""
         known = st.session_state.get(self._state)
-        return None if known is None else resources.queue().view(known[1])
+        if known is None:
+            return None
+        resources.owner()  # Here still: a page that polls is not closed.
+        return resources.queue().view(known[1])
 
     def is_for(self, key: Hashable) -> bool:
         """True if the slot's last job computes `key`."""
@@ -36,9 +39,12 @@ class Slot:
         return known is not None and known[0] == key
 
     def start(self, label: str, work: Work) -> None:
-        """Start a job in place of the slot's last one. Raises QueueFull with a sentence."""
+        """Start a job in place of the slot's last one. Raises QueueFull with a sentence.
+
+        If another visitor's job computes the same `key` already, it is shared.
+        """
         self.cancel()
-        job = resources.queue().submit(resources.owner(), label, work)
+        job = resources.queue().submit(resources.owner(), label, work, self.key)
         st.session_state[self._state] = (self.key, job)
 
     def cancel(self) -> None:
