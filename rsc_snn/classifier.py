@@ -218,12 +218,13 @@ class SpikingClassifier(nn.Module):
         coding: Coding | None = None,
         generator: torch.Generator | None = None,
         membranes: bool = False,
+        currents: list[Tensor] | None = None,
     ) -> Trace:
         """Run once without gradients and record every neuron layer; arguments as in `forward`."""
         recorder = Recorder(self.layer_names, self.is_spiking, membranes)
         with torch.no_grad():
             frames = self._frames(x, time_steps, sigma, coding, generator)
-            step_logits = self._run(frames, recorder.call(frames.shape[0]))
+            step_logits = self._run(frames, recorder.call(frames.shape[0], currents))
         return Trace(frames, tuple(recorder.layers), step_logits)
 
     def _frames(

@@ -63,9 +63,9 @@ class Recorder:
             )
         )
 
-    def call(self, time_steps: int) -> Call:
-        """The Call that makes a forward pass report to this recorder."""
-        return Call(time_steps, observe=self.observe, membranes=self.membranes)
+    def call(self, time_steps: int, currents: list[Tensor] | None = None) -> Call:
+        """The Call that makes a forward pass report to this recorder, and fill `currents`."""
+        return Call(time_steps, self.observe, self.membranes, currents)
 
 
 def sample_neurons(total: int, most: int, seed: int = 0) -> NDArray[np.int64]:
