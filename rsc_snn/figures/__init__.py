@@ -6,7 +6,20 @@ style and marker repeat what the colour says, so that no figure depends on colou
 
 from __future__ import annotations
 
-from rsc_snn.figures.activity import activation_figure, raster_figure, rates_figure
+from rsc_snn.figures.activity import (
+    activation_figure,
+    channel_rates_figure,
+    layer_rates_figure,
+    raster_figure,
+    rates_figure,
+)
+from rsc_snn.figures.neurons import (
+    code_image,
+    maps_image,
+    membrane_figure,
+    raster_image,
+    rate_overlay,
+)
 from rsc_snn.figures.prediction import evolution_figure, probability_figure
 from rsc_snn.figures.tradeoff import CurvePoint, tradeoff_figure
 from rsc_snn.figures.training import training_figure
@@ -14,9 +27,16 @@ from rsc_snn.figures.training import training_figure
 __all__ = [
     "CurvePoint",
     "activation_figure",
+    "channel_rates_figure",
+    "code_image",
     "evolution_figure",
+    "layer_rates_figure",
+    "maps_image",
+    "membrane_figure",
     "probability_figure",
     "raster_figure",
+    "raster_image",
+    "rate_overlay",
     "rates_figure",
     "tradeoff_figure",
     "training_figure",
