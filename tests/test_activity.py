@@ -485,11 +485,11 @@ def test_the_current_of_the_first_layer_is_its_convolution(zoo: Zoo) -> None:
     ("call", "words"),
     [
         (lambda activity: raster(activity, "LIF 9"), "no layer 'LIF 9'"),
-        (lambda activity: raster(activity, order="size"), "sorted by 'size'"),
+        (lambda activity: raster(activity, order=cast(Any, "size")), "sorted by 'size'"),
         (lambda activity: raster(activity, most=0), "at least one neuron"),
         (lambda activity: channel_maps(activity, "LIF 1", STEPS, "clean"), "time step 5"),
         (lambda activity: channel_maps(activity, "LIF 1", -1, "clean"), "time step -1"),
-        (lambda activity: rate_map(activity, None, "noise", 8), "no pass 'noise'"),
+        (lambda activity: rate_map(activity, None, cast(Any, "noise"), 8), "no pass 'noise'"),
     ],
 )
 def test_mistakes_are_named(rsc: Activity, call: Any, words: str) -> None:

@@ -189,7 +189,7 @@ def raster_image(raster: Raster, which: Literal["clean", "adversarial"] | None =
     codes = raster.codes
     if which is not None:
         # Bit 0 of a code is the original's spike, bit 1 the attacked image's.
-        codes = codes & (1 if which == "clean" else 2)
+        codes = codes & np.uint8(1 if which == "clean" else 2)
     return np.ascontiguousarray(table[codes].transpose(1, 0, 2))
 
 
