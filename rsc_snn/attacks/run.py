@@ -21,7 +21,7 @@ from rsc_snn.attacks.target import (
     split_draws,
     split_images,
 )
-from rsc_snn.coding import check_time_steps, coding_sigma
+from rsc_snn.coding import Coding, check_time_steps, coding_sigma
 from rsc_snn.device import memory_guard
 from rsc_snn.errors import AttackError, Cancelled
 from rsc_snn.randomness import derive_seed, make_generator, seeded_draws
@@ -83,6 +83,7 @@ def run_attack(
     sigma: float | None = None,
     draws: int = 8,
     seed: int = 0,
+    attack_coding: Coding | None = None,
     progress: Progress | None = None,
     cancelled: CancelCheck | None = None,
 ) -> AttackResult:
@@ -91,8 +92,9 @@ def run_attack(
     The same arguments give the same result, bit for bit on one device with one number of
     threads, whatever other threads do. Large batches are attacked in chunks, so that memory
     stays bounded. `draws` are those of the scoring; an attack's own are its parameter
-    `eot_draws`. `progress` gets numbers that rise from 0 to 1. `cancelled` is asked before every
-    forward pass.
+    `eot_draws`. `attack_coding` is a coding that the attack looks through in place of the model's
+    own, with which the result is scored all the same. `progress` gets numbers that rise from 0 to
+    1. `cancelled` is asked before every forward pass.
 
     Raises AttackError (unknown attack, bad parameters, images or labels), ConfigError (sigma,
     time_steps), Cancelled, DeviceMemoryError.
@@ -100,7 +102,7 @@ def run_attack(
     start = time.perf_counter()
     spec = get_attack(attack)
     values = validate_parameters(spec, parameters or {})
-    stochastic = is_stochastic(model, sigma)
+    stochastic = is_stochastic(model, sigma, attack_coding)
     x, labels = _check_batch(model, x, labels)
     _check_draws(draws)
     _check_classes(spec, values, model.config.num_classes)
@@ -119,6 +121,7 @@ def run_attack(
                 draws=eot_draws,
                 time_steps=time_steps,
                 sigma=sigma,
+                coding=attack_coding,
             )
             generator = make_generator(derive_seed(seed, "attack", "start", index), x.device)
             adversarial.append(_attack(spec, values, target, generator, x[rows], labels[rows]))

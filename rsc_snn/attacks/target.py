@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rsc_snn.coding import coding_sigma
+from rsc_snn.coding import Coding, coding_sigma
 from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.errors import Cancelled
 
@@ -106,9 +106,9 @@ class Target(nn.Module):
     are averaged over the draws (EOT) instead of the loss of averaged logits. Draws collapse to 1
     where the model has no noise. `low_precision` lets passes that lead to a gradient run in
     bfloat16 on processors made for it (see `has_fast_bfloat16`); on GPUs, where that was not
-    measured, they keep float32. The classifier is not registered
-    as a submodule, and `train()` and `eval()` do nothing: attack libraries switch modes, and
-    other threads use the same model.
+    measured, they keep float32. `coding` is one that the attack looks through in place of the
+    model's own (at `sigma`). The classifier is not registered as a submodule, and `train()` and
+    `eval()` do nothing: attack libraries switch modes, and other threads use the same model.
     """
 
     def __init__(
@@ -120,17 +120,19 @@ class Target(nn.Module):
         draws: int = 1,
         time_steps: int | None = None,
         sigma: float | None = None,
+        coding: Coding | None = None,
     ) -> None:
         super().__init__()
         self.training = False
         self.generator = generator
         self.meter = meter
-        self.stochastic = is_stochastic(model, sigma)
+        self.stochastic = is_stochastic(model, sigma, coding)
         self.draws = draws if self.stochastic else 1
         self.low_precision = False
         self._shared = (model,)
         self._time_steps = model.time_steps if time_steps is None else time_steps
-        self._sigma = sigma
+        self._sigma = sigma if coding is None else None
+        self._coding = coding
         self._last: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -168,7 +170,12 @@ class Target(nn.Module):
         # that watch over an attack library's own (see `seeded_draws`, `ExpectedLoss`).
         with torch._C.DisableTorchFunction():
             return self.classifier(
-                x, time_steps=self._time_steps, sigma=self._sigma, draws=count, generator=generator
+                x,
+                time_steps=self._time_steps,
+                sigma=self._sigma,
+                coding=self._coding,
+                draws=count,
+                generator=generator,
             )
 
     def per_draw(self, logits: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
@@ -224,10 +231,16 @@ class ExpectedLoss(TorchFunctionMode):
         return losses if reduction == "none" else getattr(losses, reduction)()
 
 
-def is_stochastic(model: SpikingClassifier, sigma: float | None = None) -> bool:
-    """True if two calls of `model` at noise level `sigma` may differ. Raises ConfigError."""
-    coding = model.resolve_coding(sigma)
-    return coding.stochastic and coding_sigma(coding) != 0
+def is_stochastic(
+    model: SpikingClassifier, sigma: float | None = None, coding: Coding | None = None
+) -> bool:
+    """True if two calls of `model` may differ, at noise level `sigma` or through `coding`.
+
+    Raises ConfigError if `sigma` is given to a model without it.
+    """
+    own = model.resolve_coding(sigma)
+    used = own if coding is None else coding
+    return used.stochastic and coding_sigma(used) != 0
 
 
 def split_images(x: Tensor, time_steps: int, draws: int) -> list[slice]:
