@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ import torch
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.zoo import CleanAccuracy, TrainingFacts, save_model
 
+Fact = TypeVar("Fact")
 CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -56,6 +57,12 @@ def lively_model(config: ModelConfig, seed: int = 0) -> SpikingClassifier:
         for _ in range(20):
             model(torch.rand(16, config.in_channels, config.image_size, config.image_size))
     return model.eval()
+
+
+def stated(fact: Fact | None) -> Fact:
+    """A fact that the card of a shipped model must state."""
+    assert fact is not None
+    return fact
 
 
 def save_tiny_model(folder: Path, name: str, label: str, config: ModelConfig) -> None:

@@ -33,7 +33,7 @@ from rsc_snn.training.batch import (
 )
 from rsc_snn.training.recipe import Recipe
 from rsc_snn.zoo import Zoo
-from tests.conftest import TINY_CONFIGS, save_tiny_model
+from tests.conftest import TINY_CONFIGS, save_tiny_model, stated
 
 ROOT = Path(__file__).parents[2]
 
@@ -186,8 +186,8 @@ def test_it_trains_what_is_missing_and_keeps_the_rest(
     zoo = Zoo(zoo_folder / "models")
     assert zoo.names() == ("astudent", "teacher") and zoo.problems() == {}
     card = zoo.card("astudent")
-    assert card.training.teacher == "teacher"
-    assert card.training.teacher_sha256 == zoo.card("teacher").sha256
+    assert stated(card.training).teacher == "teacher"
+    assert stated(card.training).teacher_sha256 == zoo.card("teacher").sha256
     made = stamps(zoo.folder)
 
     capsys.readouterr()
@@ -221,7 +221,7 @@ def test_a_new_teacher_trains_its_students_again(
     assert "its recipe has changed (batch_size)" in output
     assert "its teacher teacher is trained first" in output
     zoo = Zoo(zoo_folder / "models")
-    assert zoo.card("astudent").training.teacher_sha256 == zoo.card("teacher").sha256
+    assert stated(zoo.card("astudent").training).teacher_sha256 == zoo.card("teacher").sha256
     assert (zoo_folder / "runs/astudent-old-1").is_dir()
 
 
