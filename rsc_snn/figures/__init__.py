@@ -13,6 +13,7 @@ from rsc_snn.figures.activity import (
     raster_figure,
     rates_figure,
 )
+from rsc_snn.figures.comparison import energy_figure, transfer_figure
 from rsc_snn.figures.neurons import (
     code_image,
     maps_image,
@@ -29,6 +30,7 @@ __all__ = [
     "activation_figure",
     "channel_rates_figure",
     "code_image",
+    "energy_figure",
     "evolution_figure",
     "layer_rates_figure",
     "maps_image",
@@ -40,4 +42,5 @@ __all__ = [
     "rates_figure",
     "tradeoff_figure",
     "training_figure",
+    "transfer_figure",
 ]
