@@ -216,7 +216,7 @@ def attack_image(
     x = request.image.pixels.to(device)
     label = request.image.label
     if label is None:
-        label = _answer(model, x, request)
+        label = answer_of(model, x, request)
     result = run_attack(
         model,
         x,
@@ -254,7 +254,7 @@ def attack_image(
     )
 
 
-def _answer(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> int:
+def answer_of(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> int:
     """What most draws take an image of unknown class for."""
     logits = score(
         model,
