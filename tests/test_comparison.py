@@ -75,7 +75,7 @@ class TestSmallestEpsilon:
         seed=st.integers(0, 20),
         attack=st.sampled_from(["fgsm", "pgd", "mi_fgsm", "apgd"]),
     )
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=6, deadline=None)
     def test_brackets_the_exact_one_of_a_linear_model(
         self, size: float, seed: int, attack: str
     ) -> None:
