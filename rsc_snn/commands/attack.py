@@ -1,23 +1,27 @@
-"""`python -m rsc_snn attack`: attack one image of a pretrained model."""
+"""`python -m rsc_snn attack`: attack one image of a pretrained model, or replay a saved scene."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsc_snn.attacks.options import add_attack_options, attack_parameters
 from rsc_snn.attacks.registry import get_attack
-from rsc_snn.commands import add_zoo_option, open_zoo
-from rsc_snn.errors import DataError, ImageError
+from rsc_snn.errors import ConfigError, DataError, ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from rsc_snn.attacks.run import AttackResult
+    from rsc_snn.scene import Environment, ModelResult, SceneFile
 
 
 def add_parser(subparsers: Any) -> None:
@@ -25,23 +29,32 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "attack", help="attack one image", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument("--model", required=True, metavar="NAME", help="a model of the zoo")
-    add_zoo_option(parser)
-    source = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument("--model", metavar="NAME", help="a model of the zoo")
+    source = parser.add_mutually_exclusive_group()
     source.add_argument("--image", type=Path, metavar="FILE", help="a PNG, JPEG or WebP file")
     source.add_argument(
         "--gallery", metavar="ID", help="an image of the gallery, as DATASET/INDEX: cifar10/12"
+    )
+    source.add_argument(
+        "--scene",
+        type=Path,
+        metavar="FILE",
+        help="replay a scene that the app saved, and compare if it holds results (1 if they "
+        "differ); instead of --model, --image or --gallery, --attack and their options",
     )
     parser.add_argument(
         "--label",
         metavar="CLASS",
         help="the true class (default: the gallery's, or what the model answers)",
     )
-    add_attack_options(parser, required=True)
+    add_attack_options(parser, required=False)
     add_model_options(parser, draws=8)
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of the CPU; they decide the last digits"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="save the attacked image as PNG")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=lambda args: run(args, parser))
 
 
 def add_model_options(parser: argparse.ArgumentParser, *, draws: int) -> None:
@@ -55,15 +68,57 @@ def add_model_options(parser: argparse.ArgumentParser, *, draws: int) -> None:
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Attack one image, or replay a scene."""
+    _check_options(args, parser)
+
+    from rsc_snn.scene import cpu_threads
+
+    if args.scene is not None:
+        return _replay(args)
+    with cpu_threads(args.threads):
+        return _attack(args)
+
+
+def _check_options(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Leave with a usage message, or raise ConfigError, unless the options fit together."""
+    if args.scene is not None:
+        beside = {"scene", "device", "threads", "out", "json", "run", "command"}
+        if any(
+            value != parser.get_default(name)
+            for name, value in vars(args).items()
+            if name not in beside
+        ):
+            raise ConfigError(
+                "A scene has all settings in it; only --device, --threads, --out and --json may "
+                "stand beside --scene."
+            )
+    else:
+        source = args.image or args.gallery
+        needed = {"--model": args.model, "--image, --gallery or --scene": source}
+        missing = [name for name, value in needed.items() if value is None]
+        missing += ["--attack"] if args.attack is None else []
+        if missing:
+            parser.error(f"the following arguments are required: {', '.join(missing)}")
+    if args.threads is not None and not 1 <= args.threads <= _most_threads():
+        raise ConfigError(f"The number of threads must be between 1 and {_most_threads()}.")
+
+
+def _most_threads() -> int:
+    """As many as there are cores: more are slower, and far more do not start."""
+    return os.cpu_count() or 1
+
+
+def _attack(args: argparse.Namespace) -> int:
     """Attack, save if asked to, and print what happened."""
     spec = get_attack(args.attack)
     parameters = attack_parameters(args, spec)
 
     from rsc_snn.attacks.run import run_attack
     from rsc_snn.device import pick_device
+    from rsc_snn.zoo import Zoo
 
-    zoo = open_zoo(args)
+    zoo = Zoo()
     card = zoo.card(args.model)
     model = zoo.load(args.model, pick_device(args.device))
     x, true_class = _read_image(args, model.config.image_size)
@@ -82,10 +137,81 @@ def run(args: argparse.Namespace) -> int:
     )
     summary = _summary(args, result, card.classes)
     if args.out is not None:
-        _save(result.adversarial[0], args.out)
+        _save(result.adversarial[0].cpu().numpy(), args.out)
         summary["out"] = str(args.out)
     print(json.dumps(summary) if args.json else _sentence(summary))
     return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    """Compute a scene, save if asked to, print the numbers; 1 if they are not the file's."""
+    from rsc_snn.device import pick_device
+    from rsc_snn.scene import Environment, differences, load_scene, model_result, play
+    from rsc_snn.zoo import Zoo
+
+    file = load_scene(args.scene)
+    zoo, device = Zoo(), pick_device(args.device)
+    found = []
+    for request, outcome in play(file.scene, zoo, device, threads=_threads(args, file)):
+        found.append(model_result(request, outcome))
+        if args.out is not None:
+            several = len(file.scene.models) > 1
+            name = f"{args.out.stem}-{request.model}{args.out.suffix}"
+            _save(outcome.adversarial, args.out.with_name(name) if several else args.out)
+    here = Environment.here(device)
+    changed = differences(file.results, found)
+    if args.json:
+        record = {
+            "results": [asdict(result) for result in found],
+            "environment": asdict(here),
+            "same": not changed if file.results else None,
+            "differences": changed,
+            "command": command_line(),
+        }
+        print(json.dumps(record))
+    else:
+        for result in found:
+            print(_line(result, zoo.card(result.model).classes))
+        _print_comparison(file, found, here, changed)
+    return 1 if changed else 0
+
+
+def _threads(args: argparse.Namespace, file: SceneFile) -> dict[str, int]:
+    """The threads for each model: as asked for, else as many as the file's results had."""
+    if args.threads is not None:
+        return dict.fromkeys(file.scene.models, args.threads)
+    most = _most_threads()
+    return {item.model: item.threads for item in file.results if 1 <= item.threads <= most}
+
+
+def _line(result: ModelResult, classes: tuple[str, ...]) -> str:
+    """One model's result for a person."""
+    votes = [
+        f"{counts[result.label]} of {sum(counts)}"
+        for counts in (result.clean_counts, result.adversarial_counts)
+    ]
+    return (
+        f"{result.model}: {result.verdict}; draws that see the {classes[result.label]}: "
+        f"{votes[0]} -> {votes[1]}; largest change {result.linf * 255:.4g}/255, "
+        f"L2 {result.l2:.4g}; {result.queries} queries, {result.gradients} gradients"
+    )
+
+
+def _print_comparison(
+    file: SceneFile, found: list[ModelResult], here: Environment, changed: tuple[str, ...]
+) -> None:
+    """Whether the numbers are those of the file; if not, which differ and what may be why."""
+    from rsc_snn.scene import conditions
+
+    if file.scene.paint is not None:
+        print("The scene holds a painted change too, which the app alone shows.")
+    if not file.results:
+        print("The scene holds no results to compare with.")
+    elif not changed:
+        print("The results are the same to the digit.")
+    else:
+        lines = [*changed, *conditions(file, found, here)]
+        print("\n".join(["The results differ:", *(f"- {line}" for line in lines)]))
 
 
 def command_line() -> str:
@@ -95,7 +221,7 @@ def command_line() -> str:
 
 def _read_image(args: argparse.Namespace, image_size: int) -> tuple[Tensor, str | None]:
     """Pixels `[1, 3, H, W]` and the name of the true class, if known."""
-    from rsc_snn.data.gallery import load_gallery
+    from rsc_snn.data.gallery import gallery_image
     from rsc_snn.data.uploads import decode_image
 
     if args.image is not None:
@@ -104,11 +230,8 @@ def _read_image(args: argparse.Namespace, image_size: int) -> tuple[Tensor, str 
         except OSError as error:
             raise ImageError(f"The image {args.image} cannot be read.") from error
         return decode_image(content, image_size).pixels, None
-    dataset, _, index = args.gallery.rpartition("/")
-    for image in load_gallery():
-        if image.dataset == dataset and str(image.index) == index:
-            return image.pixels(image_size), image.class_name
-    raise DataError(f"The gallery has no image {args.gallery!r}; images are DATASET/INDEX.")
+    image = gallery_image(args.gallery)
+    return image.pixels(image_size), image.class_name
 
 
 def _class_index(text: str | None, classes: tuple[str, ...]) -> int | None:
@@ -188,12 +311,12 @@ def _sentence(summary: dict[str, Any]) -> str:
     )
 
 
-def _save(pixels: Tensor, path: Path) -> None:
+def _save(pixels: NDArray[np.float32], path: Path) -> None:
     """Write pixels `[C, H, W]` in 0..1 as PNG, rounded to 8 bits (by at most half of 1/255)."""
-    from PIL import Image
+    from rsc_snn.data.pixels import to_png
+    from rsc_snn.exports import to_8_bit
 
-    array = (pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     try:
-        Image.fromarray(array).save(path, format="PNG")
+        path.write_bytes(to_png(to_8_bit(pixels)))
     except OSError as error:
         raise ImageError(f"The image cannot be written to {path}.") from error

@@ -1,0 +1,250 @@
+"""What a person takes away from the Playground: pictures, numbers, scenes and programs, as bytes.
+
+Equal arguments give equal bytes. Numbers keep all their digits.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsc_snn.attacks import get_attack, score
+from rsc_snn.data.pixels import to_png, to_unit
+from rsc_snn.outcome import AttackRequest, Outcome, Verdict, judge, vote_counts
+from rsc_snn.scene import Environment, ModelResult, Scene, SceneFile
+
+if TYPE_CHECKING:
+    from rsc_snn.classifier import SpikingClassifier
+
+_IMAGES = ("original", "adversarial")
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What rounding the attacked image to 8 bits, as a PNG does, makes of the attack.
+
+    before, after: share (0..1) of `draws` that see the true class, in the attacked image as
+    computed and as rounded, with the same noise. verdict_before, verdict_after: those of the
+    vote. linf_255: the largest change of a pixel after rounding, in 255ths; it may exceed epsilon
+    by up to a half.
+    """
+
+    before: float
+    after: float
+    verdict_before: Verdict
+    verdict_after: Verdict
+    linf_255: float
+    draws: int
+
+    @property
+    def survives(self) -> bool | None:
+        """True if the true class still lacks its majority; None if it never lost it."""
+        lost = ("fooled", "abstained")
+        return self.verdict_after in lost if self.verdict_before in lost else None
+
+
+def to_8_bit(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Pixels 0..1 of any shape as 0..255, each rounded to the nearest level."""
+    return np.clip(np.rint(image * 255), 0, 255).astype(np.uint8)
+
+
+def adversarial_png(outcome: Outcome) -> bytes:
+    """The attacked image as a PNG of 8 bits a channel; see `survives_rounding`."""
+    return to_png(to_8_bit(outcome.adversarial))
+
+
+def survives_rounding(
+    model: SpikingClassifier, request: AttackRequest, outcome: Outcome, draws: int | None = None
+) -> Rounding:
+    """Score the attacked image before and after rounding to 8 bits on the same fresh draws.
+
+    draws: how many, by default those of the request; the noise is that of `attack_image`'s
+    scoring, which the attack has not seen. Raises ConfigError, AttackError, DeviceMemoryError.
+    """
+    count = request.draws if draws is None else draws
+    device = next(model.parameters()).device
+    rounded = to_unit(torch.from_numpy(to_8_bit(outcome.adversarial)))
+    images = (outcome.original, outcome.adversarial, rounded.numpy())
+    clean, before, after = (
+        score(
+            model,
+            torch.from_numpy(image).unsqueeze(0).to(device),
+            count,
+            time_steps=request.time_steps,
+            sigma=request.sigma,
+            seed=request.seed,
+        )[:, 0]
+        for image in images
+    )
+    counts = [vote_counts(logits.cpu().numpy()) for logits in (clean, before, after)]
+    return Rounding(
+        before=float(counts[1][outcome.label]) / count,
+        after=float(counts[2][outcome.label]) / count,
+        verdict_before=judge(counts[0], counts[1], outcome.label),
+        verdict_after=judge(counts[0], counts[2], outcome.label),
+        linf_255=round(float(np.abs(rounded.numpy() - outcome.original).max()) * 255, 4),
+        draws=count,
+    )
+
+
+def archive_npz(outcome: Outcome, request: AttackRequest) -> bytes:
+    """An outcome as a compressed NumPy archive without pickles.
+
+    original, adversarial `[C, H, W]`; clean_logits, adversarial_logits `[D, K]`; clean_steps,
+    adversarial_steps `[T, K]`; layer_names, clean_rates, adversarial_rates, changed `[L]`. For
+    layer i from 0: layer_i_neurons `[M]`, the numbers of the neurons shown, and layer_i_clean,
+    layer_i_adversarial `[T, M]`, their spikes; or, of a network without spikes, the mean
+    activation of each channel `[C]`. meta: JSON of all that determined them.
+    """
+    layers = outcome.layers
+    arrays: dict[str, NDArray[Any]] = {
+        "original": outcome.original,
+        "adversarial": outcome.adversarial,
+        "clean_logits": outcome.clean_logits,
+        "adversarial_logits": outcome.adversarial_logits,
+        "clean_steps": outcome.clean_steps,
+        "adversarial_steps": outcome.adversarial_steps,
+        "layer_names": np.array([layer.name for layer in layers], dtype=np.str_),
+        "clean_rates": np.array([layer.clean_rate for layer in layers]),
+        "adversarial_rates": np.array([layer.adversarial_rate for layer in layers]),
+        "changed": np.array([layer.changed for layer in layers]),
+        "meta": np.array(json.dumps(_meta(outcome, request))),
+    }
+    for index, layer in enumerate(layers):
+        if outcome.spiking:
+            arrays[f"layer_{index}_neurons"] = layer.neurons
+        arrays[f"layer_{index}_clean"] = layer.clean
+        arrays[f"layer_{index}_adversarial"] = layer.adversarial
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def logits_csv(outcome: Outcome, classes: Sequence[str]) -> bytes:
+    """The logits of every draw: image (original or adversarial), draw, one column a class."""
+    rows = [
+        [image, draw, *map(str, values)]
+        for image, logits in zip(
+            _IMAGES, (outcome.clean_logits, outcome.adversarial_logits), strict=True
+        )
+        for draw, values in enumerate(logits)
+    ]
+    return _csv(["image", "draw", *classes], rows)
+
+
+def rates_csv(outcome: Outcome) -> bytes:
+    """One row a layer: its neurons, mean rates for both images, their difference, changed spikes.
+
+    Rates are spikes per neuron and time step; mean activations of a network without spikes, whose
+    column of changed spikes is empty.
+    """
+    rows = [
+        [
+            layer.name,
+            layer.total,
+            layer.clean_rate,
+            layer.adversarial_rate,
+            layer.adversarial_rate - layer.clean_rate,
+            layer.changed if outcome.spiking else "",
+        ]
+        for layer in outcome.layers
+    ]
+    header = ["layer", "neurons", "original", "adversarial", "difference", "changed_share"]
+    return _csv(header, rows)
+
+
+def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:
+    """The file that `python -m rsc_snn attack --scene FILE` replays.
+
+    With the results that were shown, it compares them, and the file says where they were computed.
+    """
+    device = results[0].device if results else "cpu"
+    file = SceneFile(scene, tuple(results), Environment.here(device))
+    return (json.dumps(file.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def snippet(scene: Scene, threads: int | None = None) -> str:
+    """A Python program that computes the numbers of a scene again, with the library alone.
+
+    threads: of the CPU that the numbers were computed on, which decide the last digits.
+    """
+    title = f"{get_attack(scene.attack).label} on {scene.image or 'a photograph'}"
+    choices = {
+        "models": scene.models,
+        "image": scene.image,
+        "image_png": scene.image_png,
+        "true_class": scene.true_class,
+        "attack": scene.attack,
+        "parameters": scene.parameters,
+        "sigma": scene.sigma,
+        "time_steps": scene.time_steps,
+        "draws": scene.draws,
+        "seed": scene.seed,
+    }
+    given = {name: value for name, value in choices.items() if value is not None}
+    fields = "\n".join(f"    {name}={value!r}," for name, value in given.items())
+    return _PROGRAM.format(
+        title=title,
+        torch="" if threads is None else "import torch\n\n",
+        threads="" if threads is None else f"torch.set_num_threads({threads})\n",
+        fields=fields,
+    )
+
+
+_PROGRAM = '''"""{title}, without the app: run this in the folder of RSC-SNN."""
+
+{torch}from rsc_snn.device import pick_device
+from rsc_snn.outcome import attack_image, mean_probabilities
+from rsc_snn.scene import Scene, requests
+from rsc_snn.zoo import Zoo
+
+{threads}scene = Scene(
+{fields}
+)
+zoo, device = Zoo(), pick_device()
+for request in requests(scene, zoo):
+    outcome = attack_image(zoo.load(request.model, device), request)
+    print(request.model, outcome.verdict, "linf", outcome.linf, "l2", outcome.l2)
+    print("votes", outcome.clean_counts.tolist(), outcome.adversarial_counts.tolist())
+    for logits in (outcome.clean_logits, outcome.adversarial_logits):
+        print("probabilities", mean_probabilities(logits).tolist())
+'''
+
+
+def _meta(outcome: Outcome, request: AttackRequest) -> dict[str, Any]:
+    return {
+        "model": request.model,
+        "sha256": request.sha256,
+        "image": request.image.digest,
+        "image_name": request.image.name,
+        "label": outcome.label,
+        "attack": request.attack,
+        "parameters": dict(request.parameters),
+        "time_steps": request.time_steps,
+        "sigma": request.sigma,
+        "draws": request.draws,
+        "seed": request.seed,
+        "verdict": outcome.verdict,
+        "linf": outcome.linf,
+        "l2": outcome.l2,
+        "queries": outcome.queries,
+        "gradients": outcome.gradients,
+        "device": outcome.device,
+        "threads": outcome.threads,
+    }
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return content.getvalue().encode()

@@ -1,0 +1,250 @@
+"""What people take away: read back by other programs, it holds what the app showed."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.exports import (
+    Rounding,
+    adversarial_png,
+    archive_npz,
+    logits_csv,
+    rates_csv,
+    scene_json,
+    snippet,
+    survives_rounding,
+    to_8_bit,
+)
+from rsc_snn.outcome import AttackRequest, Outcome, mean_probabilities
+from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.scene import Environment, Scene, embed_image, model_result, play, read_scene
+from rsc_snn.zoo import Zoo
+from tests.app_assets import make_assets
+from tests.conftest import CIFAR10
+
+ROOT = Path(__file__).parents[1]
+BOTH = ("tiny-rsc", "tiny-ann")
+SCENE = Scene(
+    models=BOTH,
+    image="cifar10/cat-3",
+    attack="pgd",
+    parameters=(("steps", 2), ("epsilon", 2.6)),
+    sigma=0.3,
+    time_steps=3,
+    draws=5,
+    seed=11,
+)
+Played = dict[str, tuple[AttackRequest, Outcome]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def zoo(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
+    folder = make_assets(tiny_zoo, tmp_path_factory.mktemp("exports") / "assets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RSC_SNN_ASSETS", str(folder))
+        yield Zoo(folder / "models")
+
+
+@pytest.fixture(scope="module")
+def played(zoo: Zoo) -> Played:
+    return {request.model: (request, outcome) for request, outcome in play(SCENE, zoo)}
+
+
+def test_png_is_the_attacked_image_to_the_nearest_level(played: Played) -> None:
+    _, outcome = played["tiny-rsc"]
+    with Image.open(io.BytesIO(adversarial_png(outcome))) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
+        pixels = np.asarray(image).transpose(2, 0, 1) / 255
+    assert 0 < np.abs(pixels - outcome.adversarial).max() <= 0.5 / 255 + 1e-6
+    assert to_8_bit(np.array([-0.1, 0, 0.499 / 255, 0.501 / 255, 1, 1.1], np.float32)).tolist() == [
+        0, 0, 0, 1, 255, 255
+    ]  # fmt: skip
+
+
+# --- Rounding ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", BOTH)
+@pytest.mark.parametrize("draws", [None, 9])
+def test_rounding_is_scored_with_the_same_noise(
+    model: str, draws: int | None, played: Played, zoo: Zoo
+) -> None:
+    request, outcome = played[model]
+    found = survives_rounding(zoo.load(model), request, outcome, draws)
+    count = 5 if draws is None else draws
+    shares = []
+    for image in (outcome.adversarial, to_8_bit(outcome.adversarial).astype(np.float32) / 255):
+        generator = make_generator(derive_seed(11, "score"))
+        x = torch.from_numpy(image).unsqueeze(0).repeat(count, 1, 1, 1)
+        logits = zoo.load(model)(
+            x, sigma=request.sigma, time_steps=request.time_steps, generator=generator
+        )
+        shares.append(float((logits.argmax(dim=1) == outcome.label).double().mean()))
+    assert [found.before, found.after] == pytest.approx(shares)
+    assert found.draws == count
+    if draws is None:
+        assert found.before == float((outcome.adversarial_votes == outcome.label).mean())
+        assert found.verdict_before == outcome.verdict
+    # Epsilon is 2.6/255 and the original has whole levels, so the change rounds to 3/255.
+    assert outcome.linf * 255 == pytest.approx(2.6, abs=1e-3)
+    assert found.linf_255 == 3
+
+
+def test_an_attack_smaller_than_the_rounding_does_not_survive(played: Played, zoo: Zoo) -> None:
+    """A change of under half a level is rounded away, so the verdict is that of the original."""
+    request, outcome = played["tiny-ann"]
+    label = int(outcome.clean_votes[0])
+    step = np.where(outcome.original < 0.9, 0.4 / 255, 0).astype(np.float32)
+    found = survives_rounding(
+        zoo.load("tiny-ann"),
+        request,
+        replace(outcome, label=label, adversarial=outcome.original + step),
+    )
+    assert (found.after, found.verdict_after, found.linf_255) == (1.0, "held", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "survives"),
+    [
+        ("fooled", "fooled", True),
+        ("fooled", "abstained", True),
+        ("abstained", "fooled", True),
+        ("fooled", "held", False),
+        ("abstained", "held", False),
+        ("held", "fooled", None),
+        ("held", "held", None),
+        ("wrong", "wrong", None),
+    ],
+)
+def test_what_survives(before: Any, after: Any, survives: bool | None) -> None:
+    assert Rounding(0.0, 0.0, before, after, 8.0, 5).survives is survives
+
+
+# --- Numbers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", BOTH)
+def test_archive(model: str, played: Played) -> None:
+    request, outcome = played[model]
+    content = archive_npz(outcome, request)
+    assert content == archive_npz(outcome, request)
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        found = dict(archive)
+    for name in ("original", "adversarial", "clean_logits", "adversarial_logits", "clean_steps",
+                 "adversarial_steps"):  # fmt: skip
+        np.testing.assert_array_equal(found[name], getattr(outcome, name))
+    assert found["layer_names"].tolist() == [layer.name for layer in outcome.layers]
+    assert found["clean_rates"].tolist() == [layer.clean_rate for layer in outcome.layers]
+    assert found["changed"].tolist() == [layer.changed for layer in outcome.layers]
+    for index, layer in enumerate(outcome.layers):
+        np.testing.assert_array_equal(found[f"layer_{index}_clean"], layer.clean)
+        np.testing.assert_array_equal(found[f"layer_{index}_adversarial"], layer.adversarial)
+        if model == "tiny-rsc":
+            spikes, neurons = found[f"layer_{index}_clean"], found[f"layer_{index}_neurons"]
+            assert spikes.dtype == bool and spikes.shape == (3, len(neurons))
+    meta = json.loads(str(found["meta"]))
+    assert meta["parameters"] == dict(request.parameters)
+    assert (meta["model"], meta["seed"], meta["label"]) == (model, 11, 3)
+    assert meta["verdict"] == outcome.verdict and meta["linf"] == outcome.linf
+
+
+def test_logits_table(played: Played) -> None:
+    _, outcome = played["tiny-rsc"]
+    classes = ('cat, "large"', *CIFAR10[1:])
+    rows = list(csv.reader(io.StringIO(logits_csv(outcome, classes).decode())))
+    assert rows[0] == ["image", "draw", *classes]
+    assert [row[:2] for row in rows[1:]] == [
+        [image, str(draw)] for image in ("original", "adversarial") for draw in range(5)
+    ]
+    values = np.array([row[2:] for row in rows[1:]], dtype=np.float32)
+    both = np.concatenate([outcome.clean_logits, outcome.adversarial_logits])
+    np.testing.assert_array_equal(values, both)
+
+
+@pytest.mark.parametrize("model", BOTH)
+def test_rates_table(model: str, played: Played) -> None:
+    _, outcome = played[model]
+    rows = list(csv.DictReader(io.StringIO(rates_csv(outcome).decode())))
+    assert [row["layer"] for row in rows] == [layer.name for layer in outcome.layers]
+    for row, layer in zip(rows, outcome.layers, strict=True):
+        assert int(row["neurons"]) == layer.total
+        assert float(row["original"]) == layer.clean_rate
+        assert float(row["adversarial"]) == layer.adversarial_rate
+        assert float(row["difference"]) == layer.adversarial_rate - layer.clean_rate
+        assert row["changed_share"] == (str(layer.changed) if outcome.spiking else "")
+
+
+def test_scene_file(played: Played) -> None:
+    results = [model_result(*item) for item in played.values()]
+    file = read_scene(scene_json(SCENE, results))
+    assert file.scene == SCENE
+    assert file.results == tuple(results)
+    assert file.environment == Environment.here()
+    assert read_scene(scene_json(SCENE)).results == ()
+
+
+# --- Programs ------------------------------------------------------------------------------------
+
+
+def test_programs_print_the_numbers(zoo: Zoo) -> None:
+    pixels = torch.randint(0, 256, (1, 3, 32, 32), generator=make_generator(1)) / 255
+    own = replace(SCENE, image=None, image_png=embed_image(pixels), seed=3)
+    programs = [snippet(scene, torch.get_num_threads()) for scene in (SCENE, own)]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(programs).replace("pick_device()", "'cpu'")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    expected = []
+    for request, outcome in (*play(SCENE, zoo), *play(own, zoo)):
+        clean, adversarial = outcome.clean_counts.tolist(), outcome.adversarial_counts.tolist()
+        expected += [
+            f"{request.model} {outcome.verdict} linf {outcome.linf} l2 {outcome.l2}",
+            f"votes {clean} {adversarial}",
+            f"probabilities {mean_probabilities(outcome.clean_logits).tolist()}",
+            f"probabilities {mean_probabilities(outcome.adversarial_logits).tolist()}",
+        ]
+    assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("attack", list(ATTACKS))
+def test_programs_are_short(attack: str) -> None:
+    program = snippet(Scene(models=BOTH, image="cifar10/cat-3", attack=attack), threads=2)
+    ast.parse(program)
+    lines = program.splitlines()
+    assert len(lines) <= 30
+    assert lines[0] == (
+        f'"""{ATTACKS[attack].label} on cifar10/cat-3, without the app: run this in the folder '
+        'of RSC-SNN."""'
+    )
+
+
+def test_texts_of_a_scene_cannot_leave_their_quotes() -> None:
+    text = "x'), __import__('os').abort() #\n\"\"\""
+    program = snippet(replace(SCENE, true_class=text))
+    strings = [
+        node.value for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Constant)
+    ]
+    assert text in strings
+    names = {node.id for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Name)}
+    assert "__import__" not in names
