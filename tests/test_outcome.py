@@ -154,7 +154,7 @@ def test_the_verdict_by_counting_draws(clean: list[int], attacked: list[int], la
     ]
     counts = [np.bincount(part, minlength=4) for part in (clean, attacked)]
     assert [majority(part) for part in counts] == answers
-    verdict = judge(*counts, label)
+    verdict = judge(counts[0], counts[1], label)
     assert (verdict == "wrong") == (answers[0] != label)
     if verdict != "wrong":
         expected = {label: "held", None: "abstained"}.get(answers[1], "fooled")
