@@ -56,13 +56,16 @@ def launch(playwright: Playwright, executable: str) -> Browser:
 
 @contextmanager
 def served_app(
-    log: Path, assets: Path | None = None
+    log: Path, assets: Path | None = None, script: str = "app.py"
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The app on a free port: its address and its process. `assets` None: those that ship."""
+    """The app on a free port: its address and its process. `assets` None: those that ship.
+
+    script: the app's file, relative to the project's root.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
     environment = dict(os.environ)
     if assets is not None:
