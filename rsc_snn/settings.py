@@ -51,6 +51,7 @@ class Settings:
     queue: int = _limit(16, 1, 10_000, "computations that wait, of all visitors together")
     queue_per_visitor: int = _limit(2, 1, 10_000, "computations under way of one visitor")
     job_seconds: float = _limit(0.0, 0, 1e6, "seconds that one computation may run; 0: any number")
+    reconnect_seconds: float = _limit(10.0, 0, 3600, "seconds that a lost browser has to return")
     live_seconds: float = _limit(0.6, 0, 60, "seconds of one small core that follow a slider")
     remembered: int = _limit(128, 1, 1_000_000, "results that are remembered")
     remembered_megabytes: float = _limit(64.0, 0.001, 1e6, "megabytes of results")

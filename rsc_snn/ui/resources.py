@@ -23,8 +23,6 @@ T = TypeVar("T")
 
 _PICTURES = 512
 _PICTURES_BYTES = 32 * 2**20
-# How long a browser that lost its connection may take to come back before its jobs are stopped.
-RECONNECT_SECONDS = 10.0
 
 
 @st.cache_resource(show_spinner=False)
@@ -131,14 +129,15 @@ class _Presence:
 
     owner: str
     queue: JobQueue
+    grace: float
 
     def end(self) -> None:
-        self.queue.leave(self.owner, RECONNECT_SECONDS)
+        self.queue.leave(self.owner, self.grace)
 
 
 # The framework releases what belongs to a session as soon as its connection ends: the tab was
 # closed or reloaded, or the network failed. After a failure the browser connects again, to the
-# same session, whose page goes on asking for its jobs.
+# same session, whose page goes on asking for its jobs; it has some seconds to do so.
 @st.cache_resource(show_spinner=False, scope="session", on_release=_Presence.end)
 def _presence(owner: str) -> _Presence:
-    return _Presence(owner, queue())
+    return _Presence(owner, queue(), settings().reconnect_seconds)
