@@ -264,7 +264,10 @@ def own_folders(named: Iterable[Path] = ()) -> tuple[Path, ...]:
     for folder in folders:
         if not folder.is_dir():
             raise ZooError(f"There is no folder of own models at {folder}.")
-    return tuple({folder.resolve(): folder for folder in reversed(folders)}.values())[::-1]
+    unique: dict[Path, Path] = {}
+    for folder in folders:
+        unique.setdefault(folder.resolve(), folder)
+    return tuple(unique.values())
 
 
 def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:

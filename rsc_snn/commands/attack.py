@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsc_snn.attacks.options import add_attack_options, attack_parameters
 from rsc_snn.attacks.registry import get_attack
+from rsc_snn.commands import add_zoo_option, open_zoo
 from rsc_snn.errors import ConfigError, DataError, ImageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "attack", help="attack one image", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--model", metavar="NAME", help="a model of the zoo")
+    add_zoo_option(parser)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--image", type=Path, metavar="FILE", help="a PNG, JPEG or WebP file")
     source.add_argument(
@@ -83,15 +85,15 @@ def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 def _check_options(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """Leave with a usage message, or raise ConfigError, unless the options fit together."""
     if args.scene is not None:
-        beside = {"scene", "device", "threads", "out", "json", "run", "command"}
+        beside = {"scene", "zoo", "device", "threads", "out", "json", "run", "command"}
         if any(
             value != parser.get_default(name)
             for name, value in vars(args).items()
             if name not in beside
         ):
             raise ConfigError(
-                "A scene has all settings in it; only --device, --threads, --out and --json may "
-                "stand beside --scene."
+                "A scene has all settings in it; only --zoo, --device, --threads, --out and "
+                "--json may stand beside --scene."
             )
     else:
         source = args.image or args.gallery
@@ -116,9 +118,8 @@ def _attack(args: argparse.Namespace) -> int:
 
     from rsc_snn.attacks.run import run_attack
     from rsc_snn.device import pick_device
-    from rsc_snn.zoo import Zoo
 
-    zoo = Zoo()
+    zoo = open_zoo(args)
     card = zoo.card(args.model)
     model = zoo.load(args.model, pick_device(args.device))
     x, true_class = _read_image(args, model.config.image_size)
@@ -147,10 +148,9 @@ def _replay(args: argparse.Namespace) -> int:
     """Compute a scene, save if asked to, print the numbers; 1 if they are not the file's."""
     from rsc_snn.device import pick_device
     from rsc_snn.scene import Environment, differences, load_scene, model_result, play
-    from rsc_snn.zoo import Zoo
 
     file = load_scene(args.scene)
-    zoo, device = Zoo(), pick_device(args.device)
+    zoo, device = open_zoo(args), pick_device(args.device)
     found = []
     for request, outcome in play(file.scene, zoo, device, threads=_threads(args, file)):
         found.append(model_result(request, outcome))
