@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.errors import ConfigError
 from rsc_snn.networks.blocks import ConvBN
-from rsc_snn.networks.ms_resnet import MSResNet
+from rsc_snn.networks.ms_resnet import MSBlock, MSResNet
 from rsc_snn.networks.vgg import VGG
 from rsc_snn.trace import Trace
 
@@ -171,7 +171,8 @@ def _layer(item: _Synapses, model: SpikingClassifier, trace: Trace, image: int) 
         return LayerEnergy(item.name, dense * len(heard), 0, 0, dense)
     # Spikes of all steps and channels at each place, [H, W]; a place meets the same weights in all.
     counts = heard[:, image].sum(dim=(0, 1), dtype=torch.int64).cpu()
-    acs = int((counts * weights.fan_out(*counts.shape, item.pool)).sum())
+    height, width = counts.shape
+    acs = int((counts * weights.fan_out(height, width, item.pool)).sum())
     return LayerEnergy(item.name, 0, acs, int(counts.sum()), dense)
 
 
@@ -256,7 +257,7 @@ def _vgg(backbone: VGG) -> Iterator[_Synapses]:
     for index, (conv, after) in enumerate(zip(backbone.convs, backbone.pools, strict=True)):
         source = index - 1 if index else None
         yield _Synapses(f"conv {index + 1}", _conv(conv), source, pool)
-        pool = after.kernel_size if isinstance(after, nn.AvgPool2d) else 1
+        pool = int(after.kernel_size) if isinstance(after, nn.AvgPool2d) else 1  # type: ignore[arg-type]
     yield _Synapses("readout", backbone.readout.linear, len(backbone.convs) - 1, pool)
 
 
@@ -264,6 +265,7 @@ def _ms_resnet(backbone: MSResNet) -> Iterator[_Synapses]:
     stem = backbone.stem[0] if isinstance(backbone.stem, nn.Sequential) else backbone.stem
     yield _Synapses("stem", _conv(stem), None)
     for index, block in enumerate(backbone.blocks):
+        assert isinstance(block, MSBlock)
         first = 2 * index
         yield _Synapses(f"block {index + 1} conv 1", _conv(block.conv1), first)
         yield _Synapses(f"block {index + 1} conv 2", _conv(block.conv2), first + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -300,8 +300,8 @@ class TestMismatch:
 class _Blind:
     """Frames that do not depend on the image."""
 
-    name = "blind"
-    stochastic = False
+    name: ClassVar[str] = "blind"
+    stochastic: ClassVar[bool] = False
 
     def __call__(
         self, x: Tensor, time_steps: int, generator: torch.Generator | None = None

@@ -106,7 +106,8 @@ def test_it_is_the_model_of_its_recipe_and_teacher(zoo: Zoo, name: str) -> None:
 @pytest.mark.parametrize("name", DETAILED)
 def test_its_facts_are_those_of_its_recipe(zoo: Zoo, name: str) -> None:
     card = zoo.card(name)
-    training, recipe = card.training, Recipe.from_values(stated(card.training).recipe)
+    training = stated(card.training)
+    recipe = Recipe.from_values(training.recipe)
     assert (training.scale, training.teacher) == (recipe.scale, recipe.teacher)
     assert training.adversarial == recipe.adversarial.method
     assert bool(training.teacher_sha256) == bool(recipe.teacher)

@@ -24,7 +24,7 @@ from rsc_snn.cli import main
 from rsc_snn.errors import ZooError
 from rsc_snn.randomness import make_generator
 from rsc_snn.zoo import ModelCard, Zoo, cards_markdown, check_name, to_shipped_precision
-from tests.conftest import TINY_CONFIGS, lively_model, save_tiny_model
+from tests.conftest import TINY_CONFIGS, lively_model, save_tiny_model, stated
 
 NAME = "tiny-rsc"
 OTHERS = sorted(set(TINY_CONFIGS) - {NAME})
@@ -380,9 +380,8 @@ def test_the_training_curve(folder: Path) -> None:
 def test_the_table_holds_what_the_cards_say(tiny_zoo: Path) -> None:
     zoo = Zoo(tiny_zoo)
     card = zoo.card(NAME)
-    accuracy = replace(
-        card.clean_accuracy, value=0.7251, lower=0.7124, upper=0.7374, n=5000, draws=4
-    )
+    measured = stated(card.clean_accuracy)
+    accuracy = replace(measured, value=0.7251, lower=0.7124, upper=0.7374, n=5000, draws=4)
     table = cards_markdown([replace(card, clean_accuracy=accuracy), zoo.card("tiny-ann")])
     head, rule, rsc, ann = table.splitlines()
     assert head.count("|") == rule.count("|") == rsc.count("|") == ann.count("|")

@@ -13,6 +13,7 @@ from torch import Tensor
 from rsc_snn.attacks import ATTACKS, AttackResult, run_attack, score
 from rsc_snn.attacks import target as target_module
 from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.coding import DirectCoding, PoissonCoding
 from rsc_snn.errors import AttackError, Cancelled, ConfigError, DeviceMemoryError
 from tests.attacks.tiny import SIZE, linear_model, random_images, tiny_model
 
@@ -212,6 +213,32 @@ def test_per_call_sigma_and_time_steps(rsc_model: SpikingClassifier, batch: Batc
     assert torch.equal(result.adversarial_logits, expected.expand(4, -1, -1))
     default = attack(rsc_model, batch, "fgsm")
     assert (default.sigma, default.time_steps) == (0.05, 3)
+
+
+@pytest.mark.parametrize("name", ["eot_pgd", "apgd", "square", "deepfool"])
+def test_an_attack_through_another_coding_is_that_of_a_model_with_it(
+    name: str, rsc_model: SpikingClassifier, batch: Batch
+) -> None:
+    other = tiny_model(coding="poisson")
+    other.load_state_dict(rsc_model.state_dict())
+    expected = attack(other, batch, name, seed=4)
+    result = attack(rsc_model, batch, name, seed=4, attack_coding=PoissonCoding(), sigma=0.1)
+    assert torch.equal(result.adversarial, expected.adversarial)
+    assert (result.queries, result.gradients) == (expected.queries, expected.gradients)
+    scored = score(rsc_model, result.adversarial, 8, seed=4, sigma=0.1)
+    assert torch.equal(result.adversarial_logits, scored)
+    assert result.sigma == 0.1
+
+
+def test_a_coding_without_noise_needs_one_draw(
+    rsc_model: SpikingClassifier, ann_model: SpikingClassifier, batch: Batch
+) -> None:
+    direct = attack(rsc_model, batch, "eot_pgd", attack_coding=DirectCoding())
+    assert direct.queries == 10 * 3
+    noisy = attack(ann_model, batch, "eot_pgd", attack_coding=PoissonCoding())
+    assert noisy.queries == 10 * 8 * 3
+    with pytest.raises(ConfigError, match="sigma"):
+        attack(ann_model, batch, "fgsm", attack_coding=PoissonCoding(), sigma=0.1)
 
 
 @pytest.mark.parametrize("name", ["apgd", "square", "pgd", "mi_fgsm"])
