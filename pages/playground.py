@@ -1,61 +1,52 @@
-"""Playground: attack a photograph, watch the network spike, see it be fooled or hold."""
+"""Playground: attack a photograph, watch networks spike, see them be fooled or hold."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from rsc_snn.outcome import Outcome
-from rsc_snn.ui import results
+from rsc_snn.marker import request_digest
+from rsc_snn.ui.comparison import draw_networks
+from rsc_snn.ui.components import copy_link
 from rsc_snn.ui.errors import shown_errors
+from rsc_snn.ui.figure_files import begin_figures, figure_tools
+from rsc_snn.ui.health import result_marker
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Choices, obtain, read_controls
-from rsc_snn.ui.sweep import draw_sweep
-
-SPLIT = (3, 2)
-
-
-@st.fragment
-def spikes(outcome: Outcome) -> None:
-    """The raster has a control of its own, which redraws nothing else."""
-    st.subheader("What the neurons do")
-    results.draw_spikes(outcome, results.choose_layer(outcome, "playground.layer"))
+from rsc_snn.ui.presets import scene_buttons, scene_line
+from rsc_snn.ui.views import choose_view
 
 
-def show(choices: Choices) -> None:
+def show(choices: Choices, link: PageLink) -> None:
     """Compute and draw."""
-    outcome = obtain(choices)
-    classes = choices.card.classes
-    if outcome is not None:
-        left, right = st.columns(SPLIT, gap="large")
-        with left:
-            results.draw_verdict(outcome, classes, assumed=choices.request.image.label is None)
-            results.draw_pictures(outcome, classes)
-        with right:
-            results.draw_answers(outcome, classes)
-        left, right = st.columns(SPLIT, gap="large")
-        with left:
-            spikes(outcome)
-        with right:
-            results.draw_rates(outcome)
-        left, right = st.columns(SPLIT, gap="large")
-        with right:
-            results.draw_evolution(outcome, classes, choices.request.seed)
-    else:
-        left = st.container()
-    with left, shown_errors():
-        draw_sweep(choices.card, choices.sweep, choices.request.sigma)
+    shown = obtain(choices)
+    if shown:
+        with st.container(key="rsc-stale" if any(item.stale for item in shown) else "rsc-current"):
+            draw_networks(choices, shown)
+        for item in shown:
+            result_marker(request_digest(item.request), item.outcome)
+    draw_view = choose_view(link, choices, shown)
+    link.publish()
+    with shown_errors():
+        draw_view()
 
 
+begin_figures()
 st.title("Attack a photograph, watch the network spike")
-notices = st.container()
 link = PageLink("playground")
+with st.container(key="rsc-toolbar", horizontal=True, vertical_alignment="center"):
+    scene_buttons(link)
+    copy_link(key="copy-link")
+scene_line()
+notices = st.container()
 choices = None
 with st.sidebar, shown_errors():
     choices = read_controls(link)
 if choices is not None:
-    with notices:
-        link.publish()
     with shown_errors():
-        show(choices)
+        show(choices, link)
+    with notices:
+        link.complain()
 else:
     st.info("There is nothing to attack yet; the panel on the left says why.")
+with st.container(key="rsc-figure-tools", horizontal=True, vertical_alignment="bottom"):
+    figure_tools()

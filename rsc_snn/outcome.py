@@ -22,7 +22,7 @@ from rsc_snn.trace import sample_neurons
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import ModelConfig, SpikingClassifier
-    from rsc_snn.trace import LayerTrace
+    from rsc_snn.trace import LayerTrace, Trace
 
 RASTER_NEURONS = 256
 # Single-image network passes (32x32 pixels, one time step) that fit into a slider's move. One
@@ -267,7 +267,13 @@ def answer_of(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> in
     return int(logits[:, 0].argmax(dim=-1).mode().values)
 
 
-def _trace(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> Any:
+def record(model: SpikingClassifier, request: AttackRequest) -> Trace:
+    """What the network does on the original image of a request, with the noise of its outcome."""
+    device = next(model.parameters()).device
+    return _trace(model, request.image.pixels.to(device), request)
+
+
+def _trace(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> Trace:
     generator = make_generator(derive_seed(request.seed, "trace"), x.device)
     return model.trace(x, time_steps=request.time_steps, sigma=request.sigma, generator=generator)
 

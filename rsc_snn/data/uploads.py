@@ -54,25 +54,28 @@ class DecodedImage(NamedTuple):
     note: str | None
 
 
-def decode_image(data: bytes, image_size: int) -> DecodedImage:
+def decode_image(
+    data: bytes, image_size: int, *, most_bytes: int = MAX_BYTES, most_pixels: int = MAX_PIXELS
+) -> DecodedImage:
     """Decode an uploaded PNG, JPEG or WebP to a square of `image_size` pixels.
 
     The picture is turned as its EXIF orientation says, cropped to its centre square and resampled
     by Lanczos. Of an animation the first frame is used, transparency is shown on white, CMYK and
-    16-bit pictures become 8-bit RGB, each with a note. Raises ImageError with one sentence for
+    16-bit pictures become 8-bit RGB, each with a note. most_bytes, most_pixels: limits of the file
+    and of what its header announces. Raises ImageError with one sentence for
     everything that cannot be used.
     """
-    kind = _check_bytes(data)
+    kind = _check_bytes(data, most_bytes)
     try:
         with Image.open(io.BytesIO(data), formats=_ACCEPTED) as image:
-            _check_shape(image)
+            _check_shape(image, most_pixels)
             note = "; ".join(_remarks(image, data, image_size)) or None
             orientation = _orientation(image)
             picture = square_rgb(image, image_size)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_many_pixels()) from error
+        raise ImageError(_too_many_pixels(most_pixels)) from error
     except MemoryError as error:
         raise ImageError("The image is too large for this machine's memory.") from error
     except Exception as error:
@@ -85,13 +88,13 @@ def decode_image(data: bytes, image_size: int) -> DecodedImage:
     return DecodedImage(pixels, note)
 
 
-def _check_bytes(data: bytes) -> str:
+def _check_bytes(data: bytes, most: int) -> str:
     """The name of the accepted format that the first bytes announce, or ImageError."""
     if not data:
         raise ImageError("The file is empty.")
-    if len(data) > MAX_BYTES:
+    if len(data) > most:
         raise ImageError(
-            f"The file has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB can be used."
+            f"The file has {len(data) / 2**20:.1f} MB; at most {most // 2**20} MB can be used."
         )
     if data.startswith(b"\x89PNG"):
         return "PNG"
@@ -113,11 +116,11 @@ def _guess(data: bytes) -> str:
     return "is not an image of a known kind"
 
 
-def _check_shape(image: Image.Image) -> None:
+def _check_shape(image: Image.Image, most: int) -> None:
     """Refuse by the header alone, before any pixel is decoded."""
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_many_pixels(width, height))
+    if width * height > most:
+        raise ImageError(_too_many_pixels(most, width, height))
     if min(width, height) < MIN_SIDE:
         raise ImageError(
             f"The image has only {width}x{height} pixels; it must be at least "
@@ -130,12 +133,9 @@ def _check_shape(image: Image.Image) -> None:
         )
 
 
-def _too_many_pixels(width: int = 0, height: int = 0) -> str:
+def _too_many_pixels(most: int, width: int = 0, height: int = 0) -> str:
     shape = f" ({width}x{height})" if width else ""
-    return (
-        f"The image has too many pixels{shape}; at most {MAX_PIXELS // 1_000_000} million "
-        f"can be used."
-    )
+    return f"The image has too many pixels{shape}; at most {most / 1e6:g} million can be used."
 
 
 def _remarks(image: Image.Image, data: bytes, image_size: int) -> list[str]:

@@ -21,6 +21,11 @@ CODING_COLOURS = {"ann": NEUTRAL, "direct": "#0B9A74", "poisson": "#C264A0", "rs
 _FONT_SIZE = 14
 
 
+def network_colour(neuron: str, coding: str) -> str:
+    """The colour of a kind of network, the same everywhere: ANN, direct, Poisson or RSC."""
+    return CODING_COLOURS["ann" if neuron == "relu" else coding]
+
+
 def translucent(colour: str, alpha: float) -> str:
     """A `#rrggbb` colour as an `rgba(...)` of opacity `alpha` (0..1)."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))

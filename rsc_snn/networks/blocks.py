@@ -31,7 +31,9 @@ class ConvBN(nn.Module):
             in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False
         )
         self.bn: nn.Module = nn.BatchNorm2d(out_channels)
-        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        # Drawing normal numbers without memory would import torch's compiler, which takes seconds.
+        if not self.conv.weight.is_meta:
+            nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         output: Tensor = self.bn(self.conv(x))

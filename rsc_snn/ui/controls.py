@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -13,14 +13,21 @@ from rsc_snn.coding import SIGMA_RANGE
 from rsc_snn.errors import ZooError
 from rsc_snn.ui import resources
 from rsc_snn.ui.link import PageLink
-from rsc_snn.ui.query import Field, choice_field, number_field, parameter_field
+from rsc_snn.ui.query import (
+    Field,
+    choice_field,
+    choices_field,
+    number_field,
+    parameter_field,
+    switch_field,
+)
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
 
-TIME_STEPS = (1, 32)
-DRAWS = (1, 64)
 SEEDS = (0, 2**31 - 1)
+_RIVALS = 2
+_OWN_SIGMA = "Each network runs at the noise level that it was trained with."
 _DEFAULT_ATTACK = "pgd"
 _DEFAULT_DRAWS = 8
 _MOST_SLIDER_STOPS = 150
@@ -50,9 +57,42 @@ def choose_model(link: PageLink) -> ModelCard:
     return cards[link.keep(field, chosen)]
 
 
+def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
+    """Up to two more models for the same photograph and attack: those with the same classes."""
+    zoo = resources.zoo()
+    problems = zoo.problems()
+    cards = {name: zoo.card(name) for name in zoo.names() if name not in problems}
+    names = [
+        name
+        for name, other in cards.items()
+        if name != card.name and other.dataset == card.dataset and other.classes == card.classes
+    ]
+    field = choices_field("compare", "the networks to compare with", names, _RIVALS)
+    chosen = st.multiselect(
+        "Compare with",
+        names,
+        format_func=lambda name: cards[name].label,
+        key=link.seed(field),
+        max_selections=_RIVALS,
+        placeholder="up to two more networks",
+        help=(
+            "The same photograph, attack and seed, side by side. Each network is attacked with "
+            "its own gradients, so each meets its own worst change."
+        ),
+        disabled=not names,
+    )
+    return tuple(cards[name] for name in link.keep(field, chosen, linked=bool(chosen)))
+
+
 def _default_model(cards: dict[str, ModelCard]) -> str:
-    """The first RSC model, for it is what the project is about; else the first."""
-    return next((name for name, card in cards.items() if has_sigma(card.config)), next(iter(cards)))
+    """The first RSC model that was not attacked in training, for it shows an attack at work."""
+    noisy = [name for name, card in cards.items() if has_sigma(card.config)]
+    plain = [name for name in noisy if not _was_attacked(cards[name])]
+    return next(iter(plain or noisy or cards))
+
+
+def _was_attacked(card: ModelCard) -> bool:
+    return card.training is not None and card.training.adversarial not in {"", "none"}
 
 
 def has_sigma(config: ModelConfig) -> bool:
@@ -60,9 +100,20 @@ def has_sigma(config: ModelConfig) -> bool:
     return config.coding == "rsc"
 
 
-def choose_noise(link: PageLink, config: ModelConfig) -> tuple[float | None, int | None]:
-    """sigma and the number of time steps; None where the model has no such dial."""
-    sigma_field = number_field("sigma", "Sigma", *SIGMA_RANGE, _start_sigma(config))
+Noise = tuple[float | None, int | None]
+
+
+def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...]:
+    """(sigma, time steps) of each network; None where a network has no such dial.
+
+    The dials start where the first network that has them was trained. Networks that were trained
+    at different sigmas may each keep their own.
+    """
+    configs = [card.config for card in cards]
+    noisy = [config for config in configs if has_sigma(config)]
+    spiking = [config for config in configs if config.neuron == "lif"]
+    own = len({config.sigma for config in noisy}) > 1 and _each_its_own(link)
+    sigma_field = number_field("sigma", "Sigma", *SIGMA_RANGE, _start_sigma((noisy or configs)[0]))
     sigma = _dial(
         link,
         sigma_field,
@@ -71,30 +122,47 @@ def choose_noise(link: PageLink, config: ModelConfig) -> tuple[float | None, int
         0.01,
         "Strength of the random noise that is added to the photograph at every time step "
         "(Randomized Smoothing Coding), as a share of the pixel range.",
-        None if has_sigma(config) else _why_no_sigma(config),
+        _OWN_SIGMA if own else None if noisy else _why_no_sigma(configs[0]),
     )
-    start = _start_steps(config)
-    steps_field = number_field("time_steps", "The number of time steps", *TIME_STEPS, start)
+    limits = resources.settings().time_steps_range
+    start = _start_steps((spiking or configs)[0], limits)
+    steps_field = number_field("time_steps", "The number of time steps", *limits, start)
     steps = _dial(
         link,
         steps_field,
         "Time steps T",
-        TIME_STEPS,
+        limits,
         1,
         "How often the network looks at the photograph before it answers. Its answer is the mean "
         "over the steps. More steps average out more noise.",
-        None if config.neuron == "lif" else "An ordinary network has no time: it looks once.",
+        None if spiking else "An ordinary network has no time: it looks once.",
     )
-    return sigma, steps
+    return tuple(
+        (
+            None if not has_sigma(config) else float(config.sigma) if own else sigma,
+            steps if config.neuron == "lif" else None,
+        )
+        for config in configs
+    )
+
+
+def _each_its_own(link: PageLink) -> bool:
+    field = switch_field("own_sigma", "The choice of each network's own sigma", True)
+    chosen = st.toggle(
+        "Each network at its own sigma",
+        key=link.seed(field),
+        help="Networks lose accuracy away from the noise level that they were trained with.",
+    )
+    return bool(link.keep(field, chosen))
 
 
 def _start_sigma(config: ModelConfig) -> float:
     return float(config.sigma) if has_sigma(config) else 0.2
 
 
-def _start_steps(config: ModelConfig) -> int:
+def _start_steps(config: ModelConfig, limits: tuple[int, int]) -> int:
     steps = config.time_steps if config.neuron == "lif" else ModelConfig().time_steps
-    return min(max(steps, TIME_STEPS[0]), TIME_STEPS[1])
+    return min(max(steps, limits[0]), limits[1])
 
 
 def _why_no_sigma(config: ModelConfig) -> str:
@@ -143,7 +211,7 @@ def choose_attack(link: PageLink) -> tuple[AttackSpec, dict[str, Any]]:
             "the network, black-box attacks only at its answers; noise is the control."
         ),
     )
-    spec = ATTACKS[link.keep(field, name)]
+    spec = resources.settings().cap_attack(ATTACKS[link.keep(field, name)])
     values: dict[str, Any] = {}
     first, rest = spec.parameters[:1], spec.parameters[1:]
     for parameter in first:
@@ -209,10 +277,12 @@ _CONTROLS: dict[str, Callable[[ParameterSpec, str], Any]] = {
 
 def choose_scoring(link: PageLink) -> tuple[int, int]:
     """How many draws the answer is scored on, and the seed of all randomness."""
-    draws_field = number_field("draws", "The number of draws", *DRAWS, _DEFAULT_DRAWS)
+    limits = resources.settings().draws_range
+    start = min(_DEFAULT_DRAWS, limits[1])
+    draws_field = number_field("draws", "The number of draws", *limits, start)
     draws = st.slider(
         "Draws (looks with fresh noise)",
-        *DRAWS,
+        *limits,
         key=link.seed(draws_field),
         help=(
             "How often both photographs are shown to the network, each time with fresh noise that "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
 from rsc_snn.ui.query import Field, format_value, read_field
+
+_GENERATION = "link.generation"
 
 
 class PageLink:
@@ -14,9 +17,9 @@ class PageLink:
 
     The framework can bind a control to the link itself, but drops bad values silently and knows
     nothing of controls whose choices depend on other controls. A page makes one PageLink a run,
-    calls `seed` before and `keep` after each control, and `publish` at the end. A link that was
-    not written by the page itself (typed, pasted, or the browser's back button) wins over what
-    the session remembers.
+    calls `seed` before and `keep` after each control, then `publish` and `complain`. A link that
+    was not written by the page itself (typed, pasted, or the browser's back button) wins over
+    what the session remembers.
     """
 
     def __init__(self, page: str) -> None:
@@ -24,12 +27,23 @@ class PageLink:
         self._store: dict[str, Any] = st.session_state.setdefault(f"{page}.values", {})
         query = st.query_params.to_dict()
         self._incoming = {} if query == st.session_state.get(self._link_key) else query
+        self._incoming = st.session_state.pop(self._deferred_key, {}) | self._incoming
         self._written: dict[str, str] = {}
         self.problems: list[str] = []
 
     @property
     def _link_key(self) -> str:
         return f"{self._page}.link"
+
+    @property
+    def _deferred_key(self) -> str:
+        return f"{self._page}.deferred"
+
+    def defer(self, names: Iterable[str]) -> None:
+        """Keep the link's values of controls that this run has not drawn for a run that does."""
+        deferred = {name: self._incoming.pop(name) for name in names if name in self._incoming}
+        if deferred:
+            st.session_state[self._deferred_key] = deferred
 
     def widget(self, field: Field) -> str:
         """The session key of the control of `field`."""
@@ -57,6 +71,12 @@ class PageLink:
         for key in [key for key in st.session_state if str(key).startswith(f"{self._page}.")]:
             del st.session_state[key]
         st.query_params.clear()
+        st.session_state[_GENERATION] = self.generation + 1
+
+    @property
+    def generation(self) -> int:
+        """How often the page was put back; a control that the browser draws has it in its key."""
+        return int(st.session_state.get(_GENERATION, 0))
 
     def keep(self, field: Field, value: Any, *, linked: bool = True) -> Any:
         """Remember `value`, put it into the link if `linked`, and return it."""
@@ -66,9 +86,12 @@ class PageLink:
         return value
 
     def publish(self) -> None:
-        """Write the link if it differs, and say what in the old one could not be used."""
+        """Write the link if it differs."""
         if st.query_params.to_dict() != self._written:
             st.query_params.from_dict(self._written)
         st.session_state[self._link_key] = self._written
+
+    def complain(self) -> None:
+        """Say what in the old link could not be used."""
         for problem in self.problems:
             st.warning(problem, icon=":material/link_off:")

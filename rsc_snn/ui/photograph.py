@@ -24,18 +24,37 @@ _THUMBNAIL = 64
 _UNKNOWN_CLASS = "let the network decide"
 
 
+SOURCES = ("gallery", "file", "camera")
+
+
 def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
-    """A photograph of the gallery, or the visitor's own. Raises DataError without a gallery."""
+    """A photograph of the gallery, or the visitor's own. Raises DataError without a gallery.
+
+    While the visitor has not given a photograph yet, or one that cannot be used, it is that of
+    the gallery.
+    """
     photographs = {image_id(image): image for image in resources.gallery(card.dataset)}
     if not photographs:
         raise DataError(f"The gallery has no photographs for {card.label}.")
-    chosen = photographs[_pick(link, photographs)]
-    with st.expander("Use your own photograph", icon=":material/upload:"):
-        upload = None
+    source = st.segmented_control(
+        "Where the photograph comes from",
+        SOURCES,
+        format_func=str.capitalize,
+        default=SOURCES[0],
+        required=True,
+        key="playground.source",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    own = None
+    if source != "gallery":
         with shown_errors():
-            upload = _upload(card)
-    if upload is not None:
-        return upload
+            own = _own_photograph(card, str(source))
+    if own is not None:
+        return own
+    if source != "gallery":
+        st.caption("Until there is one, the page shows this photograph of the gallery.")
+    chosen = photographs[_pick(link, photographs)]
     return ImageChoice(
         digest=f"{chosen.dataset}/{image_id(chosen)}",
         name=chosen.class_name,
@@ -88,20 +107,36 @@ def _thumbnail(name: str, image: GalleryImage) -> str:
     return f"![{name}]({picture})"
 
 
-def _upload(card: ModelCard) -> ImageChoice | None:
+def _own_photograph(card: ModelCard, source: str) -> ImageChoice | None:
     """The visitor's own photograph, or None. Raises ImageError with a sentence."""
-    file = st.file_uploader(
-        "PNG, JPEG or WebP, up to 10 MB",
-        type=["png", "jpg", "jpeg", "webp"],
-        key="playground.upload",
-        help="It stays in the memory of the app, and is gone when you close the page.",
+    privacy = (
+        "It stays in the memory of the app, is gone when you close the page, and no link has it."
     )
+    limits = resources.settings()
+    if source == "camera":
+        file = st.camera_input("Take a photograph", key="playground.camera", help=privacy)
+    else:
+        file = st.file_uploader(
+            f"Drop a PNG, JPEG or WebP here, up to {limits.upload_megabytes} MB",
+            type=["png", "jpg", "jpeg", "webp"],
+            key="playground.upload",
+            help=privacy,
+        )
     if file is None:
         return None
     size = card.config.image_size
     key = ("upload", resources.owner(), file.file_id, size)
     pixels, note = resources.pictures().compute(
-        key, tuple, lambda: tuple(decode_image(file.getvalue(), size))
+        key,
+        tuple,
+        lambda: tuple(
+            decode_image(
+                file.getvalue(),
+                size,
+                most_bytes=limits.upload_bytes,
+                most_pixels=limits.upload_pixels,
+            )
+        ),
     )
     if note:
         st.caption(note)

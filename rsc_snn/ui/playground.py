@@ -1,9 +1,11 @@
-"""The Playground's flow: get an outcome for the choices, at once or through the job queue."""
+"""The Playground's flow: get an outcome for each network, at once or through the job queue."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -18,18 +20,30 @@ from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
 
+LAST = "playground.last"
+
 
 @dataclass(frozen=True)
 class Choices:
-    """What the controls say."""
+    """What the controls say: one card and one request a network, the first one's in front."""
 
-    card: ModelCard
     spec: AttackSpec
-    request: AttackRequest
+    cards: tuple[ModelCard, ...]
+    requests: tuple[AttackRequest, ...]
+
+    @property
+    def card(self) -> ModelCard:
+        """The first network's."""
+        return self.cards[0]
+
+    @property
+    def request(self) -> AttackRequest:
+        """The first network's."""
+        return self.requests[0]
 
     @property
     def sweep(self) -> SweepRequest:
-        """The same, for all photographs of the gallery and many sigmas."""
+        """The first network's, for all photographs of the gallery and many sigmas."""
         request = self.request
         return SweepRequest(
             model=request.model,
@@ -41,91 +55,133 @@ class Choices:
             seed=request.seed,
         )
 
+    def heavy(self) -> tuple[AttackRequest, ...]:
+        """The requests that are too slow to follow the sliders, together or alone."""
+        return tuple(
+            request
+            for card, request in zip(self.cards, self.requests, strict=True)
+            if is_heavy(
+                self.spec,
+                dict(request.parameters),
+                card.config,
+                request.time_steps,
+                resources.device(),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The outcome of one network that the page shows; `stale` if of earlier settings."""
+
+    card: ModelCard
+    request: AttackRequest
+    outcome: Outcome
+    stale: bool = False
+
 
 def read_controls(link: PageLink) -> Choices:
     """Draw the controls and read them. Raises the errors of a zoo or gallery that is missing."""
-    st.header("Network")
+    st.header("Networks")
     card = controls.choose_model(link)
-    sigma, time_steps = controls.choose_noise(link, card.config)
+    cards = (card, *controls.choose_rivals(link, card))
+    noise = controls.choose_noise(link, cards)
     st.header("Photograph")
     image = photograph.choose_image(link, card)
     st.header("Attack")
     spec, parameters = controls.choose_attack(link)
     st.header("Scoring")
     draws, seed = controls.choose_scoring(link)
-    request = AttackRequest(
-        model=card.name,
-        sha256=card.sha256,
-        image=image,
-        attack=spec.name,
-        parameters=tuple(parameters.items()),
-        time_steps=time_steps,
-        sigma=sigma,
-        draws=draws,
-        seed=seed,
+    requests = tuple(
+        AttackRequest(
+            model=card.name,
+            sha256=card.sha256,
+            image=image,
+            attack=spec.name,
+            parameters=tuple(parameters.items()),
+            time_steps=time_steps,
+            sigma=sigma,
+            draws=draws,
+            seed=seed,
+        )
+        for card, (sigma, time_steps) in zip(cards, noise, strict=True)
     )
-    return Choices(card, spec, request)
+    return Choices(spec, cards, requests)
 
 
-def obtain(choices: Choices) -> Outcome | None:
-    """The outcome of the choices if it is known or quick; else the means to get it, and None.
+def obtain(choices: Choices) -> tuple[Shown, ...]:
+    """What there is to show of each network: known, computed now, or the last one of it.
 
-    While a heavy attack waits for its button, the outcome last shown stays on the page if it is
-    of the same model, with a line that says so.
+    Attacks that are too slow for a slider's move wait for a button; they then pass through the
+    queue together. While they wait, a network shows its latest outcome of the same photograph,
+    with a line that says so, or nothing.
     """
-    request = choices.request
+    waiting = _waiting(choices)
+    for request in choices.requests:
+        if request not in waiting:
+            resources.live(request.key, Outcome, partial(compute, request))
+    slot = Slot("attack", tuple(request.key for request in waiting))
+    if waiting or (is_active(slot.view()) and not slot.is_for(slot.key)):
+        polled(slot, lambda: _draw_task(slot, choices, waiting))
+    shown = [
+        _shown(card, request) for card, request in zip(choices.cards, choices.requests, strict=True)
+    ]
+    found = tuple(item for item in shown if item is not None)
+    if any(item.stale for item in found):
+        st.info("Below is still the attack before this one.", icon=":material/history:")
+    return found
+
+
+def _waiting(choices: Choices) -> tuple[AttackRequest, ...]:
+    """The heavy requests whose outcome is not known."""
+    memo = resources.memo()
+    return tuple(request for request in choices.heavy() if memo.get(request.key, Outcome) is None)
+
+
+def _shown(card: ModelCard, request: AttackRequest) -> Shown | None:
+    """The outcome of one network; the last one of the same photograph if it is not known."""
+    last: dict[str, tuple[AttackRequest, Outcome]] = st.session_state.setdefault(LAST, {})
     outcome = resources.memo().get(request.key, Outcome)
-    slot = Slot("attack", request.key)
-    heavy = is_heavy(
-        choices.spec,
-        dict(request.parameters),
-        choices.card.config,
-        request.time_steps,
-        resources.device(),
-    )
-    if outcome is None and not heavy:
-        outcome = resources.run_live(lambda: _compute(request))
-    if outcome is None or (is_active(slot.view()) and not slot.is_for(request.key)):
-        polled(slot, lambda: _draw_task(slot, choices))
     if outcome is not None:
-        st.session_state["playground.last"] = (request, outcome)
-        return outcome
-    return _last_outcome(request)
+        last[card.name] = (request, outcome)
+        return Shown(card, request, outcome)
+    before = last.get(card.name)
+    if before is None or before[0].image != request.image:
+        return None
+    return Shown(card, before[0], before[1], stale=True)
 
 
-def _compute(request: AttackRequest, context: JobContext | None = None) -> Outcome:
+def compute(
+    request: AttackRequest,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Outcome:
+    """The outcome of one request."""
     model = resources.zoo().load(request.model, resources.device())
-    if context is None:
-        outcome = attack_image(model, request)
-    else:
-        outcome = attack_image(model, request, context.progress, context.cancelled)
-    resources.memo().put(request.key, outcome)
-    return outcome
+    return attack_image(model, request, progress, cancelled)
 
 
-def _draw_task(slot: Slot, choices: Choices) -> None:
+def _compute_all(requests: Sequence[AttackRequest], context: JobContext) -> None:
+    """One request after the other, as one job with one progress."""
+    for index, request in enumerate(requests):
+
+        def progress(share: float, index: int = index) -> None:
+            context.progress((index + share) / len(requests))
+
+        resources.memo().put(request.key, compute(request, progress, context.cancelled))
+
+
+def _draw_task(slot: Slot, choices: Choices, waiting: tuple[AttackRequest, ...]) -> None:
     """Progress of the attack under way, or the button that starts it."""
     view = slot.view()
+    label = choices.spec.label
     with st.container(key="rsc-attack-run"):
         if view is not None and is_active(view):
-            stale = "" if slot.is_for(choices.request.key) else " (for earlier settings)"
+            stale = "" if slot.is_for(slot.key) else " (for earlier settings)"
             progress_row(slot, view, stale)
             return
         st.caption(
-            f"With these settings {choices.spec.label} takes a while, so it does not follow the "
-            "sliders: it runs when you say so, and the page stays usable."
+            f"With these settings {label} takes a while, so it does not follow the sliders: it "
+            "runs when you say so, and the page stays usable."
         )
-        start_button(
-            slot,
-            f"Run {choices.spec.label}",
-            choices.spec.label,
-            lambda context: _compute(choices.request, context),
-        )
-
-
-def _last_outcome(request: AttackRequest) -> Outcome | None:
-    last: tuple[AttackRequest, Any] | None = st.session_state.get("playground.last")
-    if last is None or last[0].model != request.model or last[0].image != request.image:
-        return None
-    st.info("Below is still the attack before this one.", icon=":material/history:")
-    return last[1]
+        start_button(slot, f"Run {label}", label, lambda context: _compute_all(waiting, context))

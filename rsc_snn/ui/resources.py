@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
@@ -17,7 +19,7 @@ from rsc_snn.device import describe_device, pick_device
 from rsc_snn.jobs import JobQueue
 from rsc_snn.settings import Settings, job_threads, live_at_once, live_threads, load_settings
 from rsc_snn.ui.memo import Memo, size_of
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import Zoo, zoo_folders
 
 T = TypeVar("T")
 
@@ -38,13 +40,13 @@ def device() -> torch.device:
 
 
 def zoo() -> Zoo:
-    """The models of the assets folder."""
-    return _zoo(os.environ.get("RSC_SNN_ASSETS", ""))
+    """The models that ship, and those of the visitor's own folders. Raises ZooError."""
+    return _zoo(os.environ.get("RSC_SNN_ASSETS", ""), zoo_folders(sys.argv[1:]))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _zoo(assets: str) -> Zoo:
-    return Zoo()
+def _zoo(assets: str, own: tuple[Path, ...]) -> Zoo:
+    return Zoo(own=own)
 
 
 def gallery(dataset: str) -> tuple[GalleryImage, ...]:

@@ -179,16 +179,18 @@ class Raster extends BaseView {
     this.canvas.dataset.milliseconds = (performance.now() - started).toFixed(1);
   }
 
-  // One column of pixels a step, stretched; a pixel of many neurons shows their mean.
+  // One column of pixels a step, stretched.
   drawSpikes(context, { width, left, bottom }) {
     const { steps } = this.data;
     const image = new ImageData(steps, bottom);
     const palette = this.palette();
-    for (let y = 0; y < bottom; y += 1) {
-      const first = Math.floor(this.top + (y * this.span) / bottom);
-      const end = Math.max(first + 1, Math.floor(this.top + ((y + 1) * this.span) / bottom));
-      for (let step = 0; step < steps; step += 1) {
-        this.mix(image.data, 4 * (y * steps + step), palette, step, first, end);
+    for (let step = 0; step < steps; step += 1) {
+      const owed = [0, 0, 0, 0];
+      for (let y = 0; y < bottom; y += 1) {
+        const first = Math.floor(this.top + (y * this.span) / bottom);
+        const end = Math.max(first + 1, Math.floor(this.top + ((y + 1) * this.span) / bottom));
+        const counts = this.countBetween(first, end, step);
+        this.colourPixel(image.data, 4 * (y * steps + step), palette, counts, owed);
       }
     }
     this.layer.width = steps;
@@ -198,23 +200,32 @@ class Raster extends BaseView {
     context.drawImage(this.layer, left, 0, width - left, bottom);
   }
 
-  mix(pixels, at, palette, step, first, end) {
+  countBetween(first, end, step) {
     const { steps } = this.data;
     const counts = [0, 0, 0, 0];
     for (let place = first; place < end; place += 1) {
       counts[this.codes[this.order[place] * steps + step]] += 1;
     }
-    const mixed = [0, 0, 0];
-    let opacity = 0;
+    return counts;
+  }
+
+  // A pixel of many neurons is as opaque as they are on average, and has the colour of one of the
+  // codes among them: the one that is owed most, so that down a column each code gets its share.
+  // The mean of blue and orange would be a grey that says nothing.
+  colourPixel(pixels, at, palette, counts, owed) {
+    const weights = counts.map((count, code) => count * palette[code][3]);
+    const sum = weights[1] + weights[2] + weights[3];
+    if (sum === 0) return;
+    let chosen = 0;
     for (let code = 1; code < 4; code += 1) {
-      const weight = counts[code] * palette[code][3];
-      opacity += weight;
-      for (let part = 0; part < 3; part += 1) mixed[part] += weight * palette[code][part];
+      owed[code] += weights[code] / sum;
+      if (weights[code] > 0 && (chosen === 0 || owed[code] > owed[chosen])) chosen = code;
     }
-    if (opacity === 0) return;
-    for (let part = 0; part < 3; part += 1) pixels[at + part] = mixed[part] / opacity;
+    owed[chosen] -= 1;
+    for (let part = 0; part < 3; part += 1) pixels[at + part] = palette[chosen][part];
     // The root keeps the few spikes of many neurons visible.
-    pixels[at + 3] = 255 * Math.sqrt(opacity / (end - first));
+    const neurons = counts[0] + counts[1] + counts[2] + counts[3];
+    pixels[at + 3] = 255 * Math.sqrt(sum / neurons);
   }
 
   drawFrame(context, { scale, width, left, bottom }) {

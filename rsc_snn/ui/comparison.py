@@ -1,0 +1,78 @@
+"""The networks side by side: a column each with verdict, pictures, answers and smallest epsilon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from rsc_snn.figures.style import network_colour
+from rsc_snn.ui import results
+from rsc_snn.ui.epsilon import draw_search, epsilon_sentence, known_epsilon
+from rsc_snn.ui.playground import Choices, Shown
+
+if TYPE_CHECKING:
+    from rsc_snn.zoo import ModelCard
+
+SPLIT = (3, 2)
+
+
+def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
+    """One network over the width of the page, or two to three in columns."""
+    if len(shown) == 1:
+        _draw_alone(shown[0])
+        draw_search(choices, shown)
+        return
+    for column, item in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
+        with column, st.container(key=f"rsc-column-{item.card.name}"):
+            _draw_column(item)
+    draws = len(shown[0].outcome.clean_votes)
+    st.caption(
+        f"Bars: mean probability of each class over {draws} looks with fresh noise; the thin lines "
+        "run from the lowest to the highest look. Each network was attacked with its own gradients."
+    )
+    draw_search(choices, shown)
+
+
+def title_html(card: ModelCard) -> str:
+    """The network's name under a line in the colour of its kind."""
+    colour = network_colour(card.config.neuron, card.config.coding)
+    return (
+        f'<div class="rsc-network" style="border-color:{colour}"><b>{escape(card.label)}</b></div>'
+    )
+
+
+def _draw_alone(item: Shown) -> None:
+    classes = item.card.classes
+    left, right = st.columns(SPLIT, gap="large")
+    with left:
+        results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
+        results.draw_pictures(item.outcome, classes)
+        _draw_epsilon(item)
+    with right:
+        st.subheader("What the network answers")
+        results.draw_answers(item.outcome, classes, item.card.name)
+        st.caption(
+            f"Mean probability of each class over {len(item.outcome.clean_votes)} looks with fresh "
+            "noise; the thin lines run from the lowest to the highest look. Long lines: the noise "
+            "decides."
+        )
+
+
+def _draw_column(item: Shown) -> None:
+    classes = item.card.classes
+    st.html(title_html(item.card))
+    results.draw_verdict(
+        item.outcome, classes, assumed=item.request.image.label is None, short=True
+    )
+    results.draw_pictures(item.outcome, classes)
+    results.draw_answers(item.outcome, classes, item.card.name)
+    _draw_epsilon(item)
+
+
+def _draw_epsilon(item: Shown) -> None:
+    found = known_epsilon(item)
+    if found is not None and not item.stale:
+        st.markdown(epsilon_sentence(found))

@@ -1,0 +1,71 @@
+"""The view of energy: operations of the spiking network against those of its ANN twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rsc_snn.energy import EnergyEstimate, estimate_energy
+from rsc_snn.figures import energy_figure
+from rsc_snn.outcome import AttackRequest, record
+from rsc_snn.ui import resources
+from rsc_snn.ui.comparison import title_html
+from rsc_snn.ui.playground import Shown
+from rsc_snn.ui.results import draw_figure
+
+_PICOJOULES = 1e6  # in one microjoule
+
+
+def draw_energy(shown: Sequence[Shown]) -> None:
+    """One column a network, and what the estimate takes for granted."""
+    estimates = [obtain_energy(item.request) for item in shown]
+    for column, item, estimate in zip(st.columns(len(shown)), shown, estimates, strict=True):
+        with column:
+            _draw_one(item, estimate)
+    st.caption(
+        "One pass over the original photograph. Move sigma and T: more steps cost more, and more "
+        "noise makes more spikes."
+    )
+    lines = dict.fromkeys(line for estimate in estimates for line in estimate.assumptions)
+    with st.expander("What the estimate takes for granted", icon=":material/rule:"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+
+
+def obtain_energy(request: AttackRequest) -> EnergyEstimate:
+    """The estimate for the original photograph of a request."""
+
+    def work() -> EnergyEstimate:
+        model = resources.zoo().load(request.model, resources.device())
+        return estimate_energy(model, record(model, request))
+
+    return resources.live(("energy", request.key), EnergyEstimate, work)
+
+
+def _draw_one(item: Shown, estimate: EnergyEstimate) -> None:
+    config = item.card.config
+    spiking = config.neuron == "lif"
+    st.html(title_html(item.card))
+    energy, twin = estimate.energy_pj / _PICOJOULES, estimate.ann_energy_pj / _PICOJOULES
+    if spiking:
+        left, right = st.columns(2)
+        left.metric(
+            "Spiking network",
+            f"{energy:.1f} µJ",
+            f"{energy / twin:.2f} × its ANN twin",
+            delta_color="off",
+            delta_arrow="off",
+        )
+        right.metric("Its ANN twin", f"{twin:.1f} µJ")
+        st.caption(
+            f"{estimate.acs:,} accumulates after spikes (SOPs) and {estimate.macs:,} "
+            f"multiply-accumulates, against {estimate.ann_macs:,} multiply-accumulates."
+        )
+    else:
+        st.metric("Ordinary network", f"{energy:.1f} µJ")
+        st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, no time.")
+    draw_figure(
+        energy_figure(estimate, config.coding if spiking else "ann"),
+        f"energy-{item.card.name}",
+        f"Bars: estimated energy of every layer of {item.card.label} and of its ANN twin.",
+    )

@@ -1,0 +1,74 @@
+"""Figures to take away: the camera of each saves a picture, one file has all that are shown."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+_SHOWN = "figures.shown"
+_FORMAT = "figures.format"
+
+
+def begin_figures() -> None:
+    """Forget the figures of the run before; a page calls this first."""
+    st.session_state[_SHOWN] = {}
+
+
+def remember_figure(title: str, figure: go.Figure) -> None:
+    """Keep a figure that the page shows."""
+    st.session_state.setdefault(_SHOWN, {})[title] = figure
+
+
+def figure_config(name: str) -> dict[str, Any]:
+    """Plotly's settings: no tools but the camera, in the format that the visitor chose."""
+    return {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage"]],
+        "responsive": True,
+        "toImageButtonOptions": {
+            "filename": f"rsc-snn-{name}",
+            "format": st.session_state.get(_FORMAT, "png"),
+            "scale": 2,
+        },
+    }
+
+
+def figure_tools() -> None:
+    """The format of the cameras, and all figures of the page as one HTML file."""
+    shown: dict[str, go.Figure] = st.session_state.get(_SHOWN, {})
+    st.radio(
+        "Picture format of the cameras",
+        ["png", "svg"],
+        format_func=str.upper,
+        key=_FORMAT,
+        horizontal=True,
+        help="Each figure shows a camera in its upper right corner when you point at it.",
+    )
+    st.download_button(
+        "Figures of this page as HTML",
+        lambda: figures_html(shown).encode("utf-8"),
+        "rsc-snn-figures.html",
+        "text/html",
+        key="figures.html",
+        on_click="ignore",
+        icon=":material/monitoring:",
+        help="One file that works without a network; figures stay interactive.",
+        disabled=not shown,
+    )
+
+
+def figures_html(figures: dict[str, go.Figure]) -> str:
+    """One page with all figures and their descriptions; plotly's code is in it once."""
+    parts = []
+    for index, (title, figure) in enumerate(figures.items()):
+        light = go.Figure(figure).update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff")
+        html = light.to_html(full_html=False, include_plotlyjs=index == 0)
+        parts.append(f"<figure>{html}<figcaption>{escape(title)}</figcaption></figure>")
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>RSC-SNN figures</title>"
+        "<style>body{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+        "figure{margin:0 0 3rem}</style></head><body>" + "".join(parts) + "</body></html>"
+    )

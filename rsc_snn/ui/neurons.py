@@ -1,0 +1,254 @@
+"""The view of the neurons: play the time steps, see all spikes, look into one neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from rsc_snn.activity import (
+    Activity,
+    NeuronTrace,
+    Raster,
+    Which,
+    channel_maps_all,
+    neuron_trace,
+    raster,
+    record_activity,
+    running_prediction,
+    turnover,
+)
+from rsc_snn.figures import membrane_figure
+from rsc_snn.figures.style import ADVERSARIAL, CLEAN
+from rsc_snn.ui import resources
+from rsc_snn.ui.components import (
+    PlayerColumn,
+    PlayerData,
+    RasterBand,
+    RasterData,
+    raster_view,
+    time_player,
+)
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.playground import Shown
+from rsc_snn.ui.query import choice_field, text_field
+from rsc_snn.ui.results import draw_evolution, draw_figure
+
+if TYPE_CHECKING:
+    from rsc_snn.classifier import SpikingClassifier
+
+SPLIT = (3, 2)
+_RASTER = "playground.raster"
+_LONGEST_NEURON = 20
+
+
+def obtain_activity(item: Shown) -> Activity:
+    """Everything that the network did on the photograph, on its attacked twin, and by chance."""
+    request = item.request
+
+    def work() -> Activity:
+        return record_activity(
+            _model(item),
+            item.outcome.original,
+            item.outcome.adversarial,
+            time_steps=request.time_steps,
+            sigma=request.sigma,
+            seed=request.seed,
+        )
+
+    return resources.live(("activity", request.key), Activity, work)
+
+
+def _model(item: Shown) -> SpikingClassifier:
+    return resources.zoo().load(item.card.name, resources.device())
+
+
+def read_neurons(link: PageLink, item: Shown) -> Callable[[], None]:
+    """The view's controls; returns its drawing."""
+    activity = obtain_activity(item)
+    layer = choose_layer(link, activity)
+    if not activity.spiking:
+        return partial(_draw, item, activity, layer, None, None)
+    shown = raster(activity, seed=item.request.seed)
+    return partial(_draw, item, activity, layer, shown, _chosen_row(link, shown))
+
+
+def _chosen_row(link: PageLink, shown: Raster) -> int | None:
+    """The row of the neuron that the visitor chose, or that the link names; kept in the link."""
+    field = text_field("neuron", _LONGEST_NEURON, str)
+    key = link.seed(field)
+    clicked = dict(st.session_state.get(_RASTER) or {}).get("row")
+    if isinstance(clicked, int) and 0 <= clicked < len(shown.index):
+        row: int | None = clicked
+    else:
+        row = _row_of(shown, str(st.session_state[key]))
+    text = "" if row is None else f"{shown.layer[row]}.{shown.index[row]}"
+    st.session_state[key] = text
+    link.keep(field, text, linked=bool(text))
+    return row
+
+
+def _row_of(shown: Raster, neuron: str) -> int | None:
+    """The row of a neuron written as `layer.index`; None if the raster does not show it."""
+    layer, _, index = neuron.partition(".")
+    if not (layer.isdecimal() and index.isdecimal()):
+        return None
+    rows = np.flatnonzero((shown.layer == int(layer)) & (shown.index == int(index)))
+    return int(rows[0]) if len(rows) else None
+
+
+def choose_layer(link: PageLink, activity: Activity) -> str:
+    """The layer to look into."""
+    sizes = {layer.name: " × ".join(map(str, layer.shape)) for layer in activity.clean.layers}
+    field = choice_field("layer", "layer", list(sizes), next(iter(sizes)))
+    chosen = st.selectbox(
+        "Layer",
+        list(sizes),
+        format_func=lambda name: f"{name} ({sizes[name]})",
+        key=link.seed(field),
+        help="Layers nearer to the photograph come first; in brackets channels × height × width.",
+    )
+    return str(link.keep(field, chosen, linked=chosen != field.default))
+
+
+def _draw(
+    item: Shown, activity: Activity, layer: str, shown: Raster | None, row: int | None
+) -> None:
+    left, right = st.columns(SPLIT, gap="large")
+    with left:
+        st.subheader("Watch it think")
+        time_player(_player_data(item, activity, layer), key="playground.player")
+        _player_caption(item, activity, layer)
+    with right:
+        draw_evolution(item.outcome, item.card.classes, item.request.seed)
+    if shown is None:
+        st.info(
+            "This is an ordinary network: its neurons do not spike but answer with a number, so "
+            "there is no raster and no membrane. Its activity is under “Firing rates”.",
+            icon=":material/info:",
+        )
+        return
+    left, right = st.columns(SPLIT, gap="large")
+    with left:
+        st.subheader("Every spike")
+        raster_view(_raster_data(shown, row), key=_RASTER)
+        _raster_caption(activity, shown)
+    with right:
+        st.subheader("One neuron")
+        _draw_neuron(item, *shown.neuron(_most_changed(shown) if row is None else row))
+
+
+def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
+    columns: list[tuple[Which, str, str]] = [
+        ("clean", "Original", CLEAN),
+        ("adversarial", "Attacked", ADVERSARIAL),
+    ]
+    return PlayerData(
+        tuple(
+            PlayerColumn(
+                title,
+                colour,
+                _pictures(activity.of(which).frames),
+                channel_maps_all(activity, layer, which),
+                running_prediction(activity, which),
+            )
+            for which, title, colour in columns
+        ),
+        item.card.classes,
+        item.outcome.label,
+        layer,
+    )
+
+
+def _pictures(frames: np.ndarray) -> np.ndarray:
+    """Frames `[T, C, H, W]` as pictures `[T, H, W, 3]`; an ANN's repeat one frame."""
+    pictures = frames.transpose(0, 2, 3, 1)
+    return np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
+
+
+def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
+    if not activity.spiking:
+        st.caption(
+            "What goes in, what the channels of the chosen layer answer (one tile a channel, the "
+            "brighter the stronger), and the answer."
+        )
+        return
+    coded = {
+        "direct": "Direct coding: the photograph itself at every step.",
+        "poisson": "Poisson coding: at each step every pixel is on or off, on as often as it is "
+        "bright.",
+        "rsc": "RSC: the photograph with fresh Gaussian noise at every step.",
+    }[item.card.config.coding]
+    st.caption(
+        f"{coded} Below it the spikes of {layer} at that step, one tile a channel, and the answer "
+        "so far. Both passes have the same noise: what differs is the attack's work."
+    )
+
+
+def _raster_data(shown: Raster, row: int | None) -> RasterData:
+    bands = tuple(RasterBand(band.name, band.last - band.first + 1) for band in shown.bands)
+    return RasterData(shown.codes, bands, shown.index, row)
+
+
+def _most_changed(shown: Raster) -> int:
+    """The neuron that changed most: the one worth a look before any is chosen."""
+    changed = ((shown.codes == 1) | (shown.codes == 2)).sum(axis=0)
+    return int(changed.argmax())
+
+
+def _raster_caption(activity: Activity, shown: Raster) -> None:
+    attack, noise = turnover(activity)
+    rows = shown.codes.shape[1]
+    which = "all" if rows == shown.total else f"{rows:,} of the"
+    chance = (
+        f"Other noise on the untouched photograph would change {noise.mean():.0%}."
+        if activity.noisy
+        else "Without noise nothing else would change any."
+    )
+    st.caption(
+        f"Each row is a neuron ({which} {shown.total:,}), each column a time step. The attack "
+        f"changes {attack.mean():.0%} of the spikes (mean over layers). {chance} Click a row to "
+        "look into that neuron."
+    )
+
+
+def _draw_neuron(item: Shown, layer: str, index: int) -> None:
+    traces = [
+        resources.live(
+            ("neuron", item.request.key, which, layer, index),
+            NeuronTrace,
+            partial(_trace, item, image, layer, index),
+        )
+        for which, image in (
+            ("clean", item.outcome.original),
+            ("adversarial", item.outcome.adversarial),
+        )
+    ]
+    draw_figure(
+        membrane_figure(*traces),
+        "membrane",
+        "Lines: membrane potential of one neuron over the time steps, original and attacked.",
+    )
+    channel, *place = traces[0].place
+    where = f", row {place[0]}, column {place[1]}" if len(place) == 2 else ""
+    st.caption(
+        f"{layer}, channel {channel}{where}. The membrane potential leaks, adds the input current "
+        f"at each step, and where it reaches the threshold {traces[0].threshold:g} the neuron "
+        "spikes and starts again from 0."
+    )
+
+
+def _trace(item: Shown, image: np.ndarray, layer: str, index: int) -> NeuronTrace:
+    request = item.request
+    return neuron_trace(
+        _model(item),
+        image,
+        layer,
+        index,
+        time_steps=request.time_steps,
+        sigma=request.sigma,
+        seed=request.seed,
+    )

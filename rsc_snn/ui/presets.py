@@ -1,0 +1,145 @@
+"""Scenes that a lecturer opens with one click: each sets every control that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from rsc_snn.ui import resources
+from rsc_snn.ui.link import PageLink
+
+_RSC = ("cifar10-snn-rsc-020", "cifar10-snn-rsc-range")
+_POISSON = ("cifar10-snn-poisson",)
+_ANN = ("cifar10-ann",)
+_DIRECT = ("cifar10-snn-direct",)
+_RSC_AT = ("cifar10-snn-rsc-020-at",)
+_ANN_AT = ("cifar10-ann-at",)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A scene: what to look for, and the values of the link.
+
+    models: for each place of the comparison the names that will do, the best one first.
+    """
+
+    title: str
+    look: str
+    models: tuple[tuple[str, ...], ...]
+    values: dict[str, str] = field(default_factory=dict)
+
+    def query(self, names: Iterable[str]) -> dict[str, str] | None:
+        """The link of the scene in a zoo of models called `names`; None if one is missing."""
+        known = set(names)
+        chosen = [next((name for name in place if name in known), None) for place in self.models]
+        found = [name for name in chosen if name is not None]
+        if len(found) < len(self.models):
+            return None
+        rivals = {"compare": ",".join(found[1:])} if found[1:] else {}
+        return {"model": found[0], **rivals, **self.values}
+
+
+PRESETS: dict[str, Preset] = {
+    "poisson-rsc": Preset(
+        "Poisson against RSC",
+        "Same photograph, same attack, two kinds of noise, and an ordinary network beside them. "
+        "Which of the three still sees what is there?",
+        (_RSC, _POISSON, _ANN),
+        {"image": "ship-8", "attack": "pgd", "epsilon": "4", "seed": "0"},
+    ),
+    "small-sigma": Preset(
+        "Sigma too small",
+        "An RSC network robbed of its noise. Move sigma from 0 up to 0.2, the level that it was "
+        "trained with, and watch the answer come back.",
+        (_RSC,),
+        {"image": "horse-7", "attack": "pgd", "epsilon": "2", "sigma": "0", "seed": "0"},
+    ),
+    "no-eot": Preset(
+        "An attack without EOT looks weak",
+        "The gradient of one noisy look is noise itself. Raise the EOT draws in the attack's "
+        "settings from 1 and watch the same budget do more harm.",
+        (_RSC,),
+        {
+            "image": "automobile-1",
+            "attack": "pgd",
+            "epsilon": "4",
+            "eot_draws": "1",
+            "draws": "16",
+            "seed": "0",
+        },
+    ),
+    "noise-is-no-attack": Preset(
+        "Noise is no attack",
+        "A random change of the same size as an attack: people see it, networks hardly care. "
+        "Choose PGD instead and compare.",
+        (_RSC, _ANN),
+        {"image": "ship-8", "attack": "uniform_noise", "epsilon": "8", "seed": "0"},
+    ),
+    "time": Preset(
+        "The answer forms over time",
+        "Press play below: each step is one more noisy look, and the answer is their mean.",
+        (_RSC,),
+        {"image": "cat-3", "attack": "fgsm", "epsilon": "2", "time_steps": "8", "seed": "0"},
+    ),
+    "direct": Preset(
+        "Spikes alone do not protect",
+        "A spiking network that gets the photograph without noise falls like an ordinary one.",
+        (_DIRECT, _ANN, _RSC),
+        {"image": "ship-8", "attack": "pgd", "epsilon": "2", "seed": "0"},
+    ),
+    "trained-to-hold": Preset(
+        "Trained to hold",
+        "Networks that were attacked while they learned, against one that was not.",
+        (_RSC_AT, _ANN_AT, _RSC),
+        {"image": "ship-8", "attack": "pgd", "epsilon": "8", "seed": "0"},
+    ),
+}
+
+
+def available(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The links of the scenes that a zoo of models called `names` can show."""
+    names = tuple(names)
+    queries = {key: preset.query(names) for key, preset in PRESETS.items()}
+    return {key: query for key, query in queries.items() if query is not None}
+
+
+def scene_buttons(link: PageLink) -> None:
+    """A menu of scenes, and a button that puts everything back."""
+    queries = available(resources.zoo().names())
+
+    def open_scene() -> None:
+        chosen = st.session_state["scenes"]
+        link.forget()
+        st.query_params.from_dict(queries[chosen])
+        st.session_state["scene"] = chosen
+
+    def reset() -> None:
+        link.forget()
+        st.session_state.pop("scene", None)
+
+    st.menu_button(
+        "Scenes",
+        list(queries),
+        format_func=lambda key: PRESETS[key].title,
+        key="scenes",
+        on_click=open_scene,
+        icon=":material/theaters:",
+        help="Whole situations worth a look, set up with one click.",
+        disabled=not queries,
+    )
+    st.button(
+        "Reset",
+        key="reset",
+        on_click=reset,
+        icon=":material/restart_alt:",
+        help="Put every control back to where a new visitor finds it.",
+    )
+
+
+def scene_line() -> None:
+    """What to look for in the scene that was opened, until another is or all is reset."""
+    preset = PRESETS.get(str(st.session_state.get("scene")))
+    if preset is not None:
+        st.info(f"**{preset.title}.** {preset.look}", icon=":material/theaters:")

@@ -1,0 +1,100 @@
+"""The view of the firing rates: by layer, by channel, and over the photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from rsc_snn.activity import Activity, Which, channel_rates, rate_map, rates, turnover
+from rsc_snn.figures import channel_rates_figure, layer_rates_figure, rate_overlay
+from rsc_snn.ui.images import Panel, row_html, to_bytes
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.neurons import choose_layer, obtain_activity
+from rsc_snn.ui.playground import Shown
+from rsc_snn.ui.results import draw_figure
+
+_PASSES: tuple[tuple[Which, str], ...] = (
+    ("clean", "Original"),
+    ("adversarial", "Attacked"),
+    ("control", "Original, other noise"),
+)
+
+
+def read_rates(link: PageLink, item: Shown) -> Callable[[], None]:
+    """The view's controls; returns its drawing."""
+    activity = obtain_activity(item)
+    return partial(_draw, item, activity, choose_layer(link, activity))
+
+
+def _draw(item: Shown, activity: Activity, layer: str) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Layer by layer")
+        _draw_layers(activity)
+    with right:
+        st.subheader(f"The channels of {layer}")
+        _draw_channels(activity, layer)
+    st.subheader("Where the layer is busy")
+    _draw_maps(item, activity, layer)
+
+
+def _draw_layers(activity: Activity) -> None:
+    found = rates(activity)
+    control = found.control if activity.noisy else None
+    draw_figure(
+        layer_rates_figure(
+            activity.names, found.clean, found.adversarial, control, activity.spiking
+        ),
+        "layer-rates",
+        "Bars: firing rate of every layer, original, attacked and by chance; below, the changes.",
+    )
+    attack, noise = turnover(activity)
+    unit = "Spikes per neuron and time step" if activity.spiking else "Mean activation"
+    chance = f", other noise alone {noise.mean():.0%}" if activity.noisy else ""
+    what = "spikes" if activity.spiking else "activity"
+    st.caption(
+        f"{unit}, from the photograph (left) to the answer (right). Attacks often leave these "
+        f"means alone and change who fires: the attack exchanges {attack.mean():.0%} of the {what} "
+        f"(mean over layers){chance}."
+    )
+
+
+def _draw_channels(activity: Activity, layer: str) -> None:
+    found = channel_rates(activity, layer)
+    control = found.control if activity.noisy else None
+    draw_figure(
+        channel_rates_figure(found.clean, found.adversarial, control, activity.spiking),
+        "channel-rates",
+        "Marks: firing rate of every channel of a layer; below, the change under attack.",
+    )
+    st.caption(
+        "One place a channel, the busiest on the original first. Marks far from the line, and far "
+        "from the grey ones, are the attack's work; what the grey ones do is chance."
+    )
+
+
+def _draw_maps(item: Shown, activity: Activity, layer: str) -> None:
+    original = item.outcome.original
+    images = {
+        "clean": original,
+        "adversarial": item.outcome.adversarial,
+        "control": original,
+    }
+    passes = _PASSES if activity.noisy else _PASSES[:2]
+    maps = {which: rate_map(activity, layer, which, original.shape[-1]) for which, _ in passes}
+    top = max(float(values.max()) for values in maps.values()) or None
+    panels = [
+        Panel(
+            rate_overlay(images[which], maps[which], top), title, f"up to {maps[which].max():.3f}"
+        )
+        for which, title in passes
+    ]
+    if len(panels) == 2:
+        panels.insert(0, Panel(to_bytes(original), "Photograph", "as it is"))
+    st.html(row_html(panels))
+    st.caption(
+        f"The mean rate of {layer} over its channels and all steps at each place, laid over the "
+        "photograph: dark is silent, bright is busy, on one scale for all three."
+    )

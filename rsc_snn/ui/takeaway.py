@@ -1,0 +1,106 @@
+"""The view of what to take away: pictures, numbers, the scene as a file and as a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from rsc_snn import exports
+from rsc_snn.exports import Rounding
+from rsc_snn.scene import Scene, model_result, scene_of
+from rsc_snn.ui import resources
+from rsc_snn.ui.playground import Choices, Shown
+
+
+def draw_takeaway(choices: Choices, shown: Sequence[Shown], item: Shown) -> None:
+    """Downloads of the network that is looked into, and of the whole scene."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("The attacked photograph and its numbers")
+        _draw_files(item)
+    with right:
+        st.subheader("The whole scene")
+        _draw_scene(choices, shown)
+
+
+def _draw_files(item: Shown) -> None:
+    name = f"rsc-snn-{item.card.name}"
+    outcome, request, classes = item.outcome, item.request, item.card.classes
+    with st.container(horizontal=True):
+        _file("PNG", exports.adversarial_png(outcome), f"{name}.png", "image/png", "image")
+        _file(
+            "NPZ",
+            exports.archive_npz(outcome, request),
+            f"{name}.npz",
+            "application/octet-stream",
+            "data_object",
+        )
+        _file(
+            "Logits, CSV",
+            exports.logits_csv(outcome, classes),
+            f"{name}-logits.csv",
+            "text/csv",
+            "table",
+        )
+        _file("Rates, CSV", exports.rates_csv(outcome), f"{name}-rates.csv", "text/csv", "table")
+    st.caption(
+        "PNG: the attacked image. NPZ: both images, logits of all looks, logits of all steps, "
+        "rates and spikes. Names of the arrays: docs/scenes.md."
+    )
+    _draw_rounding(item)
+
+
+def _draw_rounding(item: Shown) -> None:
+    """A PNG holds 8 bits a channel; whether the attack survives that is measured."""
+    key = ("rounding", item.request.key)
+    found = resources.live(
+        key,
+        Rounding,
+        lambda: exports.survives_rounding(
+            resources.zoo().load(item.card.name, resources.device()), item.request, item.outcome
+        ),
+    )
+    truth = item.card.classes[item.outcome.label]
+    looks = (
+        f"{found.before:.0%} of {found.draws} looks see the {truth} before rounding to 8 bits, "
+        f"{found.after:.0%} after; the largest change is then {found.linf_255:.3g}/255."
+    )
+    if found.survives is None:
+        st.info(
+            f"There is no attack that could be lost in the PNG: {looks}", icon=":material/info:"
+        )
+    elif found.survives:
+        st.success(f"The attack survives in the PNG: {looks}", icon=":material/check:")
+    else:
+        st.warning(f"The attack does not survive in the PNG: {looks}", icon=":material/warning:")
+
+
+def _draw_scene(choices: Choices, shown: Sequence[Shown]) -> None:
+    current = [item for item in shown if not item.stale]
+    scene = scene_of(choices.requests, resources.zoo())
+    results = [model_result(item.request, item.outcome) for item in current]
+    _file(
+        "Scene, JSON",
+        exports.scene_json(scene, results),
+        "scene.json",
+        "application/json",
+        "theaters",
+    )
+    st.caption(
+        "`python -m rsc_snn attack --scene scene.json` computes it again without the app and "
+        "compares every number."
+    )
+    threads = current[0].outcome.threads if current else None
+    _draw_program(scene, threads)
+
+
+def _draw_program(scene: Scene, threads: int | None) -> None:
+    with st.expander("The same as a Python program", icon=":material/code:", expanded=True):
+        st.code(exports.snippet(scene, threads), language="python")
+
+
+def _file(label: str, data: bytes, name: str, mime: str, icon: str) -> None:
+    st.download_button(
+        label, data, name, mime, key=f"take.{name}", on_click="ignore", icon=f":material/{icon}:"
+    )

@@ -1,0 +1,168 @@
+"""The view of transfer: whose attack fools whom, and attacks that look through the wrong coding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import streamlit as st
+
+from rsc_snn.comparison import Mismatch, Transfer, encoder_mismatch, transfer
+from rsc_snn.figures import transfer_figure
+from rsc_snn.jobs import JobContext
+from rsc_snn.outcome import answer_of
+from rsc_snn.ui import resources
+from rsc_snn.ui.playground import Choices
+from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+
+SPLIT = (3, 2)
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What the view shows. transfer: None for one network alone. mismatches: one a network."""
+
+    transfer: Transfer | None
+    mismatches: tuple[Mismatch, ...]
+
+
+def draw_transfer(choices: Choices) -> None:
+    """The matrix and the mismatches, or the button that measures them."""
+    key: Hashable = ("transfer", tuple(request.key for request in choices.requests))
+    slot = Slot("transfer", key)
+    known = resources.memo().get(key, _Results)
+    if known is None or (is_active(slot.view()) and not slot.is_for(key)):
+        polled(slot, lambda: _draw_task(slot, choices))
+    if known is None:
+        st.caption(
+            "Measured is how often each network still sees the true class in the image that was "
+            "made for another one, and in one that was made through a coding that it does not use."
+        )
+        return
+    left, right = st.columns(SPLIT, gap="large")
+    with left:
+        st.subheader("Whose attack fools whom")
+        _draw_matrix(choices, known.transfer)
+    with right:
+        st.subheader("The wrong coding")
+        _draw_mismatches(choices, known.mismatches)
+
+
+def _draw_task(slot: Slot, choices: Choices) -> None:
+    view = slot.view()
+    with st.container(key="rsc-transfer-run"):
+        if view is not None and is_active(view):
+            progress_row(slot, view, "" if slot.is_for(slot.key) else " (for earlier settings)")
+            return
+        start_button(
+            slot,
+            "Measure transfer and mismatch",
+            "Transfer",
+            lambda context: _measure(slot.key, choices, context),
+        )
+
+
+def _measure(key: Hashable, choices: Choices, context: JobContext) -> None:
+    requests = choices.requests
+    parts = len(requests) * (1 if len(requests) == 1 else 2)
+
+    def part(index: int, length: int = 1) -> Callable[[float], None]:
+        return lambda share: context.progress((index + share * length) / parts)
+
+    device = resources.device()
+    models = {request.model: resources.zoo().load(request.model, device) for request in requests}
+    first = requests[0]
+    x = first.image.pixels.to(device)
+    label = first.image.label
+    if label is None:
+        label = answer_of(models[first.model], x, first)
+    matrix = None
+    if len(requests) > 1:
+        matrix = transfer(
+            models,
+            x,
+            label,
+            first.attack,
+            dict(first.parameters),
+            time_steps=_shared(request.time_steps for request in requests),
+            sigma=_shared(request.sigma for request in requests),
+            draws=first.draws,
+            seed=first.seed,
+            progress=part(0, len(requests)),
+            cancelled=context.cancelled,
+        )
+    done = parts - len(requests)
+    mismatches = tuple(
+        encoder_mismatch(
+            models[request.model],
+            x,
+            label,
+            request.attack,
+            dict(request.parameters),
+            time_steps=request.time_steps,
+            sigma=request.sigma,
+            draws=request.draws,
+            seed=request.seed,
+            progress=part(done + index),
+            cancelled=context.cancelled,
+        )
+        for index, request in enumerate(requests)
+        if models[request.model].is_spiking
+    )
+    resources.memo().put(key, _Results(matrix, mismatches))
+
+
+def _shared(values: Iterable[Number | None]) -> Number | None:
+    """The value of a dial where all networks that have it share it; else None, each one's own."""
+    known = {value for value in values if value is not None}
+    return known.pop() if len(known) == 1 else None
+
+
+def _draw_matrix(choices: Choices, found: Transfer | None) -> None:
+    if found is None:
+        st.info(
+            "Choose a network under “Compare with” to see whether an attack made for one fools "
+            "the other.",
+            icon=":material/info:",
+        )
+        return
+    labels = {card.name: card.label for card in choices.cards}
+    draw_figure(
+        transfer_figure(found, labels),
+        "transfer",
+        "Matrix: share of right looks for each pair of network attacked and network that answers.",
+    )
+    st.caption(
+        f"Each row is an image: the original, then one made for each network. Each column is a "
+        f"network that looks at it {found.draws} times. On the diagonal from the second row each "
+        "network meets its own attack; blue is right, orange is fooled."
+    )
+
+
+def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
+    if not found:
+        st.info("An ordinary network has no coding to mistake.", icon=":material/info:")
+        return
+    spiking = [card for card in choices.cards if card.config.neuron == "lif"]
+    for card, mismatch in zip(spiking, found, strict=True):
+        _, own = mismatch.verdicts
+        st.markdown(
+            f"**{card.label}** answers through {mismatch.model_coding} coding. Right looks: "
+            f"**{mismatch.clean:.0%}** without an attack, **{mismatch.other:.0%}** against one "
+            f"computed through {mismatch.attack_coding} coding, **{mismatch.own:.0%}** against "
+            "one computed through its own."
+        )
+        if mismatch.other > mismatch.own:
+            st.warning(
+                "Attacked through the wrong coding it looks more robust than it is.",
+                icon=":material/visibility_off:",
+            )
+        elif own == "held":
+            st.caption("It holds either way here; raise epsilon to see a difference.")
+    st.caption(
+        "An attack follows gradients through a coding. If that is not the coding the network uses, "
+        "the gradients point elsewhere, and a weak attack passes for a strong defence."
+    )
