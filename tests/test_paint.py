@@ -114,8 +114,8 @@ def test_a_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
     real = zlib.decompressobj
 
     class Watched:
-        def __init__(self, *arguments: int) -> None:
-            self._inner = real(*arguments)
+        def __init__(self, bits: int) -> None:
+            self._inner = real(bits)
 
         def decompress(self, data: bytes, limit: int) -> bytes:
             content = self._inner.decompress(data, limit)

@@ -32,7 +32,8 @@ def unpack_codes(text: str, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
         return None
     if packed.size != -(-count // _PER_BYTE):
         return None
-    return ((packed[:, None] >> _SHIFTS) & 3).ravel()[:count].reshape(shape)
+    codes = (packed[:, None] >> _SHIFTS) & np.uint8(3)
+    return codes.astype(np.uint8, copy=False).ravel()[:count].reshape(shape)
 
 
 def pack_numbers(numbers: NDArray[np.integer[Any]]) -> dict[str, str | int]:

@@ -37,7 +37,7 @@ class PlayerColumn:
         ranks = (self.frames.ndim, self.maps.ndim, self.probabilities.ndim)
         if len(steps) != 1 or 0 in steps or ranks != (4, 3, 2):
             raise ValueError("frames [T, H, W, 3], maps [T, h, w], probabilities [T, K]")
-        if (self.frames.dtype, self.maps.dtype) != (np.uint8, np.uint8):
+        if self.frames.dtype != np.uint8 or self.maps.dtype != np.uint8:
             raise ValueError("frames and maps are bytes")
 
 
