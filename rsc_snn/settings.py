@@ -41,8 +41,8 @@ def _limit(default: float, low: float, high: float, text: str) -> Any:
 class Settings:
     """Every limit, checked: a bad value raises SettingsError with one sentence."""
 
-    draws: int = _limit(64, 1, 4096, "draws that an answer is scored on")
-    time_steps: int = _limit(32, 1, 1024, "time steps of a network")
+    draws: int = _limit(64, 1, 1024, "draws that an answer is scored on")
+    time_steps: int = _limit(32, 1, 64, "time steps of a network")
     steps: int = _limit(1000, 1, 1000, "steps of an attack")
     queries: int = _limit(20_000, 1, 20_000, "queries of a black-box attack")
     eot_draws: int = _limit(128, 1, 128, "noise draws at each step of an attack")

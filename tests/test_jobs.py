@@ -299,7 +299,7 @@ def test_status_counts(make_queue: Callable[..., JobQueue]) -> None:
 def test_large_results_are_forgotten_first_come_first(
     make_queue: Callable[..., JobQueue],
 ) -> None:
-    queue = make_queue(size=lambda value: len(value[0]), keep_bytes=10)  # type: ignore[index]
+    queue = make_queue(size=lambda value: len(value[0]), keep_bytes=10)
     jobs = []
     for text in ("four", "four", "three", "a long text on its own"):
         jobs.append(queue.submit("a", text, lambda _, text=text: text))

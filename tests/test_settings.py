@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsc_snn.attacks import ATTACKS
+from rsc_snn.attacks.run import MAX_DRAWS
+from rsc_snn.coding import TIME_STEPS_RANGE
 from rsc_snn.data import uploads
 from rsc_snn.errors import AttackError, SettingsError
 from rsc_snn.outcome import LIVE_PASSES
@@ -35,6 +37,13 @@ def test_defaults_change_nothing() -> None:
     assert settings.job_limit is None
 
 
+def test_no_limit_goes_beyond_what_the_code_can_do() -> None:
+    Settings(draws=MAX_DRAWS, time_steps=TIME_STEPS_RANGE[1])
+    for values in ({"draws": MAX_DRAWS + 1}, {"time_steps": TIME_STEPS_RANGE[1] + 1}):
+        with pytest.raises(SettingsError):
+            Settings(**values)
+
+
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "limits.toml"
     file.write_text("draws = 16\ntime_steps = 8\njob_seconds = 60\n", encoding="utf-8")
@@ -49,7 +58,7 @@ def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     ("environment", "words"),
     [
         ({"RSC_SNN_LIMIT_DRAWS": "many"}, "RSC_SNN_LIMIT_DRAWS must be a number, not 'many'."),
-        ({"RSC_SNN_LIMIT_DRAWS": "0"}, "'draws' .* must be between 1 and 4096, not 0."),
+        ({"RSC_SNN_LIMIT_DRAWS": "0"}, "'draws' .* must be between 1 and 1024, not 0."),
         ({"RSC_SNN_LIMIT_DRAWS": "2.5"}, "must be a whole number, not 2.5"),
         ({"RSC_SNN_LIMIT_JOB_SECONDS": "nan"}, "must be a number, not nan"),
         ({"RSC_SNN_LIMIT_DRAW": "3"}, "no limit 'draw', .*; did you mean 'draws'?"),

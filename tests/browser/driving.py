@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = (
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -51,7 +51,7 @@ def find_chromium(playwright: Playwright) -> str | None:
 
 def launch(playwright: Playwright, executable: str) -> Browser:
     """A headless Chromium that contacts nobody by itself."""
-    return playwright.chromium.launch(executable_path=executable, args=list(_ARGUMENTS))
+    return playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
 
 
 @contextmanager
