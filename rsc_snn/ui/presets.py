@@ -119,16 +119,16 @@ def scene_buttons(link: PageLink) -> None:
         link.forget()
         st.session_state.pop("scene", None)
 
-    st.menu_button(
-        "Scenes",
-        list(queries),
-        format_func=lambda key: PRESETS[key].title,
-        key="scenes",
-        on_click=open_scene,
-        icon=":material/theaters:",
-        help="Whole situations worth a look, set up with one click.",
-        disabled=not queries,
-    )
+    if queries:
+        st.menu_button(
+            "Scenes",
+            list(queries),
+            format_func=lambda key: PRESETS[key].title,
+            key="scenes",
+            on_click=open_scene,
+            icon=":material/theaters:",
+            help="Whole situations worth a look, set up with one click.",
+        )
     st.button(
         "Reset",
         key="reset",

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from rsc_snn.zoo import models_folder
 from tests.app_assets import make_assets
 
 ROOT = Path(__file__).parents[2]
@@ -35,3 +36,14 @@ def page(monkeypatch: pytest.MonkeyPatch) -> PageMaker:
         return app
 
     return make
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The assets that ship, and nothing remembered."""
+    monkeypatch.delenv("RSC_SNN_ASSETS", raising=False)
+    if not list(models_folder().glob("*.json")):
+        pytest.skip("no models ship with this copy")
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import streamlit as st
 
 from rsc_snn.zoo import models_folder
 from tests.pages.conftest import PageMaker
 from tests.pages.test_playground import PLAYGROUND, figures, is_fine
 
-
-@pytest.fixture(autouse=True)
-def shipped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The assets that ship, and nothing remembered."""
-    monkeypatch.delenv("RSC_SNN_ASSETS", raising=False)
-    if not list(models_folder().glob("*.json")):
-        pytest.skip("no models ship with this copy")
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
+pytestmark = pytest.mark.usefixtures("shipped")
 
 
 def shipped_models() -> list[str]:
@@ -31,7 +19,7 @@ def shipped_models() -> list[str]:
 def test_every_shipped_model_plays(page: PageMaker, model: str) -> None:
     app = is_fine(page(PLAYGROUND, model=model, attack="fgsm", draws="2").run())
     assert app.query_params["model"] == model
-    assert len(figures(app)) == (5 if "rsc" in model else 4)
+    assert len(figures(app)) == (3 if "snn" in model else 2)
 
 
 def test_no_problem_with_what_ships(page: PageMaker) -> None:

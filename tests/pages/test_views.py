@@ -1,0 +1,203 @@
+"""What the Playground offers below the networks, and beside them: comparison, scenes, downloads."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from rsc_snn.scene import read_scene, replay
+from rsc_snn.ui import presets, takeaway
+from rsc_snn.ui.presets import PRESETS, Preset
+from rsc_snn.ui.views import VIEWS
+from rsc_snn.zoo import Zoo
+from tests.pages.conftest import PageMaker
+from tests.pages.test_playground import PLAYGROUND, figures, texts, wait_for
+
+ROOT = Path(__file__).parents[2]
+THREE = {"model": "tiny-rsc", "compare": "tiny-ann,tiny-poisson", "attack": "fgsm"}
+
+
+def verdicts(app: AppTest) -> list[str]:
+    """The verdict of each network on the page."""
+    found = [element.value for element in [*app.error, *app.success, *app.warning]]
+    return [text for text in found if text.startswith("**")]
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+@pytest.mark.parametrize("model", ["tiny-ann", "tiny-direct", "tiny-poisson", "tiny-rsc"])
+def test_every_view_of_every_model(assets: Path, page: PageMaker, view: str, model: str) -> None:
+    app = page(PLAYGROUND, model=model, view=view, attack="fgsm").run()
+    assert not app.exception
+    assert len(verdicts(app)) == 1
+    assert not [note for note in app.error if not note.value.startswith("**")]
+    if view != "neurons":
+        assert app.query_params["view"] == view
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_every_view_of_three_networks(assets: Path, page: PageMaker, view: str) -> None:
+    app = page(PLAYGROUND, **THREE, view=view).run()
+    assert not app.exception
+    assert len(verdicts(app)) == 3
+    assert app.query_params["compare"] == "tiny-ann,tiny-poisson"
+    bars = [alt for alt in figures(app) if "probability of each class" in alt]
+    assert len(bars) == 3
+
+
+def test_networks_side_by_side_say_what_each_says_alone(assets: Path, page: PageMaker) -> None:
+    together = figures(page(PLAYGROUND, **THREE).run())
+    alone = figures(page(PLAYGROUND, model="tiny-poisson", attack="fgsm").run())
+    key = next(alt for alt in alone if "tiny-poisson" in alt)
+    assert together[key] == alone[key]
+
+
+def test_rivals_have_the_same_classes_and_are_others(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, model="tiny-rsc").run()
+    assert "tiny-rsc" not in app.multiselect(key="playground.compare").options
+    assert len(app.multiselect(key="playground.compare").options) == 3
+
+
+@pytest.mark.parametrize(
+    "compare", ["tiny-rsc", "nobody", "tiny-ann,tiny-ann", "tiny-ann,tiny-direct,tiny-poisson"]
+)
+def test_a_bad_comparison_in_the_link_is_one_sentence(
+    assets: Path, page: PageMaker, compare: str
+) -> None:
+    app = page(PLAYGROUND, model="tiny-rsc", compare=compare).run()
+    assert not app.exception
+    assert len([note for note in app.warning if "link" in note.value]) == 1
+    assert "compare" not in app.query_params
+
+
+def test_the_focus_chooses_whose_neurons_are_shown(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, **THREE, focus="tiny-ann").run()
+    assert "do not spike" in texts(app.info)
+    app.segmented_control(key="playground.focus").set_value("tiny-poisson").run()
+    assert not app.exception
+    assert "do not spike" not in texts(app.info)
+    assert app.query_params["focus"] == "tiny-poisson"
+
+
+def test_a_neuron_of_the_link_is_the_one_that_is_shown(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, neuron="1.5", attack="fgsm").run()
+    assert app.query_params["neuron"] == "1.5"
+    assert "LIF 2, channel 0, row 0, column 5" in texts(app.caption)
+    other = page(PLAYGROUND, neuron="9.9", attack="fgsm").run()
+    assert not other.exception
+    assert "neuron" not in other.query_params
+
+
+def test_the_smallest_epsilon_is_found_on_request(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, model="tiny-ann", compare="tiny-direct", attack="fgsm").run()
+    assert "Smallest epsilon" not in texts(app.markdown)
+    app.button(key="epsilon.start").click().run()
+    wait_for(app, lambda app: texts(app.markdown).count("Smallest epsilon:") == 2)
+    assert not [button for button in app.button if button.key == "epsilon.start"]
+    # Epsilon is what the search looks for; the slider's own changes nothing.
+    app.slider(key="playground.epsilon/255").set_value(3.0).run()
+    assert texts(app.markdown).count("Smallest epsilon:") == 2
+
+
+def test_transfer_is_measured_on_request(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, **THREE, view="transfer").run()
+    app.button(key="transfer.start").click().run()
+    wait_for(app, lambda app: any("Matrix" in alt for alt in figures(app)))
+    matrix = next(spec for alt, spec in figures(app).items() if "Matrix" in alt)
+    assert len(matrix["data"][0]["text"]) == 4
+    assert texts(app.markdown).count("answers through") == 2
+
+
+def test_energy_of_the_twin_is_the_same_for_all_spiking_networks(
+    assets: Path, page: PageMaker
+) -> None:
+    app = page(PLAYGROUND, **THREE, view="energy").run()
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Ordinary network"] == values["Its ANN twin"]
+    assert len([metric for metric in app.metric if metric.label == "Spiking network"]) == 2
+
+
+def test_each_network_at_its_own_sigma(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = assets / "models" / "tiny-rsc.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["name"], card["config"]["sigma"] = "tiny-strong", 0.4
+    (assets / "models" / "tiny-strong.json").write_text(json.dumps(card), encoding="utf-8")
+    weights = path.with_suffix(".safetensors").read_bytes()
+    (assets / "models" / "tiny-strong.safetensors").write_bytes(weights)
+    app = page(PLAYGROUND, model="tiny-rsc", compare="tiny-strong", view="take").run()
+    assert not app.exception
+    assert app.slider(key="playground.sigma").disabled
+    assert "sigma=" not in app.code[0].value
+    app.toggle(key="playground.own_sigma").set_value(False).run()
+    assert not app.slider(key="playground.sigma").disabled
+    assert "sigma=0.2" in app.code[0].value
+
+
+def test_the_scene_replays_to_the_digit(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files: dict[str, bytes] = {}
+    monkeypatch.setattr(
+        takeaway, "_file", lambda label, data, name, mime, icon: files.update({name: data})
+    )
+    app = page(PLAYGROUND, **THREE, view="take", seed="7", image="frog-6").run()
+    assert not app.exception
+    kept = read_scene(files["scene.json"])
+    assert len(kept.results) == 3
+    threads = {result.model: result.threads for result in kept.results}
+    assert replay(kept.scene, Zoo(assets / "models"), threads=threads) == kept.results
+    with Image.open(io.BytesIO(files["rsc-snn-tiny-rsc.png"])) as picture:
+        assert picture.size == (32, 32)
+    with np.load(io.BytesIO(files["rsc-snn-tiny-rsc.npz"])) as archive:
+        assert archive["clean_logits"].shape == (8, 10)
+    path = tmp_path / "scene.json"
+    path.write_bytes(files["scene.json"])
+    done = subprocess.run(
+        [sys.executable, "-m", "rsc_snn", "attack", "--scene", str(path), "--device", "cpu"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "same to the digit" in done.stdout
+
+
+def test_scenes_set_everything_and_reset_puts_it_back(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Preset(
+        "Two", "Look here.", (("gone", "tiny-poisson"), ("tiny-ann",)), {"attack": "fgsm"}
+    )
+    monkeypatch.setattr(presets, "PRESETS", {"two": scene})
+    app = page(PLAYGROUND, seed="5", draws="3").run()
+    first = dict(page(PLAYGROUND).run().query_params)
+    app.menu_button(key="scenes").click("Two").run()
+    assert app.query_params["model"] == "tiny-poisson"
+    assert app.query_params["compare"] == "tiny-ann"
+    assert app.query_params["seed"] == "0"
+    assert "Look here." in texts(app.info)
+    app.button(key="reset").click().run()
+    assert dict(app.query_params) == first
+    assert "Look here." not in texts(app.info)
+
+
+@pytest.mark.parametrize("key", list(PRESETS))
+def test_every_scene_is_a_link_without_complaints(page: PageMaker, key: str, shipped: None) -> None:
+    query = presets.available(Zoo().names()).get(key)
+    if query is None:
+        pytest.skip("this copy ships without a model of the scene")
+    app = page(PLAYGROUND, **query).run()
+    assert not app.exception
+    assert not [note for note in app.warning if "link" in note.value]
+    for name, value in query.items():
+        assert app.query_params[name] == value
