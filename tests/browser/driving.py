@@ -30,7 +30,7 @@ ARGUMENTS = (
     "--disable-sync",
 )
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-FIGURES = 5
+FIGURES = 3
 # Seconds that a step may take: an idle machine needs a fraction of a second, a busy one minutes.
 TIMEOUT = 180
 EXCEPTION = '[data-testid="stException"]'
