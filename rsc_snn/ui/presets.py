@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from rsc_snn.errors import ZooError
 from rsc_snn.ui import resources
 from rsc_snn.ui.link import PageLink
 
@@ -107,7 +108,7 @@ def available(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def scene_buttons(link: PageLink) -> None:
     """A menu of scenes, and a button that puts everything back."""
-    queries = available(resources.zoo().names())
+    queries = available(_names())
 
     def open_scene() -> None:
         chosen = st.session_state["scenes"]
@@ -136,6 +137,14 @@ def scene_buttons(link: PageLink) -> None:
         icon=":material/restart_alt:",
         help="Put every control back to where a new visitor finds it.",
     )
+
+
+def _names() -> tuple[str, ...]:
+    """The models; none where the zoo is missing, which the choice of a model says already."""
+    try:
+        return resources.zoo().names()
+    except ZooError:
+        return ()
 
 
 def scene_line() -> None:

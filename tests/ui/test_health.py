@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ def ask(method: str = "GET") -> tuple[int, dict[str, Any]]:
     async def send(message: Any) -> None:
         messages.append(message)
 
-    asyncio.run(Starlette(routes=health_routes())(scope, receive, send))
+    # In a thread of its own: this one may have an event loop already, that of the browser's tests.
+    serving = Starlette(routes=health_routes())(scope, receive, send)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, serving).result()
     body = b"".join(message.get("body", b"") for message in messages)
     return messages[0]["status"], json.loads(body) if body.startswith(b"{") else {}
 
