@@ -195,13 +195,17 @@ def is_heavy(
     config: ModelConfig,
     time_steps: int | None,
     device: torch.device,
+    live_passes: int = LIVE_PASSES,
 ) -> bool:
-    """True if the attack is too slow to run at every move of a slider."""
+    """True if the attack is too slow to run at every move of a slider.
+
+    live_passes: single-image passes of one time step that a CPU may spend on a move.
+    """
     stochastic = make_coding(config.coding, config.sigma).stochastic
     draws = int(parameters.get("eot_draws", 1)) if stochastic else 1
     pixels = config.image_size**2 / 32**2
     passes = spec.calls(parameters) * draws * (time_steps or config.time_steps) * pixels
-    budget = LIVE_PASSES * (1 if device.type == "cpu" else _GPU_FACTOR)
+    budget = live_passes * (1 if device.type == "cpu" else _GPU_FACTOR)
     return spec.heavy or passes > budget
 
 

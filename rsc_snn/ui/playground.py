@@ -66,6 +66,7 @@ class Choices:
                 card.config,
                 request.time_steps,
                 resources.device(),
+                resources.settings().live_passes,
             )
         )
 

@@ -172,6 +172,16 @@ def test_the_scene_replays_to_the_digit(
     assert "same to the digit" in done.stdout
 
 
+def test_without_live_seconds_every_attack_waits_for_its_button(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_LIMIT_LIVE_SECONDS", "0")
+    app = page(PLAYGROUND, attack="fgsm").run()
+    assert not app.exception
+    assert not verdicts(app)
+    assert app.button(key="attack.start")
+
+
 def test_scenes_set_everything_and_reset_puts_it_back(
     assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
