@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any, cast
 
 import numpy as np
@@ -15,18 +14,13 @@ from torch import Tensor
 
 from rsc_snn.activity import (
     BRIGHTEST,
-    CODE_GAP,
     DARKEST,
     GAP,
     Activity,
     PassActivity,
     Which,
     channel_maps,
-    channel_maps_all,
     channel_rates,
-    code_maps,
-    mosaic_pixel,
-    neuron_at,
     neuron_trace,
     raster,
     rate_map,
@@ -309,46 +303,22 @@ def test_maps_are_the_channels_side_by_side(rsc: Activity) -> None:
     for position, name in enumerate(rsc.names):
         for which in PASSES:
             spikes = rsc.of(which).layers[position].values()
-            every = channel_maps_all(rsc, name, which)
+            every = channel_maps(rsc, name, which)
             assert every.dtype == np.uint8 and len(every) == STEPS
             for step in range(STEPS):
                 grey = np.where(spikes[step] == 1, BRIGHTEST, DARKEST)
                 np.testing.assert_array_equal(every[step], loop_mosaic(grey, GAP))
-                one = channel_maps(rsc, name, step, which)
-                np.testing.assert_array_equal(one, every[step])
-
-
-def test_maps_of_codes(rsc: Activity) -> None:
-    name = rsc.names[1]
-    clean, adversarial, _ = rsc.three(1)
-    codes = clean.values() + 2 * adversarial.values()
-    maps = code_maps(rsc, name)
-    for step in range(STEPS):
-        np.testing.assert_array_equal(maps[step], loop_mosaic(codes[step], CODE_GAP))
 
 
 def test_maps_of_activations_share_one_scale(ann: Activity) -> None:
     name = ann.names[0]
-    maps = [channel_maps_all(ann, name, which) for which in PASSES]
+    maps = [channel_maps(ann, name, which) for which in PASSES]
     assert {len(one) for one in maps} == {1}
     top = max(layer.values().max() for layer in ann.three(0))
     share = ann.clean.layers[0].values()[0] / top
     grey = DARKEST + np.rint((BRIGHTEST - DARKEST) * share)
     np.testing.assert_array_equal(maps[0][0], loop_mosaic(grey, GAP))
     assert max(one.max() for one in maps) == BRIGHTEST
-
-
-@given(shape=st.tuples(st.integers(1, 11), st.integers(1, 5), st.integers(1, 5)))
-@quick
-def test_each_pixel_of_a_mosaic_is_a_neuron_or_a_gap(shape: tuple[int, int, int]) -> None:
-    size = int(np.prod(shape))
-    numbers = loop_mosaic(np.arange(size).reshape(shape), -1)
-    for row, column in product(range(-1, numbers.shape[0] + 1), range(-1, numbers.shape[1] + 1)):
-        inside = 0 <= row < numbers.shape[0] and 0 <= column < numbers.shape[1]
-        number = int(numbers[row, column]) if inside else -1
-        assert neuron_at(shape, row, column) == (number if number >= 0 else None)
-        if number >= 0:
-            assert mosaic_pixel(shape, number) == (row, column)
 
 
 @pytest.mark.parametrize("size", [32, 48])
@@ -487,8 +457,6 @@ def test_the_current_of_the_first_layer_is_its_convolution(zoo: Zoo) -> None:
         (lambda activity: raster(activity, "LIF 9"), "no layer 'LIF 9'"),
         (lambda activity: raster(activity, order=cast(Any, "size")), "sorted by 'size'"),
         (lambda activity: raster(activity, most=0), "at least one neuron"),
-        (lambda activity: channel_maps(activity, "LIF 1", STEPS, "clean"), "time step 5"),
-        (lambda activity: channel_maps(activity, "LIF 1", -1, "clean"), "time step -1"),
         (lambda activity: rate_map(activity, None, cast(Any, "noise"), 8), "no pass 'noise'"),
     ],
 )
@@ -501,8 +469,6 @@ def test_what_needs_spikes_says_so(zoo: Zoo, ann: Activity) -> None:
     options: dict[str, Any] = {"time_steps": None, "sigma": None, "seed": 0}
     with pytest.raises(ConfigError, match="no spike raster"):
         raster(ann)
-    with pytest.raises(ConfigError, match="no spikes"):
-        code_maps(ann, ann.names[0])
     with pytest.raises(ConfigError, match="no membranes"):
         neuron_trace(zoo.load("tiny-ann"), pair()[0], "ReLU 1", 0, **options)
 

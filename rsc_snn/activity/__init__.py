@@ -11,14 +11,9 @@ from __future__ import annotations
 from rsc_snn.activity.firing import Rates, channel_rates, rates, running_prediction, turnover
 from rsc_snn.activity.maps import (
     BRIGHTEST,
-    CODE_GAP,
     DARKEST,
     GAP,
     channel_maps,
-    channel_maps_all,
-    code_maps,
-    mosaic_pixel,
-    neuron_at,
     rate_map,
 )
 from rsc_snn.activity.neuron import NeuronTrace, neuron_trace
@@ -44,7 +39,6 @@ from rsc_snn.activity.record import (
 __all__ = [
     "BOTH",
     "BRIGHTEST",
-    "CODE_GAP",
     "DARKEST",
     "GAP",
     "MOST_ROWS",
@@ -61,11 +55,7 @@ __all__ = [
     "Rates",
     "Which",
     "channel_maps",
-    "channel_maps_all",
     "channel_rates",
-    "code_maps",
-    "mosaic_pixel",
-    "neuron_at",
     "neuron_trace",
     "raster",
     "rate_map",

@@ -7,18 +7,12 @@ style and marker repeat what the colour says, so that no figure depends on colou
 from __future__ import annotations
 
 from rsc_snn.figures.activity import (
-    activation_figure,
     channel_rates_figure,
     layer_rates_figure,
-    raster_figure,
-    rates_figure,
 )
 from rsc_snn.figures.comparison import energy_figure, transfer_figure
 from rsc_snn.figures.neurons import (
-    code_image,
-    maps_image,
     membrane_figure,
-    raster_image,
     rate_overlay,
 )
 from rsc_snn.figures.prediction import evolution_figure, probability_figure
@@ -27,19 +21,13 @@ from rsc_snn.figures.training import training_figure
 
 __all__ = [
     "CurvePoint",
-    "activation_figure",
     "channel_rates_figure",
-    "code_image",
     "energy_figure",
     "evolution_figure",
     "layer_rates_figure",
-    "maps_image",
     "membrane_figure",
     "probability_figure",
-    "raster_figure",
-    "raster_image",
     "rate_overlay",
-    "rates_figure",
     "tradeoff_figure",
     "training_figure",
     "transfer_figure",

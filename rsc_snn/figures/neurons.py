@@ -6,7 +6,7 @@ is nothing, so that they lie on light and on dark pages alike.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -24,15 +24,11 @@ from rsc_snn.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from rsc_snn.activity import NeuronTrace, Raster
+    from rsc_snn.activity import NeuronTrace
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
-_PASS_COLOURS = {"clean": CLEAN, "adversarial": ADVERSARIAL, "control": NEUTRAL}
-# Spikes that both images have stand back behind those of one alone; silence is barely seen.
-_BOTH_ALPHA = 140
-_SILENT_ALPHA = 36
 # How much of the photograph the busiest place covers.
 _OVERLAY_ALPHA = 0.7
 # From RGB to luma, ITU-R BT.601.
@@ -177,49 +173,6 @@ def _membrane_titles(
     return [title, threshold]
 
 
-def raster_image(raster: Raster, which: Literal["clean", "adversarial"] | None = None) -> Bytes:
-    """A raster as a picture `[M, T, 4]` (RGBA): a row a neuron, a column a step.
-
-    Blue is a spike of the original alone, orange one of the attacked image alone, faint grey one
-    of both. With `which`, the spikes of that image only, in its colour: two such pictures side by
-    side show the same without relying on colour.
-    """
-    both = _rgba(NEUTRAL, _BOTH_ALPHA)
-    table = np.array([[0, 0, 0, 0], _rgba(CLEAN), _rgba(ADVERSARIAL), both], np.uint8)
-    codes = raster.codes
-    if which is not None:
-        # Bit 0 of a code is the original's spike, bit 1 the attacked image's.
-        codes = codes & np.uint8(1 if which == "clean" else 2)
-    return np.ascontiguousarray(table[codes].transpose(1, 0, 2))
-
-
-def code_image(codes: Bytes) -> Bytes:
-    """`code_maps` of one step `[h, w]` as a picture `[h, w, 4]`, in the colours of the raster."""
-    table = np.zeros((256, 4), np.uint8)
-    table[:4] = [
-        _rgba(NEUTRAL, _SILENT_ALPHA),
-        _rgba(CLEAN),
-        _rgba(ADVERSARIAL),
-        _rgba(NEUTRAL, _BOTH_ALPHA),
-    ]
-    return table[codes]
-
-
-def maps_image(maps: Bytes, which: Literal["clean", "adversarial", "control"]) -> Bytes:
-    """`channel_maps` `[h, w]` as a picture `[h, w, 4]`: the colour of the pass, the brightness
-    as opacity.
-    """
-    picture = np.empty((*maps.shape, 4), np.uint8)
-    picture[..., :3] = _rgba(_PASS_COLOURS[which])[:3]
-    picture[..., 3] = maps
-    return picture
-
-
-def _rgba(colour: str, alpha: int = 255) -> list[int]:
-    """`#rrggbb` as bytes."""
-    return [*bytes.fromhex(colour.removeprefix("#")), alpha]
-
-
 def rate_overlay(image: Floats, rates: Floats, top: float | None = None) -> Bytes:
     """A map of firing `[H, W]` over its photograph `[C, H, W]` in 0..1, as bytes `[H, W, 3]`.
 
@@ -230,7 +183,8 @@ def rate_overlay(image: Floats, rates: Floats, top: float | None = None) -> Byte
     """
     highest = float(rates.max()) if top is None else top
     share = np.clip(rates / highest, 0, 1) if highest > 0 else np.zeros_like(rates)
-    stops = np.array([_rgba(colour)[:3] for colour in sequential.Inferno], float)
+    colours = (bytes.fromhex(colour.removeprefix("#")) for colour in sequential.Inferno)
+    stops = np.array([list(colour) for colour in colours], float)
     places = np.linspace(0, 1, len(stops))
     colour = np.stack([np.interp(share, places, stops[:, at]) for at in range(3)], axis=-1)
     grey = 255 * (image[0] if len(image) == 1 else np.tensordot(_LUMA, image, 1))[..., None]

@@ -58,14 +58,12 @@ def choose_model(link: PageLink) -> ModelCard:
 
 
 def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
-    """Up to two more models for the same photograph and attack: those with the same classes."""
+    """Up to two more models for the same pixels and attack: same classes, same image size."""
     zoo = resources.zoo()
     problems = zoo.problems()
     cards = {name: zoo.card(name) for name in zoo.names() if name not in problems}
     names = [
-        name
-        for name, other in cards.items()
-        if name != card.name and other.dataset == card.dataset and other.classes == card.classes
+        name for name, other in cards.items() if name != card.name and _takes_the_same(other, card)
     ]
     field = choices_field("compare", "the networks to compare with", names, _RIVALS)
     chosen = st.multiselect(
@@ -82,6 +80,15 @@ def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
         disabled=not names,
     )
     return tuple(cards[name] for name in link.keep(field, chosen, linked=bool(chosen)))
+
+
+def _takes_the_same(first: ModelCard, second: ModelCard) -> bool:
+    """True if both answer the same question about the same pixels."""
+    return (first.dataset, first.classes, first.config.image_size) == (
+        second.dataset,
+        second.classes,
+        second.config.image_size,
+    )
 
 
 def _default_model(cards: dict[str, ModelCard]) -> str:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
-import streamlit as st
-
-from rsc_snn.attacks import get_attack
 from rsc_snn.comparison import SmallestEpsilon, smallest_epsilon
 from rsc_snn.jobs import JobContext
 from rsc_snn.outcome import AttackRequest
 from rsc_snn.ui import resources
 from rsc_snn.ui.playground import Choices, Shown
-from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+from rsc_snn.ui.tasks import Slot, is_active, polled, task_row
 
 
 def _key(request: AttackRequest, label: int) -> Hashable:
@@ -40,29 +37,22 @@ def epsilon_sentence(found: SmallestEpsilon) -> str:
 
 def draw_search(choices: Choices, shown: Sequence[Shown]) -> None:
     """The button, or the progress of the search; nothing for an attack without epsilon."""
-    spec = get_attack(choices.spec.name)
     fresh = [item for item in shown if not item.stale]
-    if not spec.bounded or not fresh:
+    if not choices.spec.bounded or not fresh:
         return
     waiting = tuple(item for item in fresh if known_epsilon(item) is None)
     slot = Slot("epsilon", tuple(_key(item.request, item.outcome.label) for item in waiting))
     if not waiting and not (is_active(slot.view()) and not slot.is_for(slot.key)):
         return
-    polled(slot, lambda: _draw(slot, waiting))
-
-
-def _draw(slot: Slot, waiting: tuple[Shown, ...]) -> None:
-    view = slot.view()
-    with st.container(key="rsc-epsilon"):
-        if view is not None and is_active(view):
-            progress_row(slot, view, "" if slot.is_for(slot.key) else " (for earlier settings)")
-            return
-        start_button(
+    polled(
+        slot,
+        lambda: task_row(
             slot,
             "Find the smallest epsilon that fools",
             "Smallest epsilon",
             lambda context: _search(waiting, context),
-        )
+        ),
+    )
 
 
 def _search(waiting: tuple[Shown, ...], context: JobContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,13 @@ import numpy as np
 import streamlit as st
 
 from rsc_snn.activity import (
+    ONLY_ADVERSARIAL,
+    ONLY_CLEAN,
     Activity,
     NeuronTrace,
     Raster,
     Which,
-    channel_maps_all,
+    channel_maps,
     neuron_trace,
     raster,
     record_activity,
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
 
 SPLIT = (3, 2)
-_RASTER = "playground.raster"
 _LONGEST_NEURON = 20
 
 
@@ -71,20 +73,35 @@ def read_neurons(link: PageLink, item: Shown) -> Callable[[], None]:
     activity = obtain_activity(item)
     layer = choose_layer(link, activity)
     if not activity.spiking:
-        return partial(_draw, item, activity, layer, None, None)
+        return partial(_draw, item, activity, layer, None)
     shown = raster(activity, seed=item.request.seed)
-    return partial(_draw, item, activity, layer, shown, _chosen_row(link, shown))
+    # Put back, the page has another raster, in which nobody has chosen a row.
+    key = f"playground.raster.{link.generation}"
+    return partial(_draw, item, activity, layer, View(shown, _chosen_row(link, shown, key), key))
 
 
-def _chosen_row(link: PageLink, shown: Raster) -> int | None:
-    """The row of the neuron that the visitor chose, or that the link names; kept in the link."""
+@dataclass(frozen=True)
+class View:
+    """The raster, the row of the chosen neuron if there is one, and the component's key."""
+
+    raster: Raster
+    row: int | None
+    key: str
+
+
+def _chosen_row(link: PageLink, shown: Raster, component: str) -> int | None:
+    """The row of the neuron that was clicked last, or that the link names; kept in the link.
+
+    A click counts once: a link that is opened after it wins, and in another network's raster the
+    neuron stays, not the row.
+    """
     field = text_field("neuron", _LONGEST_NEURON, str)
-    key = link.seed(field)
-    clicked = dict(st.session_state.get(_RASTER) or {}).get("row")
-    if isinstance(clicked, int) and 0 <= clicked < len(shown.index):
-        row: int | None = clicked
-    else:
-        row = _row_of(shown, str(st.session_state[key]))
+    key, seen = link.seed(field), f"{component}.seen"
+    clicked = dict(st.session_state.get(component) or {}).get("row")
+    row = _row_of(shown, str(st.session_state[key]))
+    if isinstance(clicked, int) and clicked != st.session_state.get(seen):
+        st.session_state[seen] = clicked
+        row = clicked if 0 <= clicked < len(shown.index) else row
     text = "" if row is None else f"{shown.layer[row]}.{shown.index[row]}"
     st.session_state[key] = text
     link.keep(field, text, linked=bool(text))
@@ -114,9 +131,7 @@ def choose_layer(link: PageLink, activity: Activity) -> str:
     return str(link.keep(field, chosen, linked=chosen != field.default))
 
 
-def _draw(
-    item: Shown, activity: Activity, layer: str, shown: Raster | None, row: int | None
-) -> None:
+def _draw(item: Shown, activity: Activity, layer: str, view: View | None) -> None:
     left, right = st.columns(SPLIT, gap="large")
     with left:
         st.subheader("Watch it think")
@@ -124,7 +139,7 @@ def _draw(
         _player_caption(item, activity, layer)
     with right:
         draw_evolution(item.outcome, item.card.classes, item.request.seed)
-    if shown is None:
+    if view is None:
         st.info(
             "This is an ordinary network: its neurons do not spike but answer with a number, so "
             "there is no raster and no membrane. Its activity is under “Firing rates”.",
@@ -134,11 +149,12 @@ def _draw(
     left, right = st.columns(SPLIT, gap="large")
     with left:
         st.subheader("Every spike")
-        raster_view(_raster_data(shown, row), key=_RASTER)
-        _raster_caption(activity, shown)
+        raster_view(_raster_data(view), key=view.key)
+        _raster_caption(activity, view.raster)
     with right:
         st.subheader("One neuron")
-        _draw_neuron(item, *shown.neuron(_most_changed(shown) if row is None else row))
+        row = _most_changed(view.raster) if view.row is None else view.row
+        _draw_neuron(item, *view.raster.neuron(row))
 
 
 def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
@@ -152,7 +168,7 @@ def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
                 title,
                 colour,
                 _pictures(activity.of(which).frames),
-                channel_maps_all(activity, layer, which),
+                channel_maps(activity, layer, which),
                 running_prediction(activity, which),
             )
             for which, title, colour in columns
@@ -164,7 +180,7 @@ def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
 
 
 def _pictures(frames: np.ndarray) -> np.ndarray:
-    """Frames `[T, C, H, W]` as pictures `[T, H, W, 3]`; an ANN's repeat one frame."""
+    """Frames `[T, C, H, W]` as pictures `[T, H, W, 3]`; a grey channel becomes three."""
     pictures = frames.transpose(0, 2, 3, 1)
     return np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures
 
@@ -188,14 +204,15 @@ def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
     )
 
 
-def _raster_data(shown: Raster, row: int | None) -> RasterData:
+def _raster_data(view: View) -> RasterData:
+    shown = view.raster
     bands = tuple(RasterBand(band.name, band.last - band.first + 1) for band in shown.bands)
-    return RasterData(shown.codes, bands, shown.index, row)
+    return RasterData(shown.codes, bands, shown.index, view.row)
 
 
 def _most_changed(shown: Raster) -> int:
     """The neuron that changed most: the one worth a look before any is chosen."""
-    changed = ((shown.codes == 1) | (shown.codes == 2)).sum(axis=0)
+    changed = ((shown.codes == ONLY_CLEAN) | (shown.codes == ONLY_ADVERSARIAL)).sum(axis=0)
     return int(changed.argmax())
 
 

@@ -69,7 +69,8 @@ def _read_pattern(link: PageLink, item: Shown) -> str:
     """The painted pattern as text; it goes into the link."""
     pixels = to_bytes(item.outcome.original)
     field = text_field("paint", _LONGEST, str)
-    start = str(st.session_state[link.seed(field)])
+    widget = link.seed(field)
+    start = str(st.session_state[widget])
     try:
         decode_paint(start, pixels.shape[:2])
     except PaintError as error:
@@ -77,6 +78,8 @@ def _read_pattern(link: PageLink, item: Shown) -> str:
         start = ""
     key = f"playground.painter.{pixels.shape[0]}.{link.generation}"
     painted = painter(PaintData(pixels, start), key=key)
+    # The browser forgets a canvas that another view replaces; it starts from here when it is back.
+    st.session_state[widget] = painted
     if len(painted) > _LONGEST:
         st.caption("This painting is too detailed for a link; it stays on this page alone.")
     link.keep(field, painted, linked=0 < len(painted) <= _LONGEST)

@@ -28,19 +28,19 @@ SOURCES = ("gallery", "file", "camera")
 
 
 def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
-    """A photograph of the gallery, or the visitor's own. Raises DataError without a gallery.
+    """A photograph of the gallery, or the visitor's own.
 
     While the visitor has not given a photograph yet, or one that cannot be used, it is that of
-    the gallery.
+    the gallery. Raises DataError without a gallery, or, until there is an own photograph, if the
+    gallery has none of the model's data set.
     """
     photographs = {image_id(image): image for image in resources.gallery(card.dataset)}
-    if not photographs:
-        raise DataError(f"The gallery has no photographs for {card.label}.")
+    sources = SOURCES if photographs else SOURCES[1:]
     source = st.segmented_control(
         "Where the photograph comes from",
-        SOURCES,
+        sources,
         format_func=str.capitalize,
-        default=SOURCES[0],
+        default=sources[0],
         required=True,
         key="playground.source",
         label_visibility="collapsed",
@@ -52,6 +52,8 @@ def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
             own = _own_photograph(card, str(source))
     if own is not None:
         return own
+    if not photographs:
+        raise DataError(f"The gallery has no photographs for {card.label}; give it one of yours.")
     if source != "gallery":
         st.caption("Until there is one, the page shows this photograph of the gallery.")
     chosen = photographs[_pick(link, photographs)]
@@ -110,7 +112,8 @@ def _thumbnail(name: str, image: GalleryImage) -> str:
 def _own_photograph(card: ModelCard, source: str) -> ImageChoice | None:
     """The visitor's own photograph, or None. Raises ImageError with a sentence."""
     privacy = (
-        "It stays in the memory of the app, is gone when you close the page, and no link has it."
+        "It stays in the app's memory until newer photographs push it out; it is written to no "
+        "disk, no other visitor sees it, and no link has it."
     )
     limits = resources.settings()
     if source == "camera":

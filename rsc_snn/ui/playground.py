@@ -15,7 +15,7 @@ from rsc_snn.outcome import AttackRequest, Outcome, attack_image, is_heavy
 from rsc_snn.ui import controls, photograph, resources
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.sweep import SweepRequest
-from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+from rsc_snn.ui.tasks import Slot, is_active, polled, task_row
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
@@ -117,15 +117,20 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
     queue together. While they wait, a network shows its latest outcome of the same photograph,
     with a line that says so, or nothing.
     """
-    waiting = _waiting(choices)
-    for request in choices.requests:
-        if request not in waiting:
-            resources.live(request.key, Outcome, partial(compute, request))
+    memo, heavy = resources.memo(), choices.heavy()
+    outcomes = {
+        request: memo.get(request.key, Outcome)
+        if request in heavy
+        else resources.live(request.key, Outcome, partial(compute, request))
+        for request in choices.requests
+    }
+    waiting = tuple(request for request, outcome in outcomes.items() if outcome is None)
     slot = Slot("attack", tuple(request.key for request in waiting))
     if waiting or (is_active(slot.view()) and not slot.is_for(slot.key)):
-        polled(slot, lambda: _draw_task(slot, choices, waiting))
+        polled(slot, lambda: _draw_task(slot, choices.spec.label, waiting))
     shown = [
-        _shown(card, request) for card, request in zip(choices.cards, choices.requests, strict=True)
+        _shown(card, request, outcomes[request])
+        for card, request in zip(choices.cards, choices.requests, strict=True)
     ]
     found = tuple(item for item in shown if item is not None)
     if any(item.stale for item in found):
@@ -133,16 +138,9 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
     return found
 
 
-def _waiting(choices: Choices) -> tuple[AttackRequest, ...]:
-    """The heavy requests whose outcome is not known."""
-    memo = resources.memo()
-    return tuple(request for request in choices.heavy() if memo.get(request.key, Outcome) is None)
-
-
-def _shown(card: ModelCard, request: AttackRequest) -> Shown | None:
-    """The outcome of one network; the last one of the same photograph if it is not known."""
+def _shown(card: ModelCard, request: AttackRequest, outcome: Outcome | None) -> Shown | None:
+    """The outcome of one network; the last one of the same photograph if there is none yet."""
     last: dict[str, tuple[AttackRequest, Outcome]] = st.session_state.setdefault(LAST, {})
-    outcome = resources.memo().get(request.key, Outcome)
     if outcome is not None:
         last[card.name] = (request, outcome)
         return Shown(card, request, outcome)
@@ -172,17 +170,13 @@ def _compute_all(requests: Sequence[AttackRequest], context: JobContext) -> None
         resources.memo().put(request.key, compute(request, progress, context.cancelled))
 
 
-def _draw_task(slot: Slot, choices: Choices, waiting: tuple[AttackRequest, ...]) -> None:
+def _draw_task(slot: Slot, label: str, waiting: tuple[AttackRequest, ...]) -> None:
     """Progress of the attack under way, or the button that starts it."""
-    view = slot.view()
-    label = choices.spec.label
-    with st.container(key="rsc-attack-run"):
-        if view is not None and is_active(view):
-            stale = "" if slot.is_for(slot.key) else " (for earlier settings)"
-            progress_row(slot, view, stale)
-            return
-        st.caption(
-            f"With these settings {label} takes a while, so it does not follow the sliders: it "
-            "runs when you say so, and the page stays usable."
-        )
-        start_button(slot, f"Run {label}", label, lambda context: _compute_all(waiting, context))
+    task_row(
+        slot,
+        f"Run {label}",
+        label,
+        lambda context: _compute_all(waiting, context),
+        f"With these settings {label} takes a while, so it does not follow the sliders: it runs "
+        "when you say so, and the page stays usable.",
+    )

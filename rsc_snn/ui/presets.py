@@ -55,15 +55,16 @@ PRESETS: dict[str, Preset] = {
         "An RSC network robbed of its noise. Move sigma from 0 up to 0.2, the level that it was "
         "trained with, and watch the answer come back.",
         (_RSC,),
-        {"image": "horse-7", "attack": "pgd", "epsilon": "2", "sigma": "0", "seed": "0"},
+        {"image": "airplane-0", "attack": "pgd", "epsilon": "2", "sigma": "0", "seed": "0"},
     ),
     "no-eot": Preset(
         "An attack without EOT looks weak",
         "The gradient of one noisy look is noise itself. Raise the EOT draws in the attack's "
-        "settings from 1 and watch the same budget do more harm.",
+        "settings from 1 to 8 and watch the same budget do more harm. Few photographs show it as "
+        "clearly as this one.",
         (_RSC,),
         {
-            "image": "automobile-1",
+            "image": "deer-54",
             "attack": "pgd",
             "epsilon": "4",
             "eot_draws": "1",
@@ -73,8 +74,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "noise-is-no-attack": Preset(
         "Noise is no attack",
-        "A random change of the same size as an attack: people see it, networks hardly care. "
-        "Choose PGD instead and compare.",
+        "A random change of the same size as an attack: here neither network is misled. Choose "
+        "PGD instead and compare.",
         (_RSC, _ANN),
         {"image": "ship-8", "attack": "uniform_noise", "epsilon": "8", "seed": "0"},
     ),
@@ -86,13 +87,14 @@ PRESETS: dict[str, Preset] = {
     ),
     "direct": Preset(
         "Spikes alone do not protect",
-        "A spiking network that gets the photograph without noise falls like an ordinary one.",
+        "Here a spiking network that gets the photograph without noise falls like an ordinary one, "
+        "and one with noise holds.",
         (_DIRECT, _ANN, _RSC),
-        {"image": "ship-8", "attack": "pgd", "epsilon": "2", "seed": "0"},
+        {"image": "frog-6", "attack": "pgd", "epsilon": "2", "seed": "0"},
     ),
     "trained-to-hold": Preset(
         "Trained to hold",
-        "Networks that were attacked while they learned, against one that was not.",
+        "Two networks that were attacked while they learned, and one that was not.",
         (_RSC_AT, _ANN_AT, _RSC),
         {"image": "ship-8", "attack": "pgd", "epsilon": "8", "seed": "0"},
     ),

@@ -27,10 +27,9 @@ _CSS = """
 }
 [class*="st-key-rsc-figure-"] { overflow: hidden !important; }
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
-.st-key-copy-link { width: fit-content; }
 .st-key-rsc-stale { opacity: 0.55; }
 .rsc-network { border-top: 4px solid; padding-top: 0.4rem; font-size: 1.05rem; }
-.st-key-rsc-sweep-controls, .st-key-rsc-attack-run { min-height: 3rem; }
+.st-key-rsc-sweep-controls, [class*="st-key-rsc-task-"] { min-height: 3rem; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
   [data-testid="stMain"] h1 { font-size: 1.55rem; }

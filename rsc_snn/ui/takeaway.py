@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -28,22 +29,28 @@ def _draw_files(item: Shown) -> None:
     name = f"rsc-snn-{item.card.name}"
     outcome, request, classes = item.outcome, item.request, item.card.classes
     with st.container(horizontal=True):
-        _file("PNG", exports.adversarial_png(outcome), f"{name}.png", "image/png", "image")
+        _file("PNG", partial(exports.adversarial_png, outcome), f"{name}.png", "image/png", "image")
         _file(
             "NPZ",
-            exports.archive_npz(outcome, request),
+            partial(exports.archive_npz, outcome, request),
             f"{name}.npz",
             "application/octet-stream",
             "data_object",
         )
         _file(
             "Logits, CSV",
-            exports.logits_csv(outcome, classes),
+            partial(exports.logits_csv, outcome, classes),
             f"{name}-logits.csv",
             "text/csv",
             "table",
         )
-        _file("Rates, CSV", exports.rates_csv(outcome), f"{name}-rates.csv", "text/csv", "table")
+        _file(
+            "Rates, CSV",
+            partial(exports.rates_csv, outcome),
+            f"{name}-rates.csv",
+            "text/csv",
+            "table",
+        )
     st.caption(
         "PNG: the attacked image. NPZ: both images, logits of all looks, logits of all steps, "
         "rates and spikes. Names of the arrays: docs/scenes.md."
@@ -82,7 +89,7 @@ def _draw_scene(choices: Choices, shown: Sequence[Shown]) -> None:
     results = [model_result(item.request, item.outcome) for item in current]
     _file(
         "Scene, JSON",
-        exports.scene_json(scene, results),
+        partial(exports.scene_json, scene, results),
         "scene.json",
         "application/json",
         "theaters",
@@ -100,7 +107,8 @@ def _draw_program(scene: Scene, threads: int | None) -> None:
         st.code(exports.snippet(scene, threads), language="python")
 
 
-def _file(label: str, data: bytes, name: str, mime: str, icon: str) -> None:
+def _file(label: str, data: Callable[[], bytes], name: str, mime: str, icon: str) -> None:
+    """A button that makes the file when it is clicked."""
     st.download_button(
         label, data, name, mime, key=f"take.{name}", on_click="ignore", icon=f":material/{icon}:"
     )

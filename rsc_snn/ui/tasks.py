@@ -92,6 +92,21 @@ def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
     )
 
 
+def task_row(slot: Slot, label: str, title: str, work: Work, note: str = "") -> None:
+    """Progress of the slot's job while it is under way, else `note` and the button to start it.
+
+    The height is kept, so that the page does not jump.
+    """
+    view = slot.view()
+    with st.container(key=f"rsc-task-{slot.name}"):
+        if view is not None and is_active(view):
+            progress_row(slot, view, "" if slot.is_for(slot.key) else " (for earlier settings)")
+            return
+        if note:
+            st.caption(note)
+        start_button(slot, label, title, work)
+
+
 def polled(slot: Slot, draw: Callable[[], None]) -> None:
     """Draw a part of the page: again and again while the slot's job is under way.
 

@@ -15,7 +15,7 @@ from rsc_snn.outcome import answer_of
 from rsc_snn.ui import resources
 from rsc_snn.ui.playground import Choices
 from rsc_snn.ui.results import draw_figure
-from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+from rsc_snn.ui.tasks import Slot, is_active, polled, task_row
 
 SPLIT = (3, 2)
 Number = TypeVar("Number", int, float)
@@ -35,7 +35,15 @@ def draw_transfer(choices: Choices) -> None:
     slot = Slot("transfer", key)
     known = resources.memo().get(key, _Results)
     if known is None or (is_active(slot.view()) and not slot.is_for(key)):
-        polled(slot, lambda: _draw_task(slot, choices))
+        polled(
+            slot,
+            lambda: task_row(
+                slot,
+                "Measure transfer and mismatch",
+                "Transfer",
+                lambda context: _measure(key, choices, context),
+            ),
+        )
     if known is None:
         st.caption(
             "Measured is how often each network still sees the true class in the image that was "
@@ -49,20 +57,6 @@ def draw_transfer(choices: Choices) -> None:
     with right:
         st.subheader("The wrong coding")
         _draw_mismatches(choices, known.mismatches)
-
-
-def _draw_task(slot: Slot, choices: Choices) -> None:
-    view = slot.view()
-    with st.container(key="rsc-transfer-run"):
-        if view is not None and is_active(view):
-            progress_row(slot, view, "" if slot.is_for(slot.key) else " (for earlier settings)")
-            return
-        start_button(
-            slot,
-            "Measure transfer and mismatch",
-            "Transfer",
-            lambda context: _measure(slot.key, choices, context),
-        )
 
 
 def _measure(key: Hashable, choices: Choices, context: JobContext) -> None:

@@ -18,7 +18,7 @@ from rsc_snn.ui.components import (
     raster_view,
     time_player,
 )
-from rsc_snn.ui.components.raster import spike_codes
+from rsc_snn.ui.components.raster import ONLY_ADVERSARIAL, ONLY_CLEAN
 from rsc_snn.ui.style import apply_style
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -57,9 +57,10 @@ def raster_data(steps: int) -> RasterData:
     adversarial = np.where(
         rng.random((steps, rows)) < change, rng.random((steps, rows)) < rate, clean
     )
+    codes = ONLY_CLEAN * clean + ONLY_ADVERSARIAL * adversarial
     numbers = np.concatenate([np.arange(size) for _, size in LAYERS])
     bands = tuple(RasterBand(name, size) for name, size in LAYERS)
-    return RasterData(spike_codes(clean, adversarial), bands, numbers)
+    return RasterData(codes.astype(np.uint8), bands, numbers)
 
 
 def returned(name: str, value: object) -> None:

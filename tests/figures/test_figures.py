@@ -9,11 +9,8 @@ import pytest
 
 from rsc_snn.figures import (
     CurvePoint,
-    activation_figure,
     evolution_figure,
     probability_figure,
-    raster_figure,
-    rates_figure,
     tradeoff_figure,
     training_figure,
 )
@@ -85,24 +82,6 @@ def test_evolution_is_softmax_of_the_running_mean() -> None:
     assert list(by_name["cat, original"].x) == [1, 2]
 
 
-def test_raster_shows_the_spikes_and_where_they_differ() -> None:
-    rng = np.random.default_rng(0)
-    clean, attacked = rng.random((2, 4, 30)) < 0.3
-    figure = raster_figure(clean, attacked, np.arange(30) * 7)
-    first, second, difference = figure.data
-    np.testing.assert_array_equal(first.z, clean.T)
-    np.testing.assert_array_equal(second.z, attacked.T)
-    np.testing.assert_array_equal(np.asarray(difference.z) == 1, (clean & ~attacked).T)
-    np.testing.assert_array_equal(np.asarray(difference.z) == 2, (attacked & ~clean).T)
-    assert first.z.dtype == np.uint8
-    assert list(first.customdata) == [7 * row for row in range(30)]
-
-
-def test_raster_sent_to_the_browser_is_compact() -> None:
-    spikes = np.ones((64, 256), dtype=bool)
-    assert len(raster_figure(spikes, spikes, np.arange(256)).to_json()) < 100_000
-
-
 def test_sampled_neurons_are_seeded_sorted_and_distinct() -> None:
     chosen = sample_neurons(10_000, 256, seed=3)
     assert len(set(chosen.tolist())) == 256
@@ -110,21 +89,6 @@ def test_sampled_neurons_are_seeded_sorted_and_distinct() -> None:
     assert chosen.max() < 10_000
     np.testing.assert_array_equal(chosen, sample_neurons(10_000, 256, seed=3))
     np.testing.assert_array_equal(sample_neurons(5, 256), np.arange(5))
-
-
-@pytest.mark.parametrize(("spiking", "unit"), [(True, "spikes"), (False, "activation")])
-def test_rates(spiking: bool, unit: str) -> None:
-    figure = rates_figure(["a", "b"], np.array([0.1, 0.2]), np.array([0.3, 0.4]), spiking=spiking)
-    np.testing.assert_allclose(figure.data[0].y, [0.1, 0.2])
-    np.testing.assert_allclose(figure.data[1].y, [0.3, 0.4])
-    assert unit in figure.layout.yaxis.title.text
-
-
-def test_activations_are_sorted_together() -> None:
-    figure = activation_figure(np.array([1.0, 3.0, 2.0]), np.array([10.0, 30.0, 20.0]))
-    np.testing.assert_allclose(figure.data[0].y, [3, 2, 1])
-    np.testing.assert_allclose(figure.data[1].y, [30, 20, 10])
-    assert list(figure.data[0].customdata) == [1, 2, 0]
 
 
 def test_tradeoff_shows_values_intervals_and_n_in_order() -> None:
@@ -182,10 +146,8 @@ def test_translucent() -> None:
 
 
 def test_every_figure_is_valid_json() -> None:
-    spikes = np.zeros((1, 1), dtype=bool)
     logits = np.zeros((1, 3))
     for figure in (
-        raster_figure(spikes, spikes, np.arange(1)),
         evolution_figure(logits, logits, CLASSES, 0, 1),
         tradeoff_figure([], [], [0.3]),
     ):

@@ -11,14 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsc_snn.activity import CODE_GAP, NeuronTrace, Raster
+from rsc_snn.activity import NeuronTrace, Raster
 from rsc_snn.figures import (
     channel_rates_figure,
-    code_image,
     layer_rates_figure,
-    maps_image,
     membrane_figure,
-    raster_image,
     rate_overlay,
 )
 from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL
@@ -148,45 +145,6 @@ def test_the_figures_are_valid_json() -> None:
 
 
 # Pictures
-
-
-def test_each_code_of_a_raster_has_its_colour() -> None:
-    image = raster_image(picture(np.array([[0, 1], [2, 3], [3, 0]])))
-    assert image.shape == (2, 3, 4) and image.dtype == np.uint8
-    assert image[0, 0, 3] == image[1, 2, 3] == 0  # silence is clear
-    assert image[1, 0].tolist() == [*BLUE, 255]
-    assert image[0, 1].tolist() == [*ORANGE, 255]
-    assert image[0, 2, :3].tolist() == image[1, 1, :3].tolist() == GREY
-    assert 0 < image[0, 2, 3] < 255
-
-
-@given(seed=st.integers(0, 2**32), steps=st.integers(1, 6), rows=st.integers(1, 20))
-@settings(max_examples=30, deadline=None)
-def test_a_raster_of_one_image_shows_its_spikes_alone(seed: int, steps: int, rows: int) -> None:
-    codes = np.random.default_rng(seed).integers(0, 4, (steps, rows))
-    for which, bit, colour in (("clean", 1, BLUE), ("adversarial", 2, ORANGE)):
-        image = raster_image(picture(codes), which)  # type: ignore[arg-type]
-        spikes = (codes & bit > 0).T
-        np.testing.assert_array_equal(image[..., 3], 255 * spikes)
-        assert (image[spikes][:, :3] == colour).all()
-
-
-def test_maps_of_codes_show_tiles_and_gaps() -> None:
-    image = code_image(np.array([[0, 1, CODE_GAP, 2, 3]], np.uint8))
-    assert image[0, 2].tolist() == [0, 0, 0, 0]
-    assert 0 < image[0, 0, 3] < image[0, 4, 3] < 255
-    assert image[0, 1].tolist() == [*BLUE, 255]
-    assert image[0, 3].tolist() == [*ORANGE, 255]
-
-
-@pytest.mark.parametrize(
-    ("which", "colour"), [("clean", BLUE), ("adversarial", ORANGE), ("control", GREY)]
-)
-def test_maps_of_a_pass_have_its_colour(which: Any, colour: list[int]) -> None:
-    maps = np.array([[0, 48, 255]], np.uint8)
-    image = maps_image(maps, which)
-    assert (image[..., :3] == colour).all()
-    np.testing.assert_array_equal(image[..., 3], maps)
 
 
 def test_where_nothing_fires_the_photograph_is_grey() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from rsc_snn.paint import encode_paint
 from rsc_snn.scene import read_scene, replay
 from rsc_snn.ui import presets, takeaway
 from rsc_snn.ui.presets import PRESETS, Preset
@@ -147,7 +149,7 @@ def test_the_scene_replays_to_the_digit(
 ) -> None:
     files: dict[str, bytes] = {}
     monkeypatch.setattr(
-        takeaway, "_file", lambda label, data, name, mime, icon: files.update({name: data})
+        takeaway, "_file", lambda label, data, name, mime, icon: files.update({name: data()})
     )
     app = page(PLAYGROUND, **THREE, view="take", seed="7", image="frog-6").run()
     assert not app.exception
@@ -211,3 +213,57 @@ def test_every_scene_is_a_link_without_complaints(page: PageMaker, key: str, shi
     assert not [note for note in app.warning if "link" in note.value]
     for name, value in query.items():
         assert app.query_params[name] == value
+
+
+def test_a_painted_change_of_the_link_is_scored_and_survives_another_view(
+    assets: Path, page: PageMaker
+) -> None:
+    pattern = np.zeros((32, 32), np.int8)
+    pattern[4:20, 6:9] = 1
+    text = encode_paint(pattern)
+    app = page(PLAYGROUND, view="paint", paint=text, paint_epsilon="64", attack="fgsm").run()
+    assert not app.exception
+    assert app.query_params["paint"] == text
+    assert "Painted:" in texts(app.markdown)
+    app.segmented_control(key="playground.view").set_value("rates").run()
+    app.segmented_control(key="playground.view").set_value("paint").run()
+    assert app.query_params["paint"] == text
+
+
+def test_a_damaged_painting_of_the_link_is_one_sentence(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, view="paint", paint="AAAA", attack="fgsm").run()
+    assert not app.exception
+    assert texts(app.warning).count("Nothing is painted") == 1
+    app.run()
+    assert "Nothing is painted" not in texts(app.warning)
+
+
+def test_results_are_shown_even_if_none_can_be_remembered(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_LIMIT_REMEMBERED_MEGABYTES", "0.001")
+    app = page(PLAYGROUND, **THREE).run()
+    assert not app.exception
+    assert len(verdicts(app)) == 3
+
+
+def test_own_models_play_beside_those_that_ship(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    card = json.loads((assets / "models" / "tiny-rsc.json").read_text(encoding="utf-8"))
+    minimal = {key: card[key] for key in ("classes", "config")}
+    for name, dataset in (("mine", "cifar10"), ("elsewhere", "my-photographs")):
+        text = json.dumps({**minimal, "dataset": dataset})
+        (own / f"{name}.json").write_text(text, encoding="utf-8")
+        shutil.copy(assets / "models" / "tiny-rsc.safetensors", own / f"{name}.safetensors")
+    monkeypatch.setenv("RSC_SNN_ZOO", str(own))
+    app = page(PLAYGROUND, model="mine", compare="tiny-rsc", attack="fgsm").run()
+    assert not app.exception
+    mine, shipped = (spec for alt, spec in figures(app).items() if "each class" in alt)
+    assert mine["data"] == shipped["data"]
+    other = page(PLAYGROUND, model="elsewhere", attack="fgsm").run()
+    assert not other.exception
+    assert "give it one of yours" in texts(other.error)
+    assert other.segmented_control(key="playground.source").options == ["File", "Camera"]

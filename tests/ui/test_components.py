@@ -39,7 +39,6 @@ from rsc_snn.ui.components.payload import (
     stencil_strip,
     unpack_codes,
 )
-from rsc_snn.ui.components.raster import spike_codes
 
 FOLDER = Path(rsc_snn.ui.components.player.__file__).parent
 APP = Path(__file__).parents[1] / "browser" / "components_app.py"
@@ -202,12 +201,6 @@ def test_a_damaged_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, rsc_snn.ui.components.painting)
     with pytest.raises(PaintError):
         painter(PaintData(np.zeros((6, 6, 3), np.uint8), start="AAAA"), key="painter")
-
-
-def test_codes_of_two_passes() -> None:
-    clean = np.array([[False, True, False, True]])
-    adversarial = np.array([[False, False, True, True]])
-    assert spike_codes(clean, adversarial).tolist() == [[0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize(

@@ -9,4 +9,4 @@ _mount = register("link_button")
 
 def copy_link(*, key: str) -> None:
     """The button "Copy link". It copies in the browser and reruns nothing."""
-    _mount(key=key)
+    _mount(key=key, width="content")

@@ -38,7 +38,8 @@ class Raster extends BaseView {
       this.top = 0;
       this.span = data.rows;
     }
-    if (this.chosen === null || this.chosen >= data.rows) this.chosen = data.chosen;
+    const other = data.chosen !== null && data.chosen !== known?.chosen;
+    if (other || this.chosen === null || this.chosen >= data.rows) this.chosen = data.chosen;
     this.neurons = numbersOf(data.neurons);
     this.layOut(data.bands);
     this.sort();

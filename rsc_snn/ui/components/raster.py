@@ -49,11 +49,6 @@ class RasterData:
             raise ValueError("bands and neurons have as many rows as the codes")
 
 
-def spike_codes(clean: NDArray[np.bool_], adversarial: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The codes `[T, M]` of two passes' spikes `[T, M]`."""
-    return clean.astype(np.uint8) * ONLY_CLEAN + adversarial.astype(np.uint8) * ONLY_ADVERSARIAL
-
-
 def raster_view(data: RasterData, *, key: str) -> int | None:
     """Draw the raster; the row 0..M-1 that the visitor chose, else `data.chosen`.
 
