@@ -17,6 +17,9 @@ _ANN = ("cifar10-ann",)
 _DIRECT = ("cifar10-snn-direct",)
 _RSC_AT = ("cifar10-snn-rsc-020-at",)
 _ANN_AT = ("cifar10-ann-at",)
+# As many draws a gradient as still follow a slider: a scene in which noise holds must not owe it
+# to an attack that saw one draw.
+_AVERAGED = {"attack": "pgd", "eot_draws": "4"}
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,14 @@ PRESETS: dict[str, Preset] = {
         "Same photograph, same attack, two kinds of noise, and an ordinary network beside them. "
         "Which of the three still sees what is there?",
         (_RSC, _POISSON, _ANN),
-        {"image": "ship-8", "attack": "pgd", "epsilon": "4", "seed": "0"},
+        {"image": "automobile-1", **_AVERAGED, "epsilon": "4", "seed": "0"},
     ),
     "small-sigma": Preset(
         "Sigma too small",
         "An RSC network robbed of its noise. Move sigma from 0 up to 0.2, the level that it was "
         "trained with, and watch the answer come back.",
         (_RSC,),
-        {"image": "airplane-0", "attack": "pgd", "epsilon": "2", "sigma": "0", "seed": "0"},
+        {"image": "airplane-0", **_AVERAGED, "epsilon": "2", "sigma": "0", "seed": "0"},
     ),
     "no-eot": Preset(
         "An attack without EOT looks weak",
@@ -90,13 +93,13 @@ PRESETS: dict[str, Preset] = {
         "Here a spiking network that gets the photograph without noise falls like an ordinary one, "
         "and one with noise holds.",
         (_DIRECT, _ANN, _RSC),
-        {"image": "frog-6", "attack": "pgd", "epsilon": "2", "seed": "0"},
+        {"image": "frog-6", **_AVERAGED, "epsilon": "2", "seed": "0"},
     ),
     "trained-to-hold": Preset(
         "Trained to hold",
         "Two networks that were attacked while they learned, and one that was not.",
         (_RSC_AT, _ANN_AT, _RSC),
-        {"image": "ship-8", "attack": "pgd", "epsilon": "8", "seed": "0"},
+        {"image": "ship-8", **_AVERAGED, "epsilon": "8", "seed": "0"},
     ),
 }
 
