@@ -1,4 +1,4 @@
-"""The view of painting: a change made by hand, against the attack's, at the same epsilon."""
+"""The view of painting: a change made by hand, beside the attack's."""
 
 from __future__ import annotations
 
@@ -58,10 +58,7 @@ def read_painting(link: PageLink, item: Shown, shown: Sequence[Shown]) -> Callab
         )
         link.keep(strength, epsilon, linked=epsilon != strength.default)
         pattern = _read_pattern(link, item)
-        st.caption(
-            "Lighten and darken what you like, also by keyboard: arrow keys move the brush, the "
-            "space bar paints. Can you fool the network as the attack does?"
-        )
+        st.caption("Lighten and darken what you like. Can you fool the network as the attack does?")
     return partial(_draw, right, shown, pattern, float(epsilon))
 
 
@@ -97,8 +94,8 @@ def _draw(
             with column:
                 _draw_one(item, pattern, epsilon)
         st.caption(
-            "Your change and the attack's are scored on the same looks. An attack of the same "
-            "size knows which pixels matter; a hand does not."
+            "Your change and the attack's are scored on the same looks. The attack knows which "
+            "pixels matter; a hand does not."
         )
 
 

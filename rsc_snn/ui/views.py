@@ -51,6 +51,10 @@ def choose_view(link: PageLink, choices: Choices, shown: Sequence[Shown]) -> Cal
         from rsc_snn.ui.transfer import draw_transfer
 
         return partial(draw_transfer, choices)
+    if view == "energy":
+        from rsc_snn.ui.energy import draw_energy
+
+        return partial(draw_energy, shown)
     item = _choose_focus(link, shown)
     if view == "neurons":
         from rsc_snn.ui.neurons import read_neurons
@@ -60,10 +64,6 @@ def choose_view(link: PageLink, choices: Choices, shown: Sequence[Shown]) -> Cal
         from rsc_snn.ui.rates import read_rates
 
         return read_rates(link, item)
-    if view == "energy":
-        from rsc_snn.ui.energy import draw_energy
-
-        return partial(draw_energy, shown)
     if view == "paint":
         from rsc_snn.ui.painting import read_painting
 

@@ -26,11 +26,15 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def address(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def assets(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny assets that the app serves."""
+    return make_assets(tiny_zoo, tmp_path_factory.mktemp("served") / "assets")
+
+
+@pytest.fixture(scope="session")
+def address(assets: Path) -> Iterator[str]:
     """Where the app with the tiny assets is."""
-    folder = tmp_path_factory.mktemp("served")
-    assets = make_assets(tiny_zoo, folder / "assets")
-    with served_app(folder / "log", assets) as (where, _):
+    with served_app(assets.parent / "log", assets) as (where, _):
         yield where
 
 
