@@ -1,0 +1,1 @@
+"""Sweeps over sigma, T, epsilon, attack and model: cells, their store, and the engine."""
