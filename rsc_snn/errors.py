@@ -39,6 +39,10 @@ class SceneError(RscSnnError):
     """A scene, or the file that holds it, cannot be used."""
 
 
+class SweepError(RscSnnError):
+    """A sweep, its file or its store cannot be used."""
+
+
 class DeviceMemoryError(RscSnnError):
     """The computation does not fit into the device's memory."""
 
