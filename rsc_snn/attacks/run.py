@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -72,6 +72,17 @@ class AttackResult:
         return self.clean_logits.shape[0]
 
 
+@dataclass(frozen=True)
+class Crafted:
+    """Adversarial images `[N, C, H, W]`, not scored yet; fields as in `AttackResult`."""
+
+    attack: str
+    parameters: dict[str, Value]
+    adversarial: Tensor
+    queries: int
+    gradients: int
+
+
 def run_attack(
     model: SpikingClassifier,
     x: Tensor,
@@ -100,11 +111,68 @@ def run_attack(
     time_steps), Cancelled, DeviceMemoryError.
     """
     start = time.perf_counter()
+    _check_draws(draws)
+    tracker = _Tracker(progress, cancelled)
+    crafted = craft(
+        model,
+        x,
+        labels,
+        attack,
+        parameters,
+        time_steps=time_steps,
+        sigma=sigma,
+        seed=seed,
+        attack_coding=attack_coding,
+        progress=lambda share: tracker.report(_ATTACK_SHARE * share),
+        cancelled=cancelled,
+    )
+    x, labels = _check_batch(model, x, labels)
+    with memory_guard(), _ordinary_autograd():
+        options = {"time_steps": time_steps, "sigma": sigma, "seed": seed, "cancelled": cancelled}
+        clean_logits = score(model, x, draws, **options)  # type: ignore[arg-type]
+        tracker.report((1 + _ATTACK_SHARE) / 2)
+        adversarial_logits = score(model, crafted.adversarial, draws, **options)  # type: ignore[arg-type]
+    tracker.report(1.0)
+    return AttackResult(
+        attack=crafted.attack,
+        parameters=crafted.parameters,
+        original=x,
+        adversarial=crafted.adversarial,
+        labels=labels,
+        clean_logits=clean_logits,
+        adversarial_logits=adversarial_logits,
+        queries=crafted.queries,
+        gradients=crafted.gradients,
+        seconds=time.perf_counter() - start,
+        seed=seed,
+        time_steps=model.time_steps if time_steps is None else time_steps,
+        sigma=coding_sigma(model.resolve_coding(sigma)),
+    )
+
+
+def craft(
+    model: SpikingClassifier,
+    x: Tensor,
+    labels: Tensor,
+    attack: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    time_steps: int | None = None,
+    sigma: float | None = None,
+    seed: int = 0,
+    attack_coding: Coding | None = None,
+    progress: Progress | None = None,
+    cancelled: CancelCheck | None = None,
+) -> Crafted:
+    """The adversarial images of `run_attack`, bit for bit, without scoring them.
+
+    For whoever scores by himself, or has scored the clean images before. Arguments and errors
+    are those of `run_attack`.
+    """
     spec = get_attack(attack)
     values = validate_parameters(spec, parameters or {})
     stochastic = is_stochastic(model, sigma, attack_coding)
     x, labels = _check_batch(model, x, labels)
-    _check_draws(draws)
     _check_classes(spec, values, model.config.num_classes)
     steps = check_time_steps(model.time_steps if time_steps is None else time_steps)
     tracker = _Tracker(progress, cancelled)
@@ -126,27 +194,13 @@ def run_attack(
             generator = make_generator(derive_seed(seed, "attack", "start", index), x.device)
             adversarial.append(_attack(spec, values, target, generator, x[rows], labels[rows]))
             meters.append(meter)
-        attacked = torch.cat(adversarial)
-        options = {"time_steps": time_steps, "sigma": sigma, "seed": seed, "cancelled": cancelled}
-        tracker.report(_ATTACK_SHARE)
-        clean_logits = score(model, x, draws, **options)  # type: ignore[arg-type]
-        tracker.report((1 + _ATTACK_SHARE) / 2)
-        adversarial_logits = score(model, attacked, draws, **options)  # type: ignore[arg-type]
     tracker.report(1.0)
-    return AttackResult(
+    return Crafted(
         attack=spec.name,
         parameters=values,
-        original=x,
-        adversarial=attacked,
-        labels=labels,
-        clean_logits=clean_logits,
-        adversarial_logits=adversarial_logits,
+        adversarial=torch.cat(adversarial),
         queries=sum(meter.queries for meter in meters),
         gradients=sum(meter.gradients for meter in meters),
-        seconds=time.perf_counter() - start,
-        seed=seed,
-        time_steps=steps,
-        sigma=coding_sigma(model.resolve_coding(sigma)),
     )
 
 
@@ -158,36 +212,83 @@ def score(
     time_steps: int | None = None,
     sigma: float | None = None,
     seed: int = 0,
+    only: Tensor | None = None,
     cancelled: CancelCheck | None = None,
 ) -> Tensor:
     """Logits `[D, N, K]` of images `x` `[N, C, H, W]` over `draws` fresh draws.
 
     The noise depends on `seed` and on the shape of `x` alone, so clean and attacked images scored
     with one seed meet the same noise. Models without noise are computed once and repeated.
+    With `only`, `[N]` bool, `[D, n, K]` of those images alone, with the noise that they meet
+    among all of `x`.
     Raises ConfigError, Cancelled, DeviceMemoryError.
     """
     _check_draws(draws)
     steps = check_time_steps(model.time_steps if time_steps is None else time_steps)
     computed = draws if is_stochastic(model, sigma) else 1
     generator = make_generator(derive_seed(seed, "score"), x.device)
-    rows_of_draws = []
+    coding = model.resolve_coding(sigma)
+    kept = torch.ones(len(x), dtype=torch.bool, device=x.device) if only is None else only
+    rows_of_draws = [torch.empty(computed, 0, model.config.num_classes, device=x.device)]
     with memory_guard(), torch.no_grad():
         for rows in split_images(x, steps, computed):
+            shown = _Among(coding, x[rows], kept[rows])
             parts = []
             for count in split_draws(x[rows], steps, computed):
                 if cancelled is not None and cancelled():
                     raise Cancelled("The attack was cancelled.")
-                parts.append(
-                    model(
-                        x[rows],
-                        time_steps=time_steps,
-                        sigma=sigma,
-                        draws=count,
-                        generator=generator,
-                    )
-                )
+                parts.append(shown.logits(model, steps, count, generator))
             rows_of_draws.append(torch.cat(parts))
     return torch.cat(rows_of_draws, dim=1).expand(draws, -1, -1)
+
+
+@dataclass(frozen=True)
+class _Among:
+    """A coding that shows the `kept` `[N]` images of `batch` `[N, C, H, W]` alone.
+
+    Their frames are those they have in the whole batch: noise is drawn for all of it, which
+    costs a hundredth of a pass through the network.
+    """
+
+    coding: Coding
+    batch: Tensor
+    kept: Tensor
+    name: ClassVar[str] = "among"
+    stochastic: ClassVar[bool] = True
+
+    def logits(
+        self, model: SpikingClassifier, steps: int, draws: int, generator: torch.Generator
+    ) -> Tensor:
+        """Logits `[draws, n, K]` of the n kept images."""
+        if not self.kept.any():
+            self._frames(steps, draws, generator)  # The next images meet the noise that is theirs.
+            return torch.empty(draws, 0, model.config.num_classes, device=self.batch.device)
+        some = self.coding.stochastic and not self.kept.all()
+        return model(
+            self.batch[self.kept],
+            time_steps=steps,
+            coding=self if some else self.coding,
+            draws=draws,
+            generator=generator,
+        )
+
+    def __call__(
+        self, x: Tensor, time_steps: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        draws = len(x) // int(self.kept.sum())
+        frames = self._frames(time_steps, draws, generator)
+        return frames.unflatten(1, (draws, -1))[:, :, self.kept].flatten(1, 2)
+
+    def _frames(self, time_steps: int, draws: int, generator: torch.Generator | None) -> Tensor:
+        """Frames `[T, draws * N, C, H, W]` of the whole batch."""
+        repeated = self.batch.expand(draws, *self.batch.shape).flatten(0, 1)
+        return self.coding(repeated, time_steps, generator)
+
+    def mean(self, x: Tensor) -> Tensor:
+        return self.coding.mean(x)
+
+    def variance(self, x: Tensor) -> Tensor:
+        return self.coding.variance(x)
 
 
 def _attack(
@@ -255,7 +356,7 @@ class _Tracker:
         each = rows.stop - rows.start if spec.name == "deepfool" else 1
         return Meter(
             spec.calls(values) * each,
-            lambda share: self.report(_ATTACK_SHARE * (index + share) / total),
+            lambda share: self.report((index + share) / total),
             self._cancelled,
         )
 

@@ -1,0 +1,251 @@
+"""Where cells are measured: in this process, in processes of their own, or on a cluster.
+
+All three do the same work (`rsc_snn.sweep.work.measure`) and give the same digits.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from rsc_snn.attacks.run import CancelCheck
+from rsc_snn.device import keep_freed_memory, pick_device
+from rsc_snn.errors import SweepError
+from rsc_snn.sweep.cells import Cell, CellResult
+from rsc_snn.sweep.work import Workspace, measure
+
+# Cells handed out per worker: one that is measured, one that waits for it.
+IN_FLIGHT = 2
+_RETRIES = 2
+_CONNECT_SECONDS = 10
+_LOOK_SECONDS = 2.0
+
+_stopped: CancelCheck = lambda: False  # noqa: E731  (a worker's own, see `_start_worker`)
+
+
+class Runner(Protocol):
+    """Takes cells and promises their results."""
+
+    def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        """Begin to measure a cell, see `measure`."""
+        ...
+
+    def capacity(self) -> int:
+        """How many cells may be handed out at once."""
+        ...
+
+    def renew(self) -> bool:
+        """Start again after workers died; False if that cannot be done here."""
+        ...
+
+    def close(self) -> None:
+        """Stop what still runs and let go of all workers."""
+        ...
+
+
+class Here:
+    """One cell after the other, in the calling thread, which `submit` keeps busy."""
+
+    def __init__(self, workspace: Workspace, cancelled: CancelCheck | None) -> None:
+        self._workspace = workspace
+        self._cancelled = cancelled
+
+    def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        """Measure the cell at once."""
+        future: Future[CellResult] = Future()
+        try:
+            future.set_result(measure(cell, before, self._workspace, cancelled=self._cancelled))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def capacity(self) -> int:
+        """One: its result is stored before the next is begun."""
+        return 1
+
+    def renew(self) -> bool:
+        """There is nothing to start again."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is left running."""
+
+
+class Given:
+    """Any executor, which whoever made it shuts down. workers: how many it has."""
+
+    def __init__(self, executor: Executor, workspace: Workspace, workers: Callable[[], int]):
+        self._executor = executor
+        self._workspace = workspace
+        self._workers = workers
+        self._promised: set[Future[CellResult]] = set()
+
+    def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        """Queue the cell."""
+        future = self._executor.submit(work, cell, before, self._workspace)
+        self._promised.add(future)
+        future.add_done_callback(self._promised.discard)
+        return future
+
+    def capacity(self) -> int:
+        """Two for each worker, and two while none has come yet."""
+        return IN_FLIGHT * max(self._workers(), 1)
+
+    def renew(self) -> bool:
+        """Only its maker could."""
+        return False
+
+    def close(self) -> None:
+        """Take back what no worker has begun."""
+        for future in tuple(self._promised):
+            future.cancel()
+
+
+class Cluster(Given):
+    """The workers of a Dask scheduler, which may come and go. Raises SweepError.
+
+    address: of the scheduler (tcp://HOST:8786), or the path of its scheduler file. The scheduler
+    gives the cells of a worker that died to another one, unless they took several with them.
+    """
+
+    def __init__(self, address: str, workspace: Workspace) -> None:
+        self._client = _connect(address)
+        executor = self._client.get_executor(pure=False, retries=_RETRIES)
+        self._looked = -_LOOK_SECONDS
+        self._threads = 0
+        super().__init__(executor, workspace, self._count)
+
+    def _count(self) -> int:
+        """Worker threads there are now; asked for every few seconds."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._threads = sum(self._client.nthreads().values())
+            self._looked = time.monotonic()
+        return self._threads
+
+    def close(self) -> None:
+        """Take back all cells and leave; the cluster goes on."""
+        super().close()
+        self._client.close()
+
+
+class Processes:
+    """Worker processes of this machine: one thread each on a CPU, or one for each GPU.
+
+    They end with this process, even if it is killed. Scripts that make one need the usual guard
+    `if __name__ == "__main__"`, for every worker imports the main module.
+    """
+
+    def __init__(self, workspace: Workspace, workers: int) -> None:
+        self._workspace = workspace
+        self._count = workers
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = self._context.Event()
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        gpus = self._context.SimpleQueue()
+        names = visible_gpus() if self._workspace.device == "cuda" else []
+        for worker in range(self._count if names else 0):
+            gpus.put(names[worker % len(names)])
+        return ProcessPoolExecutor(
+            self._count,
+            mp_context=self._context,
+            initializer=start_worker,
+            initargs=(self._stop, gpus if names else None),
+        )
+
+    def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        """Queue the cell. Raises BrokenProcessPool if a worker has died."""
+        return self._pool.submit(work, cell, before, self._workspace)
+
+    def capacity(self) -> int:
+        """Two for each worker."""
+        return IN_FLIGHT * self._count
+
+    def renew(self) -> bool:
+        """A new pool."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = self._start()
+        return True
+
+    def close(self) -> None:
+        """Cancel what runs, which takes a forward pass, and end the workers."""
+        self._stop.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_worker(stop: Any, gpus: Any) -> None:
+    """Make a new process ready: its GPU, who stops it, and whose death ends it.
+
+    stop: a multiprocessing event, gpus: a queue of names for CUDA_VISIBLE_DEVICES, or None.
+    """
+    global _stopped
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with.
+    _stopped = stop.is_set
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end: workers of a killed parent would wait for cells for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def work(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellResult:
+    """`measure`, in a process that does nothing else."""
+    _settle()
+    return measure(cell, before, workspace, cancelled=_stopped)
+
+
+@lru_cache(maxsize=1)
+def _settle() -> None:
+    """Once a process: keep freed memory, which a batch process re-uses at once."""
+    keep_freed_memory()
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES holds them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return [name.strip() for name in named.split(",") if name.strip()] or [
+        str(number) for number in range(torch.cuda.device_count())
+    ]
+
+
+def default_workers(device: str) -> int:
+    """One a GPU for "cuda", one a usable core for "cpu", else one. Raises ConfigError."""
+    if device == "cuda":
+        return max(len(visible_gpus()), 1)
+    if pick_device(device).type != "cpu":
+        return 1
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def _connect(address: str) -> Any:
+    """A Dask client. Raises SweepError."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SweepError(
+            "A sweep on a cluster needs the packages of requirements-cluster.txt."
+        ) from error
+    try:
+        if Path(address).is_file():
+            return Client(scheduler_file=address, timeout=_CONNECT_SECONDS)
+        return Client(address, timeout=_CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise SweepError(f"There is no Dask scheduler at {address}.") from error

@@ -1,0 +1,239 @@
+"""Measuring one cell: what a worker does, in whatever process or machine it is.
+
+Work is shared between cells in three ways.
+
+- The clean images are scored once for each (model, sigma, T), in a cell of their own.
+- An image that no draw got right, clean or at the next smaller epsilon of the chain, is passed
+  through: it keeps those answers and is not attacked again, for the adversarial image lies in the
+  larger ball as well (as in `rsc_snn.robustness.cells`). At a larger epsilon an attack can only
+  break more images.
+- Scoring noise is common to all cells (common random numbers): its seed depends on the cell's
+  seed and the number of the batch alone. Image i meets the same draws clean and attacked, at
+  every epsilon, under every attack and, for RSC with one T, the same draws of the unit normal at
+  every sigma. Each cell's estimate is as unbiased as with noise of its own, since the draws are
+  still independent of the attack, which has other seeds; a difference between two cells has less
+  variance, since what the noise does to both cancels. What it forbids: treating cells as
+  independent. Intervals of a difference must be paired by image.
+
+A result depends on the cell, and on results that the cell determines, alone: batches are
+`batch_size` images of the subset in its own order, each with seeds of its own, so neither images
+passed through nor the number of workers move anyone's noise. Batches that do not fit into memory
+are cut by a fixed budget (`rsc_snn.attacks.target`), not by what is free at the time. On a CPU the
+digits also depend on how many threads share a sum: workers use one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import rsc_snn
+from rsc_snn.attacks.parameters import Value
+from rsc_snn.attacks.registry import get_attack
+from rsc_snn.attacks.run import CancelCheck, craft, score
+from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.coding import coding_sigma
+from rsc_snn.data import ImageSet, load_dataset
+from rsc_snn.data.pixels import to_unit
+from rsc_snn.device import describe_device, pick_device
+from rsc_snn.errors import SweepError
+from rsc_snn.randomness import derive_seed
+from rsc_snn.robustness.cells import fingerprint, subset_rows
+from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
+from rsc_snn.sweep.grid import predecessor
+from rsc_snn.zoo import Zoo
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a worker finds models and data, and what it computes on.
+
+    folders: of the zoo, first the one that ships. data: root of the data sets. Both are paths on
+    the worker's machine. threads: of a CPU worker; results with another number may differ.
+    """
+
+    folders: tuple[Path, ...]
+    data: Path
+    device: str = "cpu"
+    threads: int = 1
+
+
+def measure(
+    cell: Cell,
+    before: CellResult | None,
+    workspace: Workspace,
+    *,
+    cancelled: CancelCheck | None = None,
+) -> CellResult:
+    """Measure one cell. Any executor can run it: arguments and result can be pickled.
+
+    before: the result at the next smaller epsilon of the chain or, where there is none, of the
+    clean cell; None for a clean cell. `cancelled` is asked before every forward pass.
+
+    Raises SweepError if model, data or `before` are not the cell's, what loading them and
+    `run_attack` raise, Cancelled.
+    """
+    start = time.perf_counter()
+    device = pick_device(workspace.device)
+    model = _model(workspace.folders, cell.model, cell.sha256, str(device))
+    data = _images(
+        workspace.data,
+        (cell.dataset, cell.split, model.config.image_size),
+        cell.images,
+        cell.seed,
+        cell.data,
+    )
+    _check_coding(cell, model)
+    alive = _alive(cell, before, data.labels)
+    answers = np.empty((cell.draws, cell.images), dtype=np.uint16)
+    if before is not None:
+        answers[:] = before.answers
+    queries = 0
+    with _threads(workspace.threads, device):
+        text = describe_device(device)
+        for index, rows in enumerate(torch.arange(cell.images).split(cell.batch_size)):
+            some = alive[rows]
+            if some.any():
+                found, made = _batch(cell, model, data, rows, some, index, cancelled)
+                answers[:, rows[some].numpy()] = found
+                queries += made
+    return CellResult(
+        cell=cell,
+        answers=answers,
+        labels=data.labels.numpy().astype(np.uint16),
+        attacked=0 if cell.attack == CLEAN else int(alive.sum()),
+        queries=queries,
+        seconds=round(time.perf_counter() - start, 4),
+        device=text,
+        versions=_versions(),
+    )
+
+
+def attack_parameters(cell: Cell) -> dict[str, Value]:
+    """The cell's parameters as `run_attack` takes them, epsilon among them."""
+    values = dict(cell.parameters)
+    if get_attack(cell.attack).bounded:
+        values["epsilon"] = cell.epsilon
+    return values
+
+
+def _batch(
+    cell: Cell,
+    model: SpikingClassifier,
+    data: ImageSet,
+    rows: Tensor,
+    alive: Tensor,
+    index: int,
+    cancelled: CancelCheck | None,
+) -> tuple[NDArray[np.uint16], int]:
+    """(answers `[D, n]`, queries) of the n `alive` images of batch `index`, images `rows`.
+
+    The attack's noise is fresh for each attack, epsilon and batch; the scoring's is common.
+    """
+    device = next(model.parameters()).device
+    x = to_unit(data.images[rows].to(device))
+    kept = alive.to(device)
+    queries = 0
+    if cell.attack != CLEAN:
+        crafted = craft(
+            model,
+            x[kept],
+            data.labels[rows].to(device)[kept],
+            cell.attack,
+            attack_parameters(cell),
+            time_steps=cell.time_steps,
+            sigma=cell.sigma,
+            seed=derive_seed(cell.seed, "sweep", cell.attack, f"{cell.epsilon:g}", index),
+            cancelled=cancelled,
+        )
+        x[kept] = crafted.adversarial
+        queries = crafted.queries
+    logits = score(
+        model,
+        x,
+        cell.draws,
+        time_steps=cell.time_steps,
+        sigma=cell.sigma,
+        seed=derive_seed(cell.seed, "sweep", "fresh", index),
+        only=kept,
+        cancelled=cancelled,
+    )
+    return logits.argmax(dim=-1).cpu().numpy().astype(np.uint16), queries
+
+
+def _alive(cell: Cell, before: CellResult | None, labels: Tensor) -> Tensor:
+    """`[n]` True for the images that are to be attacked. Raises SweepError."""
+    if cell.attack == CLEAN:
+        return torch.ones(cell.images, dtype=torch.bool)
+    if before is None:
+        raise SweepError(f"The cell {cell.key} cannot be measured before the one it builds on.")
+    if before.cell != predecessor(cell) or not np.array_equal(before.labels, labels.numpy()):
+        raise SweepError(f"The cell {cell.key} does not build on the cell {before.cell.key}.")
+    return torch.from_numpy(before.right.any(axis=0))
+
+
+def _check_coding(cell: Cell, model: SpikingClassifier) -> None:
+    """Raise SweepError unless the cell's coding and sigma are ones of the model."""
+    coding = model.resolve_coding(cell.sigma)
+    if coding.name != cell.coding or coding_sigma(coding) != cell.sigma:
+        raise SweepError(f"The cell {cell.key} is of another coding than {cell.model}.")
+
+
+@lru_cache(maxsize=8)
+def _model(folders: tuple[Path, ...], name: str, sha256: str, device: str) -> SpikingClassifier:
+    """A model of the zoo whose weights are those of the cell. Raises SweepError, ZooError."""
+    zoo = Zoo(folders[0], folders[1:])
+    if zoo.card(name).sha256 != sha256:
+        raise SweepError(f"The weights of {name} have changed since the sweep was set up.")
+    return zoo.load(name, device)
+
+
+@lru_cache(maxsize=4)
+def _split(root: Path, dataset: str, split: str, image_size: int) -> ImageSet:
+    return load_dataset(dataset, split, root, image_size)
+
+
+@lru_cache(maxsize=16)
+def _images(
+    root: Path, source: tuple[str, str, int], images: int, seed: int, mark: str
+) -> ImageSet:
+    """The images of a cell, from `source` (data set, split, size). Raises SweepError, DataError."""
+    data = _split(root, *source)
+    rows = subset_rows(len(data), images, seed)
+    subset = replace(data, images=data.images[rows], labels=data.labels[rows])
+    if len(subset) != images or fingerprint(subset) != mark:
+        raise SweepError(f"The images of {source[0]} have changed since the sweep was set up.")
+    return subset
+
+
+@contextmanager
+def _threads(count: int, device: torch.device) -> Iterator[None]:
+    """Compute with `count` CPU threads inside, in this thread; no change for a GPU."""
+    used = torch.get_num_threads()
+    if device.type != "cpu" or used == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(used)
+
+
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str]:
+    return {
+        "rsc_snn": rsc_snn.__version__,
+        "torch": torch.__version__,
+        "torchattacks": metadata.version("torchattacks"),
+    }

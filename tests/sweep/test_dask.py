@@ -1,0 +1,81 @@
+"""A sweep on a Dask cluster of this machine: the same digits, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsc_snn.errors import SweepError
+from rsc_snn.sweep.cells import CellResult
+from rsc_snn.sweep.run import run_sweep
+from rsc_snn.sweep.work import Workspace
+from tests.sweep.engine_cases import (
+    DictStore,
+    assert_same,
+    made_up_cell,
+    small_cells,
+    small_grid,
+    workspace,
+    write_pictures,
+)
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as local:
+        yield local
+
+
+def test_a_cluster_that_loses_a_worker_gives_the_digits_of_one_process(
+    cluster: Any, tiny_zoo: Path, tmp_path: Path
+) -> None:
+    write_pictures(tmp_path, tiny_zoo)
+    cells = small_cells(tiny_zoo, tmp_path, small_grid("tiny-rsc", "tiny-direct"))
+    place = workspace(tiny_zoo, tmp_path)
+    alone = DictStore()
+    run_sweep(cells, alone, place, workers=1)
+    store = DictStore()
+    killed: list[int] = []
+
+    def kill_one(result: CellResult) -> None:
+        if len(store.results) == len(cells) // 2:
+            killed.append(next(iter(cluster.workers.values())).pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    report = run_sweep(cells, store, place, cluster=cluster.scheduler_address, on_result=kill_one)
+    assert killed
+    assert (report.done, report.failed, report.cancelled) == (len(cells), {}, False)
+    assert_same(store, alone)
+
+
+def test_cancelling_leaves_the_cluster_to_others(cluster: Any, tmp_path: Path) -> None:
+    place = Workspace(folders=(tmp_path,), data=tmp_path)
+    cells = [made_up_cell(number) for number in range(9)]
+    report = run_sweep(
+        cells, DictStore(), place, cluster=cluster.scheduler_address, cancelled=lambda: True
+    )
+    assert report.cancelled and report.done == 0
+    report = run_sweep(cells, DictStore(), place, cluster=cluster.scheduler_address)
+    assert set(report.failed.values()) == {
+        f"There is no model called 'model-{number}'." for number in range(9)
+    }
+
+
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.runners._CONNECT_SECONDS", 0.2)
+    place = Workspace(folders=(tmp_path,), data=tmp_path)
+    with pytest.raises(SweepError, match="no Dask scheduler at tcp://127.0.0.1:9"):
+        run_sweep([made_up_cell()], DictStore(), place, cluster="tcp://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SweepError, match="requirements-cluster.txt"):
+        run_sweep([made_up_cell()], DictStore(), place, cluster="tcp://127.0.0.1:9")
