@@ -1,0 +1,548 @@
+"""The store of a sweep: one SQLite file that holds every measured cell, safe against kills.
+
+A result is durable when `put` returns: each has a transaction of its own in the write-ahead log,
+which the operating system holds from then on, so that a `kill -9` of every process loses nothing
+and a rerun measures only what was in flight. Each commit does not wait for the disk
+(`synchronous=NORMAL`): a power cut may lose the last cells, up to the log's last checkpoint (4 MB
+of log; closing the store makes one), but never damages the file.
+
+Any number of threads and processes may read and write at once: readers see whole results and wait
+for nobody, writers wait for each other. Write-ahead logs need shared memory, so a store belongs
+on a disk of the machine, not on a network drive.
+
+What a page asks for (accuracy with its interval) is kept in columns of its own beside the
+compressed answers, so that a query reads no answers. True classes are kept once for each set of
+images.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsc_snn.errors import DataError, SweepError
+from rsc_snn.evaluate import Estimate
+from rsc_snn.sweep.cells import Cell, CellResult
+
+SCHEMA = 2  # 2 added the accuracy of a single pass beside the answers, and the index for pages.
+_APPLICATION = 0x52534353  # "RSCS": tells a store from the databases of other programs.
+_LOCKED_SECONDS = 30.0
+_PAUSE_SECONDS = 0.01
+_IN_ONE_QUERY = 500
+_CONFIDENCE = 0.95
+
+_CELL_FIELDS = tuple(field.name for field in fields(Cell))
+_JSON_FIELDS = ("parameters", "chain")
+_RESULT_FIELDS = ("attacked", "queries", "seconds", "device", "versions")
+_SUMMARY_FIELDS = ("value", "lower", "upper", "attacked", "queries", "seconds", "device")
+
+_SCHEMA_1 = """
+CREATE TABLE labels (
+    data TEXT PRIMARY KEY,
+    labels BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cells (
+    key TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    split TEXT NOT NULL,
+    data TEXT NOT NULL REFERENCES labels,
+    images INTEGER NOT NULL,
+    attack TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    epsilon REAL NOT NULL,
+    chain TEXT NOT NULL,
+    coding TEXT NOT NULL,
+    sigma REAL,
+    time_steps INTEGER NOT NULL,
+    draws INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    batch_size INTEGER NOT NULL,
+    protocol INTEGER NOT NULL,
+    attacked INTEGER NOT NULL,
+    queries INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    device TEXT NOT NULL,
+    versions TEXT NOT NULL
+);
+CREATE TABLE answers (
+    key TEXT PRIMARY KEY REFERENCES cells,
+    answers BLOB NOT NULL
+);
+"""
+_TO_SCHEMA_2 = """
+ALTER TABLE cells ADD COLUMN value REAL;
+ALTER TABLE cells ADD COLUMN lower REAL;
+ALTER TABLE cells ADD COLUMN upper REAL;
+CREATE INDEX place ON cells (model, attack, time_steps, sigma, epsilon);
+"""
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f"cells.{column}" for column in columns)
+
+
+_SELECT_RESULTS = (
+    f"SELECT {_names((*_CELL_FIELDS, *_RESULT_FIELDS, 'key'))}, answers.answers, labels.labels "
+    "FROM cells JOIN answers ON answers.key = cells.key JOIN labels ON labels.data = cells.data"
+)
+_ORDER = "ORDER BY " + _names(
+    ("epsilon", "dataset", "model", "attack", "parameters", "time_steps", "sigma", "key")
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A measured cell without its answers.
+
+    value, lower, upper: accuracy of a single pass with its 95 % interval, shares 0..1. The rest
+    as in `CellResult`.
+    """
+
+    cell: Cell
+    value: float
+    lower: float
+    upper: float
+    attacked: int
+    queries: int
+    seconds: float
+    device: str
+
+    @property
+    def estimate(self) -> Estimate:
+        """The accuracy of a single pass, as `CellResult.estimate` gives it."""
+        return Estimate(self.value, self.lower, self.upper, self.cell.images, _CONFIDENCE)
+
+
+class Store:
+    """The results of all sweeps in one file, or in memory with the path ":memory:".
+
+    create: make the file, and its folder, if it is not there. timeout: seconds to wait for
+    another writer. Every method raises SweepError with one sentence for what goes wrong with the
+    file; nothing that was stored is lost by it.
+    """
+
+    def __init__(
+        self, path: Path | str, *, create: bool = True, timeout: float = _LOCKED_SECONDS
+    ) -> None:
+        self.path = path if path == ":memory:" else Path(path)
+        self._timeout = timeout
+        # Connections at rest: a call takes one, so that no two threads ever share it. The one
+        # of a store in memory is all there is of it, and calls take turns.
+        self._resting: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._closed = False
+        if isinstance(self.path, Path):
+            self._prepare_place(self.path, create)
+        with self._speaking():
+            connection = self._connect()
+            try:
+                _set_up(connection, self.path, timeout)
+            except BaseException:
+                connection.close()
+                raise
+            self._resting.put(connection)
+
+    def _prepare_place(self, path: Path, create: bool) -> None:
+        try:
+            if not create and not path.exists():
+                raise SweepError(f"There is no store of sweeps at {path}.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweepError(f"The store {path} cannot be made: {error.strerror}.") from error
+
+    def put(self, result: CellResult) -> bool:
+        """Store a result, durable on return; False, and no change, if its cell is stored."""
+        return self.put_all([result]) == 1
+
+    def put_all(self, results: Iterable[CellResult]) -> int:
+        """Store results in one transaction, all or none; returns how many are new."""
+        rows = [(result, _columns(result)) for result in results]
+        with self._writing() as connection:
+            return sum(_insert(connection, result, columns) for result, columns in rows)
+
+    def get(self, key: str) -> CellResult | None:
+        """The result of a cell by its key, None if there is none."""
+        found = self.results(key=key)
+        return found[0] if found else None
+
+    def check_writable(self) -> None:
+        """Raise SweepError if results cannot be stored, before hours are spent on them."""
+        with self._writing() as connection:
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")  # As it is, but written.
+
+    def has(self, key: str) -> bool:
+        """True if the cell of this key is stored."""
+        return bool(self._rows("SELECT 1 FROM cells WHERE key = ?", [key]))
+
+    def missing(self, cells: Iterable[Cell]) -> list[Cell]:
+        """The cells that have no result, in their order."""
+        wanted = {cell.key: cell for cell in cells}
+        for keys in _batches(list(wanted)):
+            marks = ",".join("?" * len(keys))
+            for (key,) in self._rows(f"SELECT key FROM cells WHERE key IN ({marks})", keys):
+                del wanted[key]
+        return list(wanted.values())
+
+    def results(self, **where: Any) -> list[CellResult]:
+        """The results whose columns have the given values, clean ones first.
+
+        where: `key` or fields of `Cell`, each a value, None (for sigma) or a collection of
+        values: `results(model="cifar10-ann", attack=["none", "fgsm"], time_steps=4)`.
+        """
+        text, values = _where(where)
+        rows = self._rows(f"{_SELECT_RESULTS}{text} {_ORDER}", values)
+        return [_result(row) for row in rows]
+
+    def summaries(self, **where: Any) -> list[Summary]:
+        """What `results` gives, without the answers: for tables and curves, and much quicker."""
+        text, values = _where(where)
+        columns = _names((*_CELL_FIELDS, *_SUMMARY_FIELDS))
+        rows = self._rows(f"SELECT {columns} FROM cells{text} {_ORDER}", values)
+        count = len(_CELL_FIELDS)
+        return [Summary(_cell(row[:count]), *row[count:]) for row in rows]
+
+    def distinct(self, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
+        """The different values of some fields of `Cell` that are stored, in order."""
+        text, values = _where(where)
+        names = _names([_known(column) for column in columns])
+        return self._rows(f"SELECT DISTINCT {names} FROM cells{text} ORDER BY {names}", values)
+
+    def __len__(self) -> int:
+        """How many cells are stored."""
+        return int(self._rows("SELECT count(*) FROM cells", [])[0][0])
+
+    def close(self) -> None:
+        """Close the file; what is stored is moved from the log into it. Twice is once."""
+        self._closed = True
+        while True:
+            try:
+                self._resting.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def sweeping(self) -> Iterator[bool]:
+        """Mark that a sweep fills this store; True inside if no other one does at the moment.
+
+        Two at once are safe: each skips what the other has stored. The mark is a lock on a file
+        beside the store, which the system lifts when its process ends in whatever way.
+        """
+        try:
+            import fcntl
+        except ImportError:  # No such lock on this system: nobody can tell.
+            yield True
+            return
+        if not isinstance(self.path, Path):
+            yield True
+            return
+        try:
+            lock = self.path.with_name(f"{self.path.name}.lock").open("a")
+        except OSError as error:
+            raise SweepError(_UNWRITABLE.format(path=self.path)) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+            except OSError:
+                alone = False
+            yield alone
+
+    def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._using() as connection:
+            return connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: whole if the block ends, undone if it raises anything."""
+        with self._using() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else has, back to rest with no transaction open."""
+        with self._speaking():
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if self._closed:
+                    connection.close()
+                else:
+                    self._resting.put(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise SweepError(f"The store {self.path} is closed.")
+        try:
+            if isinstance(self.path, Path):
+                return self._resting.get_nowait()
+            return self._resting.get(timeout=self._timeout)
+        except queue.Empty:
+            if isinstance(self.path, Path):
+                return self._connect()
+            raise SweepError(_BUSY.format(path=self.path)) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        # Without isolation level the module begins no transactions of its own.
+        connection = sqlite3.connect(
+            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Turn the database's errors into sentences."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            text = _SENTENCES.get(code, "The store {path} cannot be used: {error}.")
+            raise SweepError(text.format(path=self.path, error=error)) from error
+
+
+_UNWRITABLE = "The store {path} cannot be opened for writing; choose another place for it."
+_BUSY = (
+    "The store {path} has been locked by another program for too long; try again when that has "
+    "ended."
+)
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: (
+        "The disk that holds the store {path} is full; what is stored is safe, and the sweep goes "
+        "on once there is room."
+    ),
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_READONLY: _UNWRITABLE,
+    sqlite3.SQLITE_CANTOPEN: _UNWRITABLE,
+    sqlite3.SQLITE_PERM: _UNWRITABLE,
+    sqlite3.SQLITE_NOTADB: "The file {path} is no store of sweeps.",
+    sqlite3.SQLITE_CORRUPT: (
+        "The store {path} is damaged; move it away, and the sweep makes a new one."
+    ),
+    sqlite3.SQLITE_IOERR: "The store {path} cannot be read or written: {error}.",
+}
+
+
+# --- Setting up ----------------------------------------------------------------------------------
+
+
+def _set_up(connection: sqlite3.Connection, path: Path | str, timeout: float) -> None:
+    """Make the tables, or bring those of an older version up to date. Raises SweepError."""
+    if _version(connection, path) == SCHEMA:
+        return
+    _use_log(connection, timeout)
+    connection.execute("BEGIN IMMEDIATE")
+    # Another process may have done it meanwhile.
+    version = _version(connection, path)
+    for step in _MIGRATIONS[version:]:
+        step(connection)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute("COMMIT")
+
+
+def _use_log(connection: sqlite3.Connection, timeout: float) -> None:
+    """Turn the write-ahead log on, for good; SQLite itself waits for nobody when it does this."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _version(connection: sqlite3.Connection, path: Path | str) -> int:
+    """The version of the tables, 0 for a new file. Raises SweepError for what is no store."""
+    version = _pragma(connection, "user_version")
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables and _pragma(connection, "application_id") != _APPLICATION:
+        raise SweepError(f"The file {path} is a database of another program.")
+    if version > SCHEMA:
+        raise SweepError(
+            f"The store {path} is of version {version}, made by a later version of this program, "
+            f"which reads up to {SCHEMA}."
+        )
+    return version
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """The statements of a script inside the open transaction (`executescript` would end it)."""
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    _run(connection, _SCHEMA_1)
+
+
+def _add_accuracies(connection: sqlite3.Connection) -> None:
+    """From version 1 to 2: work out the accuracy of every stored cell."""
+    _run(connection, _TO_SCHEMA_2)
+    for row in connection.execute(_SELECT_RESULTS).fetchall():
+        result = _result(row)
+        estimate = result.estimate()
+        connection.execute(
+            "UPDATE cells SET value = ?, lower = ?, upper = ? WHERE key = ?",
+            (estimate.value, estimate.lower, estimate.upper, result.cell.key),
+        )
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_tables, _add_accuracies)
+
+
+# --- Rows ----------------------------------------------------------------------------------------
+
+
+def pack(values: NDArray[np.uint16]) -> bytes:
+    """An array of classes as compressed bytes, little-endian."""
+    return zlib.compress(values.astype("<u2").tobytes())
+
+
+def unpack(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """The array that `pack` compressed. Raises ValueError, zlib.error."""
+    return np.frombuffer(zlib.decompress(data), dtype="<u2").reshape(shape).astype(np.uint16)
+
+
+def _columns(result: CellResult) -> dict[str, Any]:
+    """The row of a result in the table of cells. Raises SweepError."""
+    values: dict[str, Any] = {name: getattr(result.cell, name) for name in _CELL_FIELDS}
+    values |= {name: json.dumps(values[name]) for name in _JSON_FIELDS}
+    reals = {name: float(values[name]) for name in ("epsilon", "sigma") if values[name] is not None}
+    if _cell(tuple((values | reals).values())).key != result.cell.key:
+        raise SweepError(
+            f"The cell {result.cell.key} holds whole numbers where sigma or epsilons belong, and "
+            "would not be found again."
+        )
+    estimate = result.estimate()
+    return {
+        **values,
+        "key": result.cell.key,
+        "value": estimate.value,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
+        "attacked": result.attacked,
+        "queries": result.queries,
+        "seconds": result.seconds,
+        "device": result.device,
+        "versions": json.dumps(dict(result.versions)),
+    }
+
+
+def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping[str, Any]) -> bool:
+    """Add a result unless its cell is there; True if it was added. Raises SweepError."""
+    data = result.cell.data
+    labels = connection.execute("SELECT labels FROM labels WHERE data = ?", (data,)).fetchone()
+    if labels is None:
+        connection.execute("INSERT INTO labels VALUES (?, ?)", (data, pack(result.labels)))
+    elif not _same_labels(labels[0], result.labels):
+        raise SweepError(f"The true classes of the images {data} are not those that are stored.")
+    marks = ", ".join(f":{name}" for name in columns)
+    added = connection.execute(
+        f"INSERT INTO cells ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT (key) DO NOTHING",
+        columns,
+    ).rowcount
+    if added:
+        connection.execute(
+            "INSERT INTO answers VALUES (?, ?)", (columns["key"], pack(result.answers))
+        )
+    return bool(added)
+
+
+def _same_labels(stored: bytes, labels: NDArray[np.uint16]) -> bool:
+    try:
+        return np.array_equal(unpack(stored, (-1,)), labels)
+    except (ValueError, zlib.error):
+        return False
+
+
+def _cell(row: Sequence[Any]) -> Cell:
+    """The cell of the columns `_CELL_FIELDS`. Raises SweepError."""
+    values = dict(zip(_CELL_FIELDS, row, strict=True))
+    try:
+        return Cell.from_json(
+            {**values, **{name: json.loads(values[name]) for name in _JSON_FIELDS}}
+        )
+    except (DataError, ValueError, TypeError) as error:
+        raise SweepError("A cell of the store is damaged; move the store away.") from error
+
+
+def _result(row: Sequence[Any]) -> CellResult:
+    """The result of the columns that `Store.results` asks for. Raises SweepError."""
+    count = len(_CELL_FIELDS)
+    cell = _cell(row[:count])
+    attacked, queries, seconds, device, versions, key, answers, labels = row[count:]
+    try:
+        if cell.key != key:
+            raise ValueError("another key")
+        return CellResult(
+            cell=cell,
+            answers=unpack(answers, (cell.draws, cell.images)),
+            labels=unpack(labels, (cell.images,)),
+            attacked=attacked,
+            queries=queries,
+            seconds=seconds,
+            device=device,
+            versions=json.loads(versions),
+        )
+    except (DataError, ValueError, TypeError, zlib.error) as error:
+        raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Parts of `keys` that fit into one query."""
+    for at in range(0, len(keys), _IN_ONE_QUERY):
+        yield keys[at : at + _IN_ONE_QUERY]
+
+
+def _known(column: str) -> str:
+    """`column` if it is one of the table; queries are made from nothing else."""
+    if column != "key" and column not in _CELL_FIELDS:
+        raise SweepError(f"The store has no column {column!r}.")
+    return column
+
+
+def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The WHERE of a query, "" for no condition, and its values."""
+    parts: list[str] = []
+    values: list[Any] = []
+    for column, wanted in conditions.items():
+        name = f"cells.{_known(column)}"
+        if wanted is None:
+            parts.append(f"{name} IS NULL")
+            continue
+        chosen = (
+            [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else [*wanted]
+        )
+        parts.append(f"{name} IN ({','.join('?' * len(chosen))})")
+        values += chosen
+    return f" WHERE {' AND '.join(parts)}" if parts else "", values
