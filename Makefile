@@ -37,6 +37,8 @@ benchmarks: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks.forward
 	$(RUN) -m benchmarks.eot_pgd
 	$(RUN) -m benchmarks.playground
+	$(RUN) -m benchmarks.sweep
+	$(RUN) -m benchmarks.store
 
 screenshots: $(VENV)/.installed-dev
 	$(RUN) -m tests.browser.screenshots
@@ -53,7 +55,7 @@ $(VENV)/.installed: requirements.txt | $(RUN)
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(RUN)
+$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt requirements.txt | $(RUN)
 	@echo "Installing requirements-dev.txt (once; minutes)"
 	@$(PIP) -r requirements-dev.txt
 	@touch $(VENV)/.installed $@

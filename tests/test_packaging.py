@@ -34,6 +34,7 @@ ALLOWED = {
     "pages",
     "pyproject.toml",
     "requirements-bench.txt",
+    "requirements-cluster.txt",
     "requirements-dev.txt",
     "requirements.txt",
     "rsc_snn",
@@ -133,9 +134,11 @@ def test_the_environment_has_the_pinned_versions() -> None:
 
 
 def test_third_party_imports_are_required() -> None:
+    # Sweeps on a cluster have requirements of their own, imported where they are used.
     required = {
         line.split("==")[0]
-        for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        for name in ("requirements.txt", "requirements-cluster.txt")
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
         if "==" in line
     }
     required = {{"pillow": "PIL"}.get(name, name) for name in required}
@@ -171,6 +174,13 @@ def test_nothing_below_imports_what_is_above() -> None:
     ):
         outside = {path for path in importers(layer) if not path.startswith(above)}
         assert outside - {"benchmarks/playground.py"} == set()
+
+
+def test_the_cluster_is_imported_where_it_is_used_alone() -> None:
+    users = {path for path in importers("distributed") if not path.startswith("benchmarks/")}
+    assert users == {"rsc_snn/sweep/runners.py"}
+    script = "import sys, rsc_snn.sweep.run; sys.exit('distributed' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, timeout=120)
 
 
 def test_torchvision_is_not_imported() -> None:

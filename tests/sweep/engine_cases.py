@@ -42,7 +42,10 @@ def write_pictures(folder: Path, zoo: Path, name: str = "tiny-rsc", count: int =
     coarse = rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
     size, bicubic = (32, 32), Image.Resampling.BICUBIC
     pictures = [Image.fromarray(pixels).resize(size, bicubic) for pixels in coarse]
-    x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255
+    x = (
+        torch.from_numpy(np.stack([np.asarray(item) for item in pictures])).permute(0, 3, 1, 2)
+        / 255
+    )
     generator = torch.Generator().manual_seed(1)
     chosen = Zoo(zoo).load(name)(x, draws=5, generator=generator).mean(dim=0).argmax(dim=1)
     labels = [*chosen.tolist(), *range(10)]  # No class may be empty.

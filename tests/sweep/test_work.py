@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def naive(cell: Cell, before: np.ndarray | None, zoo: Path, root: Path) -> np.nd
     data = load_dataset(cell.dataset, cell.split, root, 32)
     rows = subset_rows(len(data), cell.images, cell.seed)
     images, labels = data.images[rows].float() / 255, data.labels[rows]
-    call = {"time_steps": cell.time_steps, "sigma": cell.sigma}
+    call: dict[str, Any] = {"time_steps": cell.time_steps, "sigma": cell.sigma}
     batches = []
     for index, at in enumerate(range(0, cell.images, cell.batch_size)):
         span = slice(at, at + cell.batch_size)
