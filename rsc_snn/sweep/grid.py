@@ -20,6 +20,7 @@ import difflib
 import fnmatch
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -461,3 +462,49 @@ def predecessor(cell: Cell) -> Cell | None:
     return replace(
         cell, parameters=tuple(sorted(values.items())), epsilon=epsilon, chain=cell.chain[:-1]
     )
+
+
+# --- Cells in words ------------------------------------------------------------------------------
+
+
+def attack_label(cell: Cell) -> str:
+    """The attack of a cell for a person: `clean`, `PGD-10`, or `PGD (steps 20)`.
+
+    In brackets is what differs from the attack's defaults; a step size of a grid's own share of
+    epsilon does not.
+    """
+    if cell.attack == CLEAN:
+        return "clean"
+    for name, preset in PRESETS.items():
+        if preset.attack == cell.attack and preset.at(cell.epsilon) == cell.parameters:
+            return _PRESET_LABELS[name]
+    usual = dict(GridAttack(cell.attack).at(cell.epsilon))
+    specs = {spec.name: spec for spec in get_attack(cell.attack).parameters}
+    changed = [
+        f"{name.replace('_', ' ')} {specs[name].value_text(value)}"
+        for name, value in cell.parameters
+        if value != usual[name]
+    ]
+    label = get_attack(cell.attack).label
+    return f"{label} ({', '.join(changed)})" if changed else label
+
+
+def cell_command(cell: Cell) -> str:
+    """The command that measures what a cell measures, alone and with noise of its own.
+
+    It attacks every image, so it agrees with the cell within the intervals; the sweep's own
+    command gives the cell's digits.
+    """
+    words = ["python -m rsc_snn evaluate --model", shlex.quote(cell.model), "--data", cell.dataset]
+    words += ["--split", cell.split, "--limit", str(cell.images)]
+    words += ["--batch-size", str(cell.batch_size), "--draws", str(cell.draws)]
+    words += ["--seed", str(cell.seed), "--time-steps", str(cell.time_steps)]
+    if cell.sigma is not None:
+        words += ["--sigma", f"{cell.sigma:g}"]
+    if cell.attack != CLEAN:
+        words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:g}"]
+        specs = {spec.name: spec for spec in get_attack(cell.attack).parameters}
+        for name, value in cell.parameters:
+            text = f"{value:.9g}" if specs[name].kind == "float" else str(value).lower()
+            words += [f"--{name.replace('_', '-')}", text]
+    return " ".join(words)

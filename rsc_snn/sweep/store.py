@@ -25,12 +25,14 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsc_snn.attacks.parameters import Value
 from rsc_snn.errors import DataError, SweepError
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import Cell, CellResult
@@ -212,6 +214,10 @@ class Store:
         rows = self._rows(f"SELECT {columns} FROM cells{text} {_ORDER}", values)
         count = len(_CELL_FIELDS)
         return [Summary(_cell(row[:count]), *row[count:]) for row in rows]
+
+    def keys(self) -> list[str]:
+        """The keys of all stored cells, in the order of `results`."""
+        return [key for (key,) in self._rows(f"SELECT key FROM cells {_ORDER}", [])]
 
     def distinct(self, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
         """The different values of some fields of `Cell` that are stored, in order."""
@@ -489,11 +495,22 @@ def _cell(row: Sequence[Any]) -> Cell:
     """The cell of the columns `_CELL_FIELDS`. Raises SweepError."""
     values = dict(zip(_CELL_FIELDS, row, strict=True))
     try:
-        return Cell.from_json(
-            {**values, **{name: json.loads(values[name]) for name in _JSON_FIELDS}}
-        )
-    except (DataError, ValueError, TypeError) as error:
+        values["parameters"] = _parameters(values["parameters"])
+        values["chain"] = _chain(values["chain"])
+    except (ValueError, TypeError) as error:
         raise SweepError("A cell of the store is damaged; move the store away.") from error
+    return Cell(**values)
+
+
+# Thousands of cells share a few attacks and chains.
+@lru_cache(maxsize=1024)
+def _parameters(text: str) -> tuple[tuple[str, Value], ...]:
+    return tuple((str(name), value) for name, value in json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _chain(text: str) -> tuple[float, ...]:
+    return tuple(map(float, json.loads(text)))
 
 
 def _result(row: Sequence[Any]) -> CellResult:

@@ -1,0 +1,97 @@
+"""What a sweep costs before it starts: passes of single images, and hours on this machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from rsc_snn.attacks.registry import get_attack
+from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.randomness import make_generator
+from rsc_snn.scene import cpu_threads
+from rsc_snn.sweep.cells import CLEAN, Cell
+
+# Above these a sweep asks whether it is meant.
+MANY_SECONDS = 2 * 3600.0
+MANY_CELLS = 10_000
+# A pass with its input gradient takes about three times as long as one without.
+_GRADIENT_COST = 3
+_IMAGES = 16
+_MEASURED_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An upper bound, for images that a smaller epsilon broke are not attacked again.
+
+    passes: single images times time steps, one with its gradient counted as three. seconds: of
+    one worker.
+    """
+
+    cells: int
+    passes: int
+    seconds: float
+
+    @property
+    def large(self) -> bool:
+        """True for a sweep that nobody should start by mistake; see the constants above."""
+        return self.seconds > MANY_SECONDS or self.cells > MANY_CELLS
+
+
+def passes_of(cell: Cell) -> int:
+    """Passes of one image and one time step that a cell takes at most."""
+    passes = cell.draws
+    if cell.attack != CLEAN:
+        spec, values = get_attack(cell.attack), dict(cell.parameters)
+        # A model without noise is scored on one draw, and attacked on one.
+        draws = int(values.get("eot_draws", 1)) if cell.draws > 1 else 1
+        each = _GRADIENT_COST if spec.family == "gradient" else 1
+        passes += spec.calls(values) * draws * each
+    return passes * cell.images * cell.time_steps
+
+
+def estimate_cost(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) -> Cost:
+    """What `cells` take; seconds_per_pass: of each model, as `measure_speed` gives it.
+
+    A model that is not among them counts as the slowest of those that are.
+    """
+    slowest = max(seconds_per_pass.values(), default=math.nan)
+    count, passes, seconds = 0, 0, 0.0
+    for cell in cells:
+        work = passes_of(cell)
+        count, passes = count + 1, passes + work
+        seconds += work * seconds_per_pass.get(cell.model, slowest)
+    return Cost(count, passes, seconds)
+
+
+def measure_speed(model: SpikingClassifier) -> float:
+    """Seconds that a pass of one image and one time step takes on the model's device.
+
+    Measured on random images for about half a second, on a CPU with one thread, as workers use.
+    """
+    device = next(model.parameters()).device
+    config = model.config
+    shape = (_IMAGES, config.in_channels, config.image_size, config.image_size)
+    generator = make_generator(0, device)
+    x = torch.rand(shape, generator=generator, device=device)
+    with cpu_threads(1 if device.type == "cpu" else None), torch.no_grad():
+        model(x, generator=generator).cpu()  # The first pass sets things up.
+        start, passes = time.perf_counter(), 0
+        while passes == 0 or time.perf_counter() - start < _MEASURED_SECONDS:
+            model(x, generator=generator).cpu()  # Copying waits for the device.
+            passes += 1
+        seconds = time.perf_counter() - start
+    return seconds / (passes * _IMAGES * model.time_steps)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for a person: `40 s`, `12 min`, `3.5 h` or `2.1 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
