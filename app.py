@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from rsc_snn.ui import resources
+from rsc_snn.ui.components import plot_routes
 from rsc_snn.ui.health import health_routes
 from rsc_snn.ui.shell import device_badge, icon
 from rsc_snn.ui.style import apply_style
@@ -27,15 +29,17 @@ def run() -> None:
             st.Page(
                 "pages/playground.py", title="Playground", icon=":material/bolt:", default=True
             ),
+            st.Page("pages/poisson_coding.py", title="Lesson", icon=":material/school:"),
             st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
         ],
         position="top",
     )
     device_badge()
     page.run()
+    resources.settle_memory()
 
 
 if __name__ == "__main__":
     run()
 else:
-    app = st.App(__file__, routes=health_routes())
+    app = st.App(__file__, routes=[*health_routes(), *plot_routes()])

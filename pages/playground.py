@@ -17,15 +17,16 @@ from rsc_snn.ui.views import choose_view
 
 
 def show(choices: Choices, link: PageLink) -> None:
-    """Compute and draw."""
+    """Compute, then draw: a browser that draws meanwhile would slow the computation."""
     shown = obtain(choices)
-    if shown:
-        with st.container(key="rsc-stale" if any(item.stale for item in shown) else "rsc-current"):
-            draw_networks(choices, shown)
-        for item in shown:
-            result_marker(request_digest(item.request), item.outcome)
+    networks = st.container(key="rsc-stale" if any(item.stale for item in shown) else "rsc-current")
     draw_view = choose_view(link, choices, shown)
     link.publish()
+    if shown:
+        with networks:
+            draw_networks(choices, shown)
+    for item in shown:
+        result_marker(request_digest(item.request), item.outcome)
     with shown_errors():
         draw_view()
 

@@ -27,7 +27,6 @@ def figure_config(name: str) -> dict[str, Any]:
     return {
         "displaylogo": False,
         "modeBarButtons": [["toImage"]],
-        "responsive": True,
         "toImageButtonOptions": {
             "filename": f"rsc-snn-{name}",
             "format": st.session_state.get(_FORMAT, "png"),

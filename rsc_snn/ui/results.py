@@ -10,20 +10,18 @@ import streamlit as st
 
 from rsc_snn.figures import evolution_figure, probability_figure
 from rsc_snn.outcome import Outcome
+from rsc_snn.ui.components import plot
 from rsc_snn.ui.figure_files import figure_config, remember_figure
 from rsc_snn.ui.images import Panel, amplify, row_html, to_bytes
 
 
-def draw_figure(figure: go.Figure, key: str, alt: str) -> None:
+def draw_figure(figure: go.Figure, key: str, alt: str) -> str | None:
     """A figure at the width of its place, in the page's light or dark theme.
 
-    The framework replaces a changed chart by a new one, and for a moment shows both; a frame of
-    the figure's height, whose style hides what is beyond it, keeps the page from jumping. The
-    figure is also kept for `rsc_snn.ui.figures_file`.
+    It is also kept for `rsc_snn.ui.figure_files`. Returns what `components.plot` does.
     """
     remember_figure(alt, figure)
-    with st.container(height=int(figure.layout.height), border=False, key=f"rsc-figure-{key}"):
-        st.plotly_chart(figure, key=key, config=figure_config(key), alt=alt)
+    return plot(figure, key=key, alt=alt, config=figure_config(key))
 
 
 def draw_verdict(

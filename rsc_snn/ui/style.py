@@ -25,7 +25,6 @@ _CSS = """
 .st-key-rsc-thumbnails img {
   width: 33px; height: 33px; max-height: none; border-radius: 0.3rem; image-rendering: pixelated;
 }
-[class*="st-key-rsc-figure-"] { overflow: hidden !important; }
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
 .st-key-rsc-stale { opacity: 0.55; }
 .rsc-network { border-top: 4px solid; padding-top: 0.4rem; font-size: 1.05rem; }

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from rsc_snn.ui.components.plotting import plot_spec
 from rsc_snn.zoo import models_folder
 from tests.app_assets import make_assets
 
 ROOT = Path(__file__).parents[2]
 PageMaker = Callable[..., AppTest]
+
+
+def figures(app: AppTest) -> dict[str, Any]:
+    """The page's plotly figures by what their text alternative says they show, in order."""
+    sent = [
+        json.loads(element.proto.json)
+        for element in app.get("bidi_component")
+        if element.proto.component_name.endswith("rsc_plotting")
+    ]
+    return {data["alt"]: plot_spec(data) for data in sent}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import PageMaker
+from tests.pages.conftest import PageMaker, figures
 
 MODELS = "pages/models.py"
 
@@ -63,7 +63,7 @@ def test_every_model_has_a_card(assets: Path, page: PageMaker) -> None:
         assert card["limits"] in text
     assert "n = 10" in text
     assert "0.0% to 50.0%" in text
-    assert len(app.get("plotly_chart")) == 1
+    assert len(figures(app)) == 1
     assert len(app.code) == 4
 
 
@@ -72,19 +72,19 @@ def test_details_are_drawn_only_once_opened(assets: Path, page: PageMaker) -> No
     assert not app.exception
     assert [element.value for element in app.header] == ["CIFAR-10"]
     assert len(app.subheader) == len(app.expander) == 4
-    assert not app.get("plotly_chart") and not app.code and not app.metric
+    assert not figures(app) and not app.code and not app.metric
     assert "10.0% (0.0% to 50.0%)" in app.expander[0].label
     assert "random weights" not in words(app)
     opened(app, "tiny-rsc")
-    assert len(app.get("plotly_chart")) == len(app.code) == len(app.metric) == 1
+    assert len(figures(app)) == len(app.code) == len(app.metric) == 1
 
 
 def test_details_of_a_card(assets: Path, page: PageMaker) -> None:
     change(assets, "tiny-rsc", add_details)
     app = opened(page(MODELS), "tiny-rsc")
-    curve_and_classes = app.get("plotly_chart")
+    curve_and_classes = list(figures(app).values())
     assert len(curve_and_classes) == 2
-    spec = json.loads(curve_and_classes[0].proto.spec)
+    spec = curve_and_classes[0]
     assert spec["data"][0]["y"][0] == "truck"
     assert [shape["x0"] for shape in spec["layout"]["shapes"]] == [0.1]
     text = words(app)
@@ -109,7 +109,7 @@ def test_cards_of_the_first_version_do_without_what_they_lack(
     app = opened(page(MODELS), "tiny-ann")
     text = words(app)
     assert "Teacher" not in text and "Adversarial" not in text and "float16 safetensors" in text
-    assert not app.get("plotly_chart")
+    assert not figures(app)
 
 
 def test_models_are_grouped_by_data_set(assets: Path, page: PageMaker) -> None:

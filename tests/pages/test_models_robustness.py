@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from rsc_snn.robustness.store import FILE, merged, write_results
 from rsc_snn.zoo import Zoo
 from tests.conftest import save_tiny_model
-from tests.pages.conftest import PageMaker
+from tests.pages.conftest import PageMaker, figures
 from tests.robust_rows import make_model
 
 MODELS = "pages/models.py"
@@ -46,8 +46,8 @@ def words(app: AppTest) -> str:
 def test_figure_claim_and_table(measured: Path, page: PageMaker) -> None:
     app = page(MODELS).run()
     assert not app.exception and not app.error
-    (chart,) = app.get("plotly_chart")
-    traces = json.loads(chart.proto.spec)["data"]
+    (chart,) = figures(app).values()
+    traces = chart["data"]
     assert [trace["name"] for trace in traces] == ["Tiny ANN", "Tiny RSC-SNN, sigma 0.2"]
     assert [trace["y"][0] for trace in traces] == [1.0, 1.0]
     text = words(app)
@@ -80,7 +80,7 @@ def test_adversarially_trained_models_have_a_figure_of_their_own(
     path.write_text(json.dumps(card), encoding="utf-8")
     app = page(MODELS).run()
     assert not app.exception
-    charts = [json.loads(chart.proto.spec)["data"] for chart in app.get("plotly_chart")]
+    charts = [chart["data"] for chart in figures(app).values()]
     assert [[trace["name"] for trace in data] for data in charts] == [
         ["Tiny RSC-SNN, sigma 0.2"],
         ["ANN"],
@@ -102,7 +102,7 @@ def test_without_results_a_sentence_says_how_to_make_them(assets: Path, page: Pa
     app = page(MODELS).run()
     assert not app.exception and not app.error
     assert "`python -m rsc_snn zoo evaluate`" in app.info[0].value
-    assert not app.get("plotly_chart")
+    assert not figures(app)
 
 
 def test_damaged_results_are_a_sentence_and_the_cards_stay(assets: Path, page: PageMaker) -> None:
@@ -121,5 +121,5 @@ def test_results_without_a_worst_case_have_no_figure(measured: Path, page: PageM
     write_results(merged([], rows, shas), measured / "results")
     app = page(MODELS).run()
     assert not app.exception and not app.error
-    assert not app.get("plotly_chart")
+    assert not figures(app)
     assert f"| `{TWIN}` | 100.0 (" in words(app)

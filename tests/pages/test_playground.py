@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -13,16 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.ui import resources
-from tests.pages.conftest import PageMaker
+from tests.pages.conftest import PageMaker, figures
 
 PLAYGROUND = "pages/playground.py"
-
-
-def figures(app: AppTest) -> dict[str, Any]:
-    """The page's plotly figures by what their text alternative says they show."""
-    return {
-        element.proto.alt: json.loads(element.proto.spec) for element in app.get("plotly_chart")
-    }
 
 
 def curve(app: AppTest) -> Any:

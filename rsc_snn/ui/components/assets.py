@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 
 
-def register(name: str) -> ComponentRenderer:
+def register(name: str, *, isolate: bool = True) -> ComponentRenderer:
     """The component of the files `name.html`, `name.css` and `name.js`.
 
-    Scripts of components cannot import each other, so what all share is put before each.
+    Scripts of components cannot import each other, so what all share is put before each. isolate:
+    in a shadow tree, with the style that all share; else in the page itself, with its own alone.
     """
     return st.components.v2.component(
         f"rsc_{name}",
         html=_read(f"{name}.html"),
-        css=_read("shared.css") + _read(f"{name}.css"),
+        css=(_read("shared.css") if isolate else "") + _read(f"{name}.css"),
         js=_read("shared.js") + _read(f"{name}.js"),
+        isolate_styles=isolate,
     )
 
 

@@ -1,0 +1,110 @@
+const ENLARGE = {
+  name: "enlarge",
+  title: "Fill the screen, and back",
+  icon: { width: 24, height: 24, path: "M4 4h6v2H6v4H4zm10 0h6v6h-2V6h-4zM4 14h2v4h4v2H4zm14 0h2v6h-6v-2h4z" },
+  click: (drawing) => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else drawing.closest(".rsc-plot").requestFullscreen();
+  },
+};
+
+class Plot extends BaseView {
+  constructor(root) {
+    super(root);
+    this.drawing = this.find(".drawing");
+    this.waiting = Promise.resolve();
+    this.onResize(this.drawing, () => this.later("resize", 60, () => this.resize()));
+    this.listen(document, "fullscreenchange", () => this.later("resize", 60, () => this.resize()));
+  }
+
+  update(data) {
+    this.data = data;
+    // The place has its height before the library is there, so that nothing jumps.
+    this.drawing.style.height = `${data.height}px`;
+    this.drawing.setAttribute("aria-label", data.alt);
+    this.draw();
+  }
+
+  // One drawing at a time, and only the newest of those that wait.
+  draw() {
+    const turn = this.turn;
+    this.waiting = this.waiting
+      .then(() => library(this.data.library))
+      .then((Plotly) => (turn === this.turn && this.width() > 0 ? this.react(Plotly) : null))
+      .catch((problem) => this.fail(problem));
+  }
+
+  async react(Plotly) {
+    const { data, layout } = JSON.parse(this.data.spec);
+    const config = { ...this.data.config, responsive: false };
+    config.modeBarButtons = [[...config.modeBarButtons[0], ENLARGE]];
+    layout.width = this.width();
+    if (document.fullscreenElement === this.find(".rsc-plot")) layout.height = innerHeight - 64;
+    layout.template = { layout: this.theme() };
+    const first = !this.shown;
+    this.shown = layout.width;
+    await Plotly.react(this.drawing, data, layout, config);
+    if (first) this.drawing.on("plotly_click", (event) => this.clicked(event));
+  }
+
+  clicked(event) {
+    const chosen = event.points.find((point) => typeof point.customdata?.at(-1) === "string");
+    if (chosen) this.component.setTriggerValue("point", chosen.customdata.at(-1));
+  }
+
+  resize() {
+    const whole = document.fullscreenElement === this.find(".rsc-plot");
+    if (this.width() > 0 && (this.width() !== this.shown || whole !== this.whole)) this.draw();
+    this.whole = whole;
+  }
+
+  width() {
+    return Math.floor(this.drawing.clientWidth);
+  }
+
+  theme() {
+    const text = this.style("--st-text-color");
+    const back = this.style("--st-background-color");
+    const family = this.style("--st-font");
+    const font = { color: text, family };
+    const axes = { color: text, zerolinecolor: this.style("--st-border-color") };
+    return {
+      font,
+      xaxis: axes,
+      yaxis: axes,
+      hoverlabel: { bgcolor: back, bordercolor: this.style("--st-border-color"), font },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: this.style("--st-gray-color") || text, activecolor: text },
+    };
+  }
+
+  fail(problem) {
+    console.error(problem);
+    this.find(".problem").hidden = Boolean(this.shown);
+  }
+
+  end() {
+    super.end();
+    library(this.data.library).then((Plotly) => Plotly.purge(this.drawing), () => {});
+  }
+}
+
+// Once a page, whatever number of figures it has. The framework's own script says where the app
+// is, which a proxy may have put anywhere.
+function library(path) {
+  if (!window.rscPlotly) {
+    window.rscPlotly = new Promise((resolve, reject) => {
+      const own = document.querySelector('script[src*="static/js/"]').src;
+      const script = make("script");
+      script.src = own.slice(0, own.indexOf("/static/js/")) + path;
+      script.addEventListener("load", () => resolve(window.Plotly));
+      script.addEventListener("error", () => {
+        window.rscPlotly = undefined;
+        reject(new Error("plotly did not load"));
+      });
+      document.head.append(script);
+    });
+  }
+  return window.rscPlotly;
+}
+
+export default mounted(Plot);
