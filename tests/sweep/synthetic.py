@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
+from tests.conftest import CIFAR10
 
 CLASSES = 10
+
+
+def make_data(root: Path, each: int = 2) -> Path:
+    """A data folder with CIFAR-10 as an image folder: `each` test images of every class."""
+    generator = np.random.default_rng(0)
+    for name in CIFAR10:
+        place = root / "cifar10" / "test" / name
+        place.mkdir(parents=True)
+        for index in range(each):
+            pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(place / f"{index}.png")
+    return root
 
 
 def make_cell(**changes: Any) -> Cell:

@@ -1,0 +1,302 @@
+"""`python -m rsc_snn sweep FILE`: measure a grid of models, attacks, sigmas, time steps, epsilons.
+
+Finished cells are stored at once and never measured twice: after Ctrl-C, a kill or a crash the
+same command goes on where it was. --import before a sweep, and --export after one or by itself,
+move results between stores and files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsc_snn.commands import add_zoo_option, open_zoo
+from rsc_snn.errors import ConfigError, DataError, SweepError
+
+if TYPE_CHECKING:
+    import torch
+    from tqdm import tqdm
+
+    from rsc_snn.sweep.cells import Cell, CellResult
+    from rsc_snn.sweep.cost import Cost
+    from rsc_snn.sweep.grid import Grid
+    from rsc_snn.sweep.run import SweepReport
+    from rsc_snn.sweep.store import Store
+    from rsc_snn.zoo import Zoo
+
+_INTERRUPTED = 130
+_SENTENCES_SHOWN = 5
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "sweep",
+        help="measure a grid over sigma, time steps, epsilon, attacks and models",
+        description=__doc__,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="a TOML grid, such as those of the docs"
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path("runs/sweep.sqlite"),
+        metavar="FILE",
+        help="where results are kept (default: %(default)s)",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers", type=int, metavar="N", help="processes (default: one a core, or one a GPU)"
+    )
+    where.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, or its file")
+    parser.add_argument("--yes", action="store_true", help="start, however long it may take")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be measured")
+    parser.add_argument("--data", type=Path, help="data folder (default: RSC_SNN_DATA or data/)")
+    parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
+    add_zoo_option(parser)
+    parser.add_argument(
+        "--import",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        help="first put the results of an exported .parquet file into the store",
+    )
+    parser.add_argument(
+        "--export",
+        dest="target",
+        type=Path,
+        metavar="FILE",
+        help="then write a .parquet file with every answer, or a .csv file with one line a cell: "
+        "of the sweep's cells, without a sweep of all that is stored",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import, sweep and export, whatever was asked for; 2 if cells failed, 130 after Ctrl-C."""
+    if args.file is None and args.source is None and args.target is None:
+        raise ConfigError("Say what to do: a sweep FILE, --import or --export.")
+    if args.dry_run and (args.file is None or args.source is not None):
+        raise ConfigError("--dry-run needs a sweep FILE, and no --import.")
+    if args.target is not None and args.target.suffix not in {".parquet", ".csv"}:
+        raise ConfigError("--export needs a name that ends in .parquet or .csv.")
+
+    from rsc_snn.sweep.grid import read_grid
+    from rsc_snn.sweep.store import Store
+    from rsc_snn.sweep.transfer import import_parquet
+
+    cells = None if args.file is None else _cells(args, read_grid(args.file))
+    only_export = cells is None and args.source is None
+    with Store(_place(args), create=not only_export) as store:
+        if args.source is not None:
+            added, skipped = import_parquet(store, args.source)
+            print(f"{_count(added, 'cell')} imported into {store.path}, {skipped:,} were there.")
+        code = 0 if cells is None else _sweep(args, store, cells)
+        return code or (0 if args.dry_run else _export(store, args.target, cells))
+
+
+def _place(args: argparse.Namespace) -> Path | str:
+    """The store; a dry run that finds none makes none."""
+    return ":memory:" if args.dry_run and not args.store.exists() else args.store
+
+
+def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
+    """The cells of the grid; a model that only a pattern names may lack its data.
+
+    Raises SweepError, DataError, ZooError.
+    """
+    from rsc_snn.robustness.cells import fingerprint
+    from rsc_snn.sweep.grid import expand, measured_images, model_names
+
+    zoo = open_zoo(args)
+    marks: dict[str, str] = {}
+    for name in model_names(grid, zoo):
+        try:
+            marks[name] = fingerprint(measured_images(zoo.card(name), grid, args.data))
+        except DataError as error:
+            if name in grid.models:
+                raise
+            print(f"skip {name}: {error}", file=sys.stderr)
+    if not marks:
+        raise DataError("There is no model whose data is at hand.")
+    return expand(replace(grid, models=tuple(marks)), zoo, marks)
+
+
+def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int:
+    """Say what it takes, and measure what is missing. Raises SweepError, and what that raises."""
+    from rsc_snn.device import pick_device
+    from rsc_snn.sweep.runners import default_workers
+
+    missing = store.missing(cells)
+    if not missing:
+        print(f"All {len(cells):,} cells are in {store.path}.")
+        return 0
+    device = pick_device(args.device)
+    zoo = open_zoo(args)
+    cost = _cost(missing, zoo, device)
+    workers = args.workers or default_workers(device.type)
+    print(_plan(cost, len(cells), None if args.cluster else workers), flush=True)
+    if args.dry_run:
+        return 0
+    if _too_much(cost, workers) and not args.yes:
+        raise SweepError("That is a large sweep; say --yes to start it, or make its grid smaller.")
+    store.check_writable()
+    with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
+        if not alone:
+            progress.say("Another sweep fills this store; each leaves alone what the other did.")
+        report = _run(args, zoo, store, cells, progress, stop)
+    return _end(report, store, len(cells) - len(store.missing(cells)), len(cells), stop.is_set())
+
+
+def _run(
+    args: argparse.Namespace,
+    zoo: Zoo,
+    store: Store,
+    cells: Sequence[Cell],
+    progress: _Progress,
+    stop: threading.Event,
+) -> SweepReport:
+    """Hand the cells to the engine."""
+    from rsc_snn.data import data_root
+    from rsc_snn.sweep.run import run_sweep
+    from rsc_snn.sweep.work import Workspace
+
+    workspace = Workspace(
+        folders=zoo.folders, data=args.data or data_root(), device=args.device or "auto"
+    )
+    return run_sweep(
+        cells,
+        store,
+        workspace,
+        workers=args.workers,
+        cluster=args.cluster,
+        on_result=progress.finish,
+        cancelled=stop.is_set,
+    )
+
+
+def _cost(missing: Sequence[Cell], zoo: Zoo, device: torch.device) -> Cost:
+    """The cost of the missing cells at the speed of each model here. Raises ZooError."""
+    from rsc_snn.sweep.cost import estimate_cost, measure_speed
+
+    names = dict.fromkeys(cell.model for cell in missing)
+    return estimate_cost(missing, {name: measure_speed(zoo.load(name, device)) for name in names})
+
+
+def _plan(cost: Cost, total: int, workers: int | None) -> str:
+    """The line that is printed before it starts."""
+    from rsc_snn.sweep.cost import duration_text
+
+    done = total - cost.cells
+    seconds = duration_text(cost.seconds / (workers or 1))
+    where = "one worker like this machine" if workers is None else _count(workers, "worker")
+    return f"{total:,} cells, {done:,} done already, at most about {seconds} on {where}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _too_much(cost: Cost, workers: int) -> bool:
+    return replace(cost, seconds=cost.seconds / workers).large
+
+
+def _end(report: SweepReport, store: Store, stored: int, total: int, stopped: bool) -> int:
+    """Say what became of the cells; the exit code."""
+    sentences = list(dict.fromkeys(report.failed.values()))
+    for sentence in sentences[:_SENTENCES_SHOWN]:
+        print(sentence, file=sys.stderr)
+    if stopped or report.cancelled:
+        print(
+            f"Stopped: {stored:,} of {total:,} cells are in {store.path}; the same command goes "
+            "on from there.",
+            file=sys.stderr,
+        )
+        return _INTERRUPTED
+    print(f"{stored:,} of {total:,} cells are in {store.path}.")
+    if report.failed:
+        print(f"{_count(len(report.failed), 'cell')} could not be measured.", file=sys.stderr)
+    return 2 if report.failed else 0
+
+
+def _export(store: Store, target: Path | None, cells: Sequence[Cell] | None) -> int:
+    """Write the results to `target`, if there is one. Raises SweepError."""
+    if target is None:
+        return 0
+    from rsc_snn.sweep.transfer import export_csv, export_parquet
+
+    export = export_csv if target.suffix == ".csv" else export_parquet
+    print(f"{_count(export(store, target, cells), 'cell')} written to {target}.")
+    return 0
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Inside, the first Ctrl-C sets the event; a second one ends the program as usual."""
+    stop = threading.Event()
+
+    def note(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        stop.set()
+        os.write(2, b"\nStopping; once more to leave at once.\n")  # Safe inside a handler.
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Progress:
+    """A bar on stderr over the work of the missing cells, not their number: cells differ a lot."""
+
+    def __init__(self, missing: Sequence[Cell]) -> None:
+        from rsc_snn.sweep.cost import passes_of
+
+        self._work = {cell.key: passes_of(cell) for cell in missing}
+        self._total = len(missing)
+        self._bar = self._make_bar()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def finish(self, result: CellResult) -> None:
+        """A cell is stored."""
+        work = self._work.pop(result.cell.key, 0)
+        self._bar.set_description_str(self._text(), refresh=False)
+        self._bar.update(work)
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._bar.write(text, file=sys.stderr)
+
+    def _make_bar(self) -> tqdm[Any]:
+        from tqdm import tqdm
+
+        return tqdm(
+            total=sum(self._work.values()),
+            desc=self._text(),
+            bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left",
+            mininterval=0.5 if sys.stderr.isatty() else 60,
+            maxinterval=60,
+            smoothing=0.05,
+        )
+
+    def _text(self) -> str:
+        elapsed = self._bar.format_dict["elapsed"] if self._total > len(self._work) else 0.0
+        done = self._total - len(self._work)
+        rate = f" ({done / elapsed * 60:.3g} a minute)" if elapsed else ""
+        return f"{done:,} of {self._total:,} cells{rate}"

@@ -1,0 +1,219 @@
+"""`python -m rsc_snn sweep`, run in this process on a small zoo and a folder of images."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rsc_snn.cli import main
+from rsc_snn.commands import sweep as command
+from rsc_snn.errors import SweepError
+from rsc_snn.sweep import run as engine
+from rsc_snn.sweep.cells import CellResult
+from rsc_snn.sweep.cost import Cost
+from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.transfer import shipped_results
+from tests.sweep.synthetic import make_cell, make_data, make_result, same
+
+GRID = """
+models = ["tiny-ann", "tiny-rsc"]
+attacks = ["fgsm", {name = "pgd", steps = 2}]
+epsilons = [4, 8]
+sigmas = [0.1]
+time_steps = [2]
+images = 8
+draws = 2
+"""
+CELLS = 10  # Of each model one clean one, and two attacks at two epsilons.
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def surroundings(
+    tiny_zoo: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_ASSETS", str(tiny_zoo.parent))
+    monkeypatch.setenv("RSC_SNN_DATA", str(data))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rsc_snn.sweep.cost._MEASURED_SECONDS", 0.01)
+    (tmp_path / "grid.toml").write_text(GRID)
+
+
+def sweep(*arguments: str) -> int:
+    """The command with one worker, which is this process."""
+    return main(["sweep", *arguments, "--device", "cpu", "--workers", "1"])
+
+
+def stored(path: str = "runs/sweep.sqlite") -> list[CellResult]:
+    with Store(Path(path), create=False) as store:
+        return store.results()
+
+
+def test_a_sweep_and_then_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("grid.toml") == 0
+    out, err = capsys.readouterr()
+    assert "10 cells, 0 done already, at most about" in out
+    assert "on 1 worker." in out
+    assert "10 of 10 cells are in runs/sweep.sqlite." in out
+    assert f"{CELLS} of {CELLS} cells" in err
+    first = stored()
+    assert len(first) == CELLS
+    assert sweep("grid.toml") == 0
+    assert "All 10 cells are in runs/sweep.sqlite." in capsys.readouterr().out
+    assert all(map(same, first, stored()))
+
+
+def test_only_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("small.toml").write_text(GRID.replace("[4, 8]", "[4]"))
+    assert sweep("small.toml") == 0
+    assert sweep("grid.toml", "--store", "whole.sqlite") == 0
+    capsys.readouterr()
+    assert sweep("grid.toml", "--dry-run") == 0
+    assert "10 cells, 6 done already" in capsys.readouterr().out
+    assert len(stored()) == 6
+    assert sweep("grid.toml") == 0
+    for once, twice in zip(stored("whole.sqlite"), stored(), strict=True):
+        assert once.cell == twice.cell
+        assert (once.answers == twice.answers).all()
+
+
+def test_a_dry_run_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("grid.toml", "--dry-run") == 0
+    assert "10 cells, 0 done already" in capsys.readouterr().out
+    assert not Path("runs").exists()
+
+
+def test_export_and_import(capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(Path("runs/sweep.sqlite")) as store:
+        store.put(make_result(make_cell(model="another")))
+    assert sweep("grid.toml", "--export", "out/sweep.parquet") == 0
+    assert "10 cells written to out/sweep.parquet." in capsys.readouterr().out
+    assert len(shipped_results(Path("out"))) == CELLS  # Of the sweep alone.
+    assert main(["sweep", "--export", "all.csv"]) == 0
+    with Path("all.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == CELLS + 1
+    assert main(["sweep", "--import", "out/sweep.parquet", "--store", "new.sqlite"]) == 0
+    assert "10 cells imported into new.sqlite, 0 were there." in capsys.readouterr().out
+    assert sweep("grid.toml", "--store", "new.sqlite") == 0
+    assert "All 10 cells" in capsys.readouterr().out
+
+
+def test_a_large_sweep_asks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_cost", lambda *_: Cost(CELLS, 1, 3.1 * 3600))
+    assert sweep("grid.toml") == 2
+    out, err = capsys.readouterr()
+    assert "at most about 3.1 h on 1 worker" in out
+    assert "say --yes to start it" in err
+    assert stored() == []
+    Path("tiny.toml").write_text(GRID.replace("[4, 8]", "[0]"))
+    assert sweep("tiny.toml", "--yes") == 0
+    assert len(stored()) == 2
+    monkeypatch.setattr(command, "_cost", lambda *_: Cost(8, 1, 3.1 * 3600))
+    # Two workers would take half of it, which is below the limit.
+    assert not command._too_much(Cost(8, 1, 3.1 * 3600), 2)
+
+
+def on_first_result(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let `act` happen once the first cell is stored."""
+    finish = command._Progress.finish
+
+    def then_act(progress: Any, result: CellResult) -> None:
+        finish(progress, result)
+        act()
+
+    monkeypatch.setattr(command._Progress, "finish", then_act)
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        on_first_result(patch, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert sweep("grid.toml") == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    done = len(stored())
+    assert 1 <= done < CELLS
+    assert f"Stopped: {done} of 10 cells are in runs/sweep.sqlite" in capsys.readouterr().err
+    assert sweep("grid.toml") == 0
+    assert len(stored()) == CELLS
+
+
+def test_cells_that_fail_are_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = engine.Here.submit
+
+    def refuse(here: Any, cell: Any, before: Any) -> Any:
+        future = measure(here, cell, before)
+        if cell.attack == "pgd":
+            future = type(future)()
+            future.set_exception(SweepError("This one is broken."))
+        return future
+
+    monkeypatch.setattr(engine.Here, "submit", refuse)
+    assert sweep("grid.toml") == 2
+    out, err = capsys.readouterr()
+    assert "6 of 10 cells are in" in out
+    assert "This one is broken." in err
+    assert "4 cells could not be measured." in err
+
+
+def test_a_second_sweep_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(Path("runs/sweep.sqlite")) as store, store.sweeping():
+        assert sweep("grid.toml") == 0
+    assert "Another sweep fills this store" in capsys.readouterr().err
+    assert len(stored()) == CELLS
+
+
+def test_models_of_a_pattern_may_lack_their_data(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    Path("all.toml").write_text(GRID.replace('"tiny-ann", "tiny-rsc"', '"tiny-*"'))
+    for file in ("all.toml", "grid.toml"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert sweep(file, "--data", "empty") == 2
+        err = capsys.readouterr().err
+        assert ("skip tiny-poisson: " in err) == (file == "all.toml")
+        assert "No CIFAR-10 data" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Say what to do: a sweep FILE, --import or --export."),
+        (["none.toml"], "cannot be read"),
+        (["--export", "x.txt"], "--export needs a name that ends in .parquet or .csv."),
+        (["--export", "x.csv"], "There is no store of sweeps at runs/sweep.sqlite."),
+        (["--import", "none.parquet"], "There is no file none.parquet."),
+        (["--dry-run", "--export", "x.csv"], "--dry-run needs a sweep FILE"),
+        (["grid.toml", "--workers", "-1"], "at least one worker"),
+        (["grid.toml", "--store", "grid.toml"], "is no store of sweeps"),
+        (["grid.toml", "--zoo", "nowhere"], "There is no folder of own models"),
+        (["grid.toml", "--device", "abacus"], "is not available"),
+    ],
+)
+def test_mistakes(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_workers_and_cluster_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["sweep", "grid.toml", "--workers", "2", "--cluster", "tcp://host:8786"])
+    assert end.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
