@@ -8,7 +8,8 @@ without a spike is a geometric sum,
     H[k] = current (1 + d + ... + d^(k-1)) = current tau (1 - d^k),
 
 so that the neuron fires first at the smallest k with `d^k <= 1 - threshold / (current tau)`, never
-if `current <= threshold / tau` (the rheobase), and, since the reset is to 0, every k steps from
+if `current <= threshold / tau` (the rheobase; at just this current the charge nears the threshold
+until, in floating point, it is the same number), and, since the reset is to 0, every k steps from
 then on: a rate that is a staircase of the current. Noise smooths it; at T = 1 the chance of a
 spike is exactly `Phi((current - threshold) / noise)`.
 """

@@ -81,13 +81,13 @@ class PlaneClassifier:
         surface: Floats = masses @ self._parts[0] @ masses.T
         return surface
 
-    def slope(self, point: Floats, sigma: float) -> Floats:
-        """The gradient `[2]` of the chance of class 0 at `point` `[2]`."""
+    def slope(self, point: Floats, sigma: float) -> tuple[float, Floats]:
+        """The chance of class 0 at `point` `[2]` and its gradient `[2]`."""
         size = len(self.cells)
-        (u,), (v,) = (_masses(point[[axis]], sigma, size) for axis in (0, 1))
-        (du,), (dv,) = (_mass_slopes(point[[axis]], sigma, size) for axis in (0, 1))
-        part = self._parts[0]
-        return np.array([du @ part @ v, u @ part @ dv])
+        u, v = _masses(point, sigma, size)
+        du, dv = _mass_slopes(point, sigma, size)
+        row = u @ self._parts[0]
+        return float(row @ v), np.array([du @ (self._parts[0] @ v), row @ dv])
 
     def nearest_change(self, point: Floats) -> Floats:
         """The closest point `[2]` whose class, without noise, is another. Within 0..1.
@@ -264,7 +264,7 @@ def _passes(
     classifier: PlaneClassifier, point: Floats, sigma: float, time_steps: int, n: int, seed: int
 ) -> Classes:
     """The classes `[n]` that passes over T noisy frames give, in the coding of the networks."""
-    x = torch.tensor(point, dtype=torch.float64).view(1, 2, 1, 1).expand(n, 2, 1, 1)
+    x = torch.tensor(point, dtype=torch.float32).view(1, 2, 1, 1).expand(n, 2, 1, 1)
     frames = RSCCoding(sigma)(x, time_steps, make_generator(seed))
     return classifier.classify(frames.mean(0).flatten(1).numpy())
 
@@ -291,10 +291,11 @@ def attack_smoothed(classifier: PlaneClassifier, point: Floats, noise: float) ->
     """Steps of length ATTACK_STEP down the chance of the smoothed decision's class, at effective
     sigma `noise`, until the decision changes or ATTACK_STEPS are done; pixels stay in 0..1."""
 
-    def decide(at: Floats) -> int:
-        return int(classifier.chances(at[None], noise)[0].argmax())
+    def look(at: Floats) -> tuple[int, Floats]:
+        chance, slope = classifier.slope(at, noise)
+        return int(chance < 0.5), slope
 
-    return _walk(point, decide, lambda at: classifier.slope(at, noise))
+    return _walk(point, look)
 
 
 def attack_score(point: Floats) -> AttackPath:
@@ -303,22 +304,21 @@ def attack_score(point: Floats) -> AttackPath:
     The decision itself is a step: its gradient is 0, so a score must stand in for it, as a
     network's logits do.
     """
-    return _walk(point, lambda at: int(toy_classifier().classify(at[None])[0]), toy_slope)
+    return _walk(point, lambda at: (int(toy_classifier().classify(at[None])[0]), toy_slope(at)))
 
 
-def _walk(
-    start: Floats, decide: Callable[[Floats], int], slope: Callable[[Floats], Floats]
-) -> AttackPath:
-    """Steps away from the class at `start`; `slope` is the gradient towards class 0."""
-    label = decide(start)
+def _walk(start: Floats, look: Callable[[Floats], tuple[int, Floats]]) -> AttackPath:
+    """Steps away from the class at `start`; `look` gives a place's class and the gradient there
+    towards class 0."""
+    label, slope = look(start)
     sign = -1.0 if label == 0 else 1.0
     points = [start]
     for _ in range(ATTACK_STEPS):
-        direction = slope(points[-1])
-        length = float(np.linalg.norm(direction))
+        length = float(np.linalg.norm(slope))
         if length == 0:
             break
-        points.append(np.clip(points[-1] + sign * ATTACK_STEP / length * direction, 0, 1))
-        if decide(points[-1]) != label:
+        points.append(np.clip(points[-1] + sign * ATTACK_STEP / length * slope, 0, 1))
+        now, slope = look(points[-1])
+        if now != label:
             return AttackPath(np.array(points), True)
     return AttackPath(np.array(points), False)

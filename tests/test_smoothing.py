@@ -91,8 +91,9 @@ def test_chances_sum_to_one_and_fit_the_surface_and_its_slope(
     step = 1e-4 * sigma
     moves = step * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
     moved = classifier.chances(point + moves, sigma)[:, 0]
-    slope = (moved[::2] - moved[1::2]) / (2 * step)
-    assert_allclose(classifier.slope(point, sigma), slope, atol=1e-6 / sigma)
+    chance, slope = classifier.slope(point, sigma)
+    assert chance == pytest.approx(chances[0, 0], abs=1e-12)
+    assert_allclose(slope, (moved[::2] - moved[1::2]) / (2 * step), atol=1e-6 / sigma)
 
 
 @pytest.mark.parametrize("sigma", [0.03, 0.1, 0.4])

@@ -1,0 +1,158 @@
+"""The lesson's neuron and decision as a person uses them: sliders, sentences, links."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rsc_snn.smoothing import exact_certificate, toy_classifier
+from rsc_snn.ui.lesson import decision, neuron
+
+
+def _neuron() -> None:
+    from rsc_snn.ui.lesson import neuron
+    from rsc_snn.ui.link import PageLink
+
+    link = PageLink("lesson")
+    neuron.draw(link)
+    link.publish()
+    link.complain()
+
+
+def _decision() -> None:
+    from rsc_snn.ui.lesson import decision
+    from rsc_snn.ui.link import PageLink
+
+    link = PageLink("lesson")
+    decision.draw(link)
+    link.publish()
+    link.complain()
+
+
+def opened(step: str, **query: str) -> AppTest:
+    """The step alone, opened by a link."""
+    app = AppTest.from_function({"neuron": _neuron, "decision": _decision}[step])
+    app.default_timeout = 60
+    for key, value in query.items():
+        app.query_params[key] = value
+    return checked(app)
+
+
+def checked(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception and not app.error
+    return app
+
+
+def said(app: AppTest) -> str:
+    """All sentences of the step."""
+    return " ".join([part.value for part in (*app.markdown, *app.caption)])
+
+
+def move(app: AppTest, name: str, value: float) -> AppTest:
+    app.slider(key=f"lesson.{name}").set_value(value)
+    return checked(app)
+
+
+def test_the_neuron_counts_its_spikes_and_knows_its_stairs() -> None:
+    app = opened("neuron", neuron_noise="0", neuron_current="0.6", neuron_steps="32")
+    assert "10 spikes in 32 steps" in said(app)
+    assert "at 0.60 it spikes every 3 steps" in said(app)
+    assert "Turn the noise up" in said(app)
+    assert "so a current of 0.49 never makes it spike" in said(move(app, "neuron_current", 0.49))
+    assert "0 spikes in 32 steps" in said(app)
+    assert "at just that current" in said(move(app, "neuron_current", 0.5))
+    assert "at 1.20 it spikes at every step" in said(move(app, "neuron_current", 1.2))
+    assert "1 spike in 1 step," in said(move(app, "neuron_steps", 1))
+
+
+def test_noise_lifts_a_silent_neuron() -> None:
+    app = opened("neuron", neuron_current="0.45", neuron_noise="0.2")
+    assert "never makes it spike" in said(app)
+    rate = re.search(r"it spikes in (\d+)% of the steps", said(app))
+    assert rate and 0 < int(rate[1]) < 50
+
+
+def test_the_decision_says_what_the_formula_gives() -> None:
+    app = opened("decision")
+    found = exact_certificate(toy_classifier(), np.array([0.62, 0.41]), 0.2, 4)
+    assert f"pA = {found.chance:.2%}** of passes say blue" in said(app)
+    assert f"**{found.radius:.3f}**" in said(app)
+    assert "the noise that counts is σ / √T = 0.100" in said(app)
+    assert "averages T" not in said(move(app, "decision_steps", 1))
+
+
+def test_an_estimate_has_a_seed_and_certifies_less() -> None:
+    app = opened("decision", decision_draws="1000")
+    exact = exact_certificate(toy_classifier(), np.array([0.62, 0.41]), 0.2, 4).radius
+    radius = re.search(r"= \*\*(0\.\d+)\*\*", said(app))
+    assert radius and 0 < float(radius[1]) < exact
+    first = said(app)
+    assert said(opened("decision", decision_draws="1000")) == first
+    app.button(key="lesson.decision_seed.again").click()
+    assert said(checked(app)) != first
+    assert app.query_params["decision_seed"] == "1"
+
+
+def test_an_even_chance_certifies_nothing() -> None:
+    # 100 passes cannot tell 55 % from one half.
+    app = opened("decision", decision_draws="100", decision_sigma="0.36")
+    assert "not above one half" in said(app)
+    assert "Nothing is certified" in said(app)
+
+
+def test_noise_can_change_the_class() -> None:
+    app = opened("decision", decision_sigma="0.6")
+    assert "Without noise the point is blue: smoothing changed its class" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("step", "values"),
+    [
+        ("neuron", {"neuron_tau": "5", "neuron_threshold": "0.5", "neuron_seed": "3"}),
+        ("decision", {"decision_u": "0.3", "decision_v": "0.7", "decision_draws": "10000"}),
+    ],
+)
+def test_a_link_opens_the_step_in_its_state(step: str, values: dict[str, str]) -> None:
+    app = opened(step, **values)
+    assert not app.warning
+    for name, value in values.items():
+        assert app.query_params[name] == value
+
+
+def test_what_a_link_cannot_mean_is_said() -> None:
+    app = opened("neuron", neuron_tau="0.5")
+    assert "between 1.1 and 10" in app.warning[0].value
+    assert app.slider(key="lesson.neuron_tau").value == 2.0
+
+
+@pytest.mark.parametrize("module", [neuron, decision])
+def test_the_code_of_the_figures_can_be_shown(module: object) -> None:
+    for function in module.CODE:  # type: ignore[attr-defined]
+        assert '"""' in inspect.getsource(function)
+
+
+@pytest.mark.parametrize("corner", ["0", "1"])
+@pytest.mark.parametrize(("sigma", "steps"), [("0.05", "16"), ("0.6", "1")])
+def test_the_ends_of_the_decisions_sliders_have_an_answer(
+    corner: str, sigma: str, steps: str
+) -> None:
+    values = {"decision_sigma": sigma, "decision_steps": steps}
+    app = opened("decision", decision_u=corner, decision_v=corner, **values)
+    assert "say orange" in said(app) and "Certified radius" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("tau", "threshold", "steps"), [("1.1", "1.5", "1"), ("10", "0.2", "64"), ("10", "1.5", "64")]
+)
+@pytest.mark.parametrize("current", ["0", "1.5"])
+def test_the_ends_of_the_neurons_sliders_have_an_answer(
+    tau: str, threshold: str, steps: str, current: str
+) -> None:
+    values = {"neuron_tau": tau, "neuron_threshold": threshold, "neuron_steps": steps}
+    app = opened("neuron", neuron_current=current, **values)
+    assert "silent up to threshold / τ" in said(app)
