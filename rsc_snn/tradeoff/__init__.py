@@ -1,0 +1,45 @@
+"""The trade-off between accuracy and robustness, from measured cells: docs/tradeoff.md defines it.
+
+Everything is computed from the stored answers of `CellResult`s, without measuring again.
+"""
+
+from __future__ import annotations
+
+from rsc_snn.tradeoff.choice import Choice, Rival, best_under_budget
+from rsc_snn.tradeoff.collapse import Collapse, explains
+from rsc_snn.tradeoff.paired import SIGNIFICANT, Difference, holm
+from rsc_snn.tradeoff.points import (
+    WORST,
+    OperatingPoint,
+    VotePoint,
+    harmonic_mean,
+    operating_points,
+    pareto_front,
+    vote_curve,
+)
+from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, qte
+from rsc_snn.tradeoff.variance import Components, variance_components
+
+__all__ = [
+    "SIGNIFICANT",
+    "WORST",
+    "Choice",
+    "Collapse",
+    "Components",
+    "Difference",
+    "OperatingPoint",
+    "Price",
+    "Qte",
+    "Rival",
+    "VotePoint",
+    "best_under_budget",
+    "explains",
+    "harmonic_mean",
+    "holm",
+    "marginal_prices",
+    "operating_points",
+    "pareto_front",
+    "qte",
+    "variance_components",
+    "vote_curve",
+]

@@ -1,0 +1,195 @@
+"""The operating point for a budget: "at most 5 points of accuracy: which sigma and T?"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.evaluate import Estimate, accuracy_estimate
+from rsc_snn.tradeoff.paired import Difference, Floats, differences
+from rsc_snn.tradeoff.points import OperatingPoint, same_images
+
+Held = Literal["yes", "perhaps", "no"]
+_HELD = {
+    "yes": "The budget is kept.",
+    "perhaps": "Whether the budget is kept is within the noise.",
+    "no": "The budget is not kept on these images.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rival:
+    """Another point within the budget. behind: the chosen point's robust accuracy minus its."""
+
+    point: OperatingPoint
+    robust: Estimate
+    behind: Difference
+
+    @property
+    def tied(self) -> bool:
+        """True unless the chosen point is better by more than noise (Holm over all rivals)."""
+        return not (self.behind.significant and self.behind.value > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The point chosen on every second image, and what it is worth on the others.
+
+    The best of many measured points looks better than it is (the winner's curse), because it was
+    chosen for its luck as well. So one half of the images chooses and the other half reports:
+    clean, robust, loss and rivals are of images that had no say. promised: the robust accuracy on
+    the images that chose. loss: the reference's clean accuracy minus the point's. held: whether
+    the interval on the other half keeps the budget. candidates: points that were compared, of
+    which `within` kept the budget where it was chosen.
+    """
+
+    point: OperatingPoint
+    reference: OperatingPoint | None
+    budget: str
+    promised: float
+    clean: Estimate
+    robust: Estimate
+    loss: Difference | None
+    held: Held
+    rivals: tuple[Rival, ...]
+    candidates: int
+    within: int
+
+    @property
+    def tied(self) -> tuple[Rival, ...]:
+        """Rivals that the images cannot tell from the chosen point, the most robust first."""
+        return tuple(rival for rival in self.rivals if rival.tied)
+
+    def sentence(self) -> str:
+        """The answer in two sentences."""
+        loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
+        return (
+            f"{self.budget}: {self.point.model} at {self.point.setting}, with "
+            f"{_percent(self.robust)} robust and {_percent(self.clean)} clean accuracy{loss}. "
+            f"{_HELD[self.held]}"
+        )
+
+    def caveat(self) -> str:
+        """How far the choice can be trusted."""
+        tied = len(self.tied)
+        others = "no other point is" if not tied else f"{tied} other {_are(tied)}"
+        return (
+            f"Chosen among {self.candidates} points on half of the images and reported on the "
+            f"other {self.robust.n}: the images that chose promised {100 * self.promised:.1f}% "
+            f"robust accuracy. Within the noise, {others} as good."
+        )
+
+
+def _are(count: int) -> str:
+    return "point is" if count == 1 else "points are"
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f}% ({100 * estimate.lower:.1f} to {100 * estimate.upper:.1f})"
+
+
+def best_under_budget(
+    points: Sequence[OperatingPoint],
+    *,
+    max_loss: float | None = None,
+    min_clean: float | None = None,
+    reference: OperatingPoint | None = None,
+) -> Choice | None:
+    """The point of the highest robust accuracy whose clean accuracy stays within the budget.
+
+    Give one of max_loss, a share (0.05: five points) that may be lost against `reference` on the
+    same images, and min_clean, a share that must be reached. reference: None takes the point of
+    the highest clean accuracy. Even images (the first, third, ...) choose, odd ones report.
+
+    None if no point is within the budget. Raises ConfigError (both limits or none, or one outside
+    0..1) and DataError (fewer than two images, points of other images or another attack).
+    """
+    limit = _limit(max_loss, min_clean)
+    if not points:
+        return None
+    same_images([*points, *([] if reference is None else [reference])])
+    if len(points[0].clean_scores) < 2:
+        raise DataError("Choosing and reporting need two images or more.")
+    choosing, reporting = slice(0, None, 2), slice(1, None, 2)
+    if max_loss is not None and reference is None:
+        reference = max(points, key=lambda point: point.clean_scores[choosing].mean())
+    floor = limit
+    if max_loss is not None and reference is not None:
+        floor = reference.clean_scores[choosing].mean() - limit
+    within = [point for point in points if point.clean_scores[choosing].mean() >= floor - 1e-12]
+    if not within:
+        return None
+    best = max(within, key=lambda point: point.robust_scores[choosing].mean())
+    clean = _estimate(best, best.clean_scores[reporting])
+    loss = None
+    if max_loss is not None and reference is not None:
+        change = reference.clean_scores[reporting] - best.clean_scores[reporting]
+        (loss,) = differences(change[:, None])
+        held = _held(loss.upper, loss.lower, limit)
+    else:
+        held = _held(-clean.lower, -clean.upper, -limit)
+    return Choice(
+        point=best,
+        reference=reference if max_loss is not None else None,
+        budget=_budget(max_loss, min_clean, reference),
+        promised=float(best.robust_scores[choosing].mean()),
+        clean=clean,
+        robust=_estimate(best, best.robust_scores[reporting]),
+        loss=loss,
+        held=held,
+        rivals=_rivals(best, within, reporting),
+        candidates=len(points),
+        within=len(within),
+    )
+
+
+def _limit(max_loss: float | None, min_clean: float | None) -> float:
+    given = [limit for limit in (max_loss, min_clean) if limit is not None]
+    if len(given) != 1:
+        raise ConfigError("A budget is either a loss of accuracy or a least accuracy.")
+    if not 0 <= given[0] <= 1:
+        raise ConfigError(f"A budget must be a share from 0 to 1, not {given[0]!r}.")
+    return given[0]
+
+
+def _budget(
+    max_loss: float | None, min_clean: float | None, reference: OperatingPoint | None
+) -> str:
+    if max_loss is None or reference is None:
+        return f"At least {100 * (min_clean or 0.0):.4g}% clean accuracy"
+    return (
+        f"At most {100 * max_loss:.4g} points of accuracy below {reference.model} at "
+        f"{reference.setting}"
+    )
+
+
+def _held(worst: float, best: float, limit: float) -> Held:
+    """Whether a cost that lies between `best` and `worst` is within `limit`."""
+    if worst <= limit:
+        return "yes"
+    return "perhaps" if best <= limit else "no"
+
+
+def _estimate(point: OperatingPoint, scores: Floats) -> Estimate:
+    return accuracy_estimate(torch.from_numpy(scores.copy()), point.scored)
+
+
+def _rivals(
+    best: OperatingPoint, within: Sequence[OperatingPoint], reporting: slice
+) -> tuple[Rival, ...]:
+    """All others within the budget, the most robust first."""
+    others = [point for point in within if point is not best]
+    if not others:
+        return ()
+    scores = [point.robust_scores[reporting] for point in others]
+    behind = differences(best.robust_scores[reporting][:, None] - np.stack(scores, axis=1))
+    rivals = [
+        Rival(point, _estimate(point, score), gap)
+        for point, score, gap in zip(others, scores, behind, strict=True)
+    ]
+    return tuple(sorted(rivals, key=lambda rival: -rival.robust.value))

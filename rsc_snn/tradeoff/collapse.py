@@ -1,0 +1,147 @@
+"""Does the effective sigma, sigma / sqrt(T), explain the curves of different T?
+
+The mean of T noisy frames has the noise sigma / sqrt(T). If that were all that matters, the
+accuracy at (sigma, T) could be read off the curve of another T' at the same effective sigma,
+`sigma sqrt(T' / T)`. Each point is predicted in that way, and for comparison at the same sigma; the
+smaller error names the better axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Literal
+
+import numpy as np
+
+from rsc_snn.tradeoff.paired import Floats, interval, resampled_means
+from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
+
+Quantity = Literal["clean", "robust"]
+Verdict = Literal["explains", "undecided", "does not explain"]
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """How well curves of different T agree at the same sigma, and at the same sigma / sqrt(T).
+
+    sigma_error, effective_error: root mean square errors of the predictions in shares, the noise
+    of images subtracted. explained: the share of the mean squared gap between the T at the same
+    sigma that the effective sigma removes (1: all; below 0: it makes it larger); nan without a
+    gap beyond the noise. improvement, lower, upper: the fall of the mean squared error, with its
+    95 % bootstrap interval over images. effective_lower: lower end of the interval of what is left
+    (mean squared). predictions: how many there are of each kind.
+    """
+
+    quantity: Quantity
+    sigma_error: float
+    effective_error: float
+    explained: float
+    improvement: float
+    lower: float
+    upper: float
+    effective_lower: float
+    predictions: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Which axis predicts better, if the interval of the improvement tells."""
+        if self.lower > 0:
+            return "explains"
+        return "does not explain" if self.upper < 0 else "undecided"
+
+    @property
+    def complete(self) -> bool:
+        """True if what is left at the same effective sigma is no more than noise."""
+        return self.effective_lower <= 0
+
+    def sentence(self) -> str:
+        """The answer for a person."""
+        name = "accuracy" if self.quantity == "clean" else "robust accuracy"
+        facts = (
+            f"Curves of different T differ in {name} by {100 * self.sigma_error:.1f} points at the "
+            f"same sigma and by {100 * self.effective_error:.1f} at the same sigma/sqrt(T)"
+        )
+        if self.verdict == "undecided":
+            return f"{facts}: which of the two explains them better is within the noise."
+        if self.verdict == "does not explain":
+            return f"{facts}: the effective sigma does not explain them."
+        rest = "what is left is within the noise" if self.complete else "it is not all of it"
+        return (
+            f"{facts}: the effective sigma explains {100 * min(self.explained, 1):.0f}% of the "
+            f"squared gap; {rest}."
+        )
+
+
+def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> Collapse | None:
+    """Compare predictions from the curves of other T at the same sigma and the same sigma/sqrt(T).
+
+    A point is predicted from another T's curve only where that curve reaches both places, so that
+    both errors are about the same points. Curves are read by straight lines between their points,
+    which costs the effective sigma a little on a coarse grid. The clean image (sigma 0) is left
+    out: both predictions are the same there. Models are compared each with itself.
+
+    None if no model has curves of two T to compare. Raises DataError unless all points have the
+    same images.
+    """
+    curves = list(dials(points))
+    same_images([point for curve in curves for point in curve])
+    pairs = [pair for pair in permutations(curves, 2) if _same_model(*pair)]
+    found = [gaps for pair in pairs for gaps in _gaps(*pair, quantity)]
+    if not found:
+        return None
+    columns = np.concatenate([np.stack(rows, axis=1) for rows in zip(*found, strict=True)], axis=1)
+    squares = columns.mean(axis=0) ** 2
+    # A squared mean of noisy gaps is too large by the variance of the mean, and once more when
+    # resampled.
+    excess = columns.var(axis=0) / max(len(columns) - 1, 1)
+    at_sigma, at_effective = np.split(squares - excess, 2)
+    resampled = resampled_means(columns) ** 2 - 2 * excess
+    sigma_errors, effective_errors = (half.mean(axis=1) for half in np.split(resampled, 2, axis=1))
+    before, after = float(at_sigma.mean()), float(at_effective.mean())
+    lower, upper = interval(sigma_errors - effective_errors)
+    return Collapse(
+        quantity=quantity,
+        sigma_error=max(before, 0.0) ** 0.5,
+        effective_error=max(after, 0.0) ** 0.5,
+        explained=1 - max(after, 0.0) / before if before > 0 else float("nan"),
+        improvement=before - after,
+        lower=lower,
+        upper=upper,
+        effective_lower=interval(effective_errors)[0],
+        predictions=len(found),
+    )
+
+
+def _same_model(first: Sequence[OperatingPoint], second: Sequence[OperatingPoint]) -> bool:
+    one, other = first[0].robust_result.cell, second[0].robust_result.cell
+    return one.sha256 == other.sha256 and one.time_steps != other.time_steps
+
+
+def _gaps(
+    curve: Sequence[OperatingPoint], other: Sequence[OperatingPoint], quantity: Quantity
+) -> Iterator[tuple[Floats, Floats]]:
+    """Errors by image, `[n]` each, of predicting the points of `curve`: (sigma, effective)."""
+    sigmas = np.array([point.sigma for point in other], dtype=np.float64)
+    scores = np.stack([_scores(point, quantity) for point in other])
+    ratio = (other[0].time_steps / curve[0].time_steps) ** 0.5
+    for point in curve:
+        places = ((point.sigma or 0.0), (point.sigma or 0.0) * ratio)
+        if point.sigma and all(sigmas[0] <= at <= sigmas[-1] for at in places):
+            truth = _scores(point, quantity)
+            same, matched = (truth - _read(sigmas, scores, at) for at in places)
+            yield same, matched
+
+
+def _scores(point: OperatingPoint, quantity: Quantity) -> Floats:
+    return point.clean_scores if quantity == "clean" else point.robust_scores
+
+
+def _read(sigmas: Floats, scores: Floats, at: float) -> Floats:
+    """Scores `[n]` of a curve `[S, n]` between its points; the last one at its end."""
+    index = min(int(np.searchsorted(sigmas, at, side="right")) - 1, len(sigmas) - 1)
+    if index == len(sigmas) - 1:
+        return scores[index]
+    share = (at - sigmas[index]) / (sigmas[index + 1] - sigmas[index])
+    return (1 - share) * scores[index] + share * scores[index + 1]

@@ -1,0 +1,177 @@
+"""Differences on the same images: intervals, tests, and the correction for many of them.
+
+Two cells share their images and the noise they are scored on, so they are never independent: all
+that is said about a difference is said from the differences image by image. Columns `[n, K]` hold
+K such differences of n images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from statsmodels.stats.contingency_tables import mcnemar
+
+from rsc_snn.errors import DataError
+from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.robustness.compare import SIGNIFICANT
+
+Floats = NDArray[np.float64]
+Test = Literal["McNemar", "sign flips"]
+
+RESAMPLES = 9999
+_LEVELS = (0.025, 0.975)
+_SEED = 0
+# Bytes of a block of random rows; blocks are kept, as a page asks again for the same images.
+_BLOCK = 2**21
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference of scores over n images, in shares (0.01 is one point).
+
+    lower, upper: 95 % percentile bootstrap interval over images (9,999 resamples), not corrected.
+    p: two-sided, of no difference: McNemar's exact test where all differences are -1, 0 or 1, else
+    the test that turns the sign of each image's difference at random (9,999 times), as in
+    `rsc_snn.robustness.compare`. adjusted: p after Holm's correction for `comparisons` tests.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    n: int
+    p: float
+    test: Test
+    adjusted: float
+    comparisons: int
+
+    @property
+    def significant(self) -> bool:
+        """True if the difference is more than noise at 5 %, all comparisons considered."""
+        return self.adjusted < SIGNIFICANT
+
+    @property
+    def noise(self) -> str:
+        """What hides a difference that is not significant: one test, or their number."""
+        if self.lower <= 0 <= self.upper:
+            return "the noise"
+        return f"the noise of {self.comparisons} comparisons"
+
+    def text(self) -> str:
+        """In points, such as `3.1 (1.2 to 5.0)`."""
+        return interval_text(self.value, self.lower, self.upper)
+
+    def opposite(self) -> Difference:
+        """The difference the other way round."""
+        values = (-self.value, -self.upper, -self.lower)
+        return Difference(*values, self.n, self.p, self.test, self.adjusted, self.comparisons)
+
+
+def interval_text(value: float, lower: float, upper: float) -> str:
+    """Shares in points, such as `3.1 (1.2 to 5.0)`."""
+    ends = (100 * (share + 0.0) for share in (value, lower, upper))
+    return "{:.1f} ({:.1f} to {:.1f})".format(*(round(end, 1) + 0.0 for end in ends))
+
+
+def holm(ps: Sequence[float]) -> tuple[float, ...]:
+    """p-values after Holm's correction (Holm 1979), in the order given.
+
+    As statsmodels' `multipletests`, which also collects all garbage of the process at each call,
+    for longer than all the rest takes.
+    """
+    values = np.asarray(ps, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(steps, 1)
+    return tuple(adjusted.tolist())
+
+
+def differences(columns: Floats) -> tuple[Difference, ...]:
+    """Each of the columns `[n, K]` as a difference; K tests are corrected together.
+
+    Raises DataError if there is no image.
+    """
+    return described(columns, resampled_means(columns))
+
+
+def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
+    """`differences`, from means `[RESAMPLES, K]` that `resampled_means` gave."""
+    if not columns.shape[1]:
+        return ()
+    lower, upper = intervals(means)
+    exact = np.isin(columns, (-1.0, 0.0, 1.0)).all(axis=0)
+    ps = np.empty(columns.shape[1])
+    ps[exact] = [_mcnemar_p(column) for column in columns[:, exact].T]
+    ps[~exact] = _sign_flip_p(columns[:, ~exact])
+    tests: list[Test] = ["McNemar" if plain else "sign flips" for plain in exact]
+    rows = zip(columns.mean(axis=0), lower, upper, ps, tests, holm(ps.tolist()), strict=True)
+    return tuple(
+        Difference(
+            float(value), float(low), float(high), len(columns), float(p), test, adjusted, len(ps)
+        )
+        for value, low, high, p, test, adjusted in rows
+    )
+
+
+def resampled_means(columns: Floats) -> Floats:
+    """Means `[RESAMPLES, K]` of columns `[n, K]` over images drawn with replacement.
+
+    All columns meet the same resamples, which n alone determines, so that ratios and differences
+    of the means are paired. Raises DataError if there is no image.
+    """
+    n = len(columns)
+    if n == 0:
+        raise DataError("There are no images to compare.")
+    return np.concatenate([block.astype(np.float64) @ columns for block in _blocks(n, "times")]) / n
+
+
+def intervals(means: Floats) -> Floats:
+    """The ends `[2, K]` of the 95 % percentile intervals of resampled values `[RESAMPLES, K]`."""
+    return np.quantile(means, _LEVELS, axis=0)
+
+
+def interval(means: Floats) -> tuple[float, float]:
+    """The ends of one interval, from resampled values `[RESAMPLES]`."""
+    lower, upper = intervals(means)
+    return float(lower), float(upper)
+
+
+def _mcnemar_p(column: Floats) -> float:
+    """Exact at any number of discordant images (McNemar 1947, the binomial version)."""
+    up, down = int((column == 1).sum()), int((column == -1).sum())
+    return float(mcnemar([[0, up], [down, 0]], exact=True).pvalue)
+
+
+def _sign_flip_p(columns: Floats) -> Floats:
+    """p-values `[K]`; the margin lets sums that differ by rounding alone count as equal."""
+    observed = np.abs(columns.sum(axis=0)) * (1 - 1e-9)
+    extreme = np.zeros(columns.shape[1], dtype=np.int64)
+    for block in _blocks(len(columns), "signs") if columns.shape[1] else ():
+        extreme += (np.abs(block.astype(np.float64) @ columns) >= observed).sum(axis=0)
+    return (extreme + 1) / (RESAMPLES + 1)
+
+
+def _blocks(n: int, kind: Literal["times", "signs"]) -> Iterator[NDArray[np.int8]]:
+    """RESAMPLES random rows over n images, a few at a time."""
+    rows = max(1, _BLOCK // n)
+    for at in range(0, RESAMPLES, rows):
+        yield _block(n, at, min(rows, RESAMPLES - at), kind)
+
+
+@lru_cache(maxsize=16)
+def _block(n: int, at: int, rows: int, kind: str) -> NDArray[np.int8]:
+    """`[rows, n]`: how often each image is drawn (never 128 times), or a sign for each image."""
+    generator = make_generator(derive_seed(_SEED, "tradeoff", kind, n, at))
+    if kind == "signs":
+        flips = torch.randint(0, 2, (rows, n), generator=generator, dtype=torch.int8)
+        return (2 * flips - 1).numpy()
+    drawn = torch.randint(0, n, (rows, n), generator=generator)
+    drawn += n * torch.arange(rows)[:, None]
+    times = torch.bincount(drawn.flatten(), minlength=rows * n)
+    return times.to(torch.int8).view(rows, n).numpy()

@@ -1,0 +1,184 @@
+"""What a turn of the dial costs: clean accuracy paid, robust accuracy gained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import nan
+
+import numpy as np
+
+from rsc_snn.tradeoff.paired import (
+    Difference,
+    described,
+    interval_text,
+    intervals,
+    resampled_means,
+)
+from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
+
+
+@dataclass(frozen=True)
+class Qte:
+    """Robust accuracy gained per point of clean accuracy paid, `(R - R0) / max(A0 - A, eps)`.
+
+    OUR definition of the paper's Quantification Trade-off Estimation, whose formula could not be
+    established. eps is the smallest loss that the answers can show, one answer of one image.
+
+    lower, upper: 95 % percentile bootstrap interval of the ratio, images drawn in pairs. gained:
+    R - R0. paid: A0 - A. defined: False if nothing was paid (A >= A0); value and interval are nan
+    then. bounded: False if a loss of nothing is within the interval of `paid`; the ratio is not
+    known then, as its upper end is no more than gained / eps.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    gained: Difference
+    paid: Difference
+    defined: bool
+
+    @property
+    def bounded(self) -> bool:
+        """True if the interval of what is paid stays above 0."""
+        return self.defined and self.paid.lower > 0
+
+    def sentence(self) -> str:
+        """One sentence for a person."""
+        if not self.defined:
+            return "No accuracy was paid, so there is no ratio of gain to price."
+        if not self.bounded:
+            return (
+                f"The ratio is {self.value:.2f}, but the accuracy paid may be nothing at all, so "
+                "it is not known."
+            )
+        if self.gained.value < 0:
+            return (
+                f"Robustness was lost as well: {-self.value:.2f} points for each point of accuracy "
+                f"({-self.upper:.2f} to {-self.lower:.2f})."
+            )
+        return (
+            f"Each point of accuracy paid buys {self.value:.2f} points of robustness "
+            f"({self.lower:.2f} to {self.upper:.2f})."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Price:
+    """From one noise level to the next at one T: what is paid, what is gained, and their ratio.
+
+    paid: clean accuracy lost (below 0: won). gained: robust accuracy won. Both are tested, and
+    corrected together with all other prices of the same call.
+    """
+
+    before: OperatingPoint
+    after: OperatingPoint
+    paid: Difference
+    gained: Difference
+    qte: Qte
+
+    def sentence(self) -> str:
+        """Such as "From sigma 0.1 to 0.2 at T = 4 you pay 3.1 points of accuracy (...) for ...".
+
+        A difference that is not significant after correction is said to be within the noise.
+        """
+        start = (
+            f"From sigma {self.before.sigma:g} to {self.after.sigma:g} at T = "
+            f"{self.after.time_steps}"
+        )
+        return f"{start} {_outcome(self.paid, self.gained)}."
+
+
+def _outcome(paid: Difference, gained: Difference) -> str:
+    accuracy, robustness = _clause(paid.opposite()), _clause(gained)
+    if not (paid.significant or gained.significant):
+        return (
+            f"the difference is within {_loudest(paid, gained)}: accuracy "
+            f"{_signed(paid.opposite())}, robustness {_signed(gained)} points"
+        )
+    if not gained.significant:
+        return (
+            f"you {accuracy} of accuracy; the difference in robustness is within {gained.noise}, "
+            f"{_signed(gained)} points"
+        )
+    if not paid.significant:
+        return (
+            f"you {robustness} of robustness; the difference in accuracy is within {paid.noise}, "
+            f"{_signed(paid.opposite())} points"
+        )
+    if paid.value > 0 and gained.value > 0:
+        return f"you pay {_points(paid)} of accuracy for {gained.text()} of robustness"
+    if paid.value < 0 and gained.value < 0:
+        robustness = _points(gained.opposite())
+        return f"you pay {robustness} of robustness for {paid.opposite().text()} of accuracy"
+    return f"you {accuracy} of accuracy and {robustness} of robustness"
+
+
+def _loudest(*changes: Difference) -> str:
+    """The noise that hides all of the changes."""
+    return max((change.noise for change in changes), key=len)
+
+
+def _clause(change: Difference) -> str:
+    """`gain` or `lose`, and how much."""
+    return f"gain {_points(change)}" if change.value > 0 else f"lose {_points(change.opposite())}"
+
+
+def _points(change: Difference) -> str:
+    value, rest = change.text().split(" ", 1)
+    return f"{value} points {rest}"
+
+
+def _signed(change: Difference) -> str:
+    sign = "+" if change.value >= 0 else ""
+    return sign + interval_text(change.value, change.lower, change.upper)
+
+
+def qte(before: OperatingPoint, after: OperatingPoint) -> Qte:
+    """The ratio for one change of the dial. Raises DataError unless both have the same images."""
+    (found,) = _prices([(before, after)])
+    return found.qte
+
+
+def marginal_prices(points: Iterable[OperatingPoint]) -> tuple[Price, ...]:
+    """The price of each step of the dial, from one sigma to the next higher, by model and T.
+
+    Holm's correction is over all differences of the call, two for each step. Points without a
+    sigma have no dial and are left out. Raises DataError unless all have the same images.
+    """
+    return _prices([pair for dial in dials(points) for pair in pairwise(dial)])
+
+
+def _prices(pairs: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> tuple[Price, ...]:
+    if not pairs:
+        return ()
+    same_images([point for pair in pairs for point in pair])
+    changes = [
+        (before.clean_scores - after.clean_scores, after.robust_scores - before.robust_scores)
+        for before, after in pairs
+    ]
+    paid, gained = (np.stack(columns, axis=1) for columns in zip(*changes, strict=True))
+    columns = np.concatenate([paid, gained], axis=1)
+    means = resampled_means(columns)
+    found = described(columns, means)
+    # The smallest loss that the answers can show: one answer of one image.
+    smallest = np.array(
+        [1 / (len(columns) * max(before.scored, after.scored)) for before, after in pairs]
+    )
+    losses, gains = np.split(means, 2, axis=1)
+    ends = intervals(gains / np.maximum(losses, smallest)).T
+    rows = zip(
+        pairs, found[: len(pairs)], found[len(pairs) :], smallest.tolist(), ends, strict=True
+    )
+    return tuple(
+        Price(*pair, loss, gain, _ratio(loss, gain, least, (float(lower), float(upper))))
+        for pair, loss, gain, least, (lower, upper) in rows
+    )
+
+
+def _ratio(paid: Difference, gained: Difference, smallest: float, ends: tuple[float, float]) -> Qte:
+    # Less than half of the smallest loss is rounding.
+    if paid.value < smallest / 2:
+        return Qte(nan, nan, nan, gained, paid, False)
+    return Qte(gained.value / max(paid.value, smallest), *ends, gained, paid, True)
