@@ -184,7 +184,7 @@ def test_cells_of_any_grid(grid: Grid, zoo: Zoo) -> None:
 def test_the_cells_of_a_grid_one_by_one(zoo: Zoo) -> None:
     cells = expand(make_grid(), zoo, MARKS)
     card = zoo.card("tiny-rsc")
-    expected = set()
+    expected: set[tuple[object, ...]] = set()
     for model in MODELS:
         sigmas = (0.0, 0.1) if model == "tiny-rsc" else (None,)
         for sigma, steps in itertools.product(sigmas, (1,) if model == "tiny-ann" else (1, 4)):
