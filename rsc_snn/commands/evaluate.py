@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--root", type=Path, help="the data folder (default: RSC_SNN_DATA or data/)"
     )
-    parser.add_argument("--split", default="test", choices=("train", "test"))
+    parser.add_argument("--split", default="test", choices=("train", "test", "gallery"))
     parser.add_argument("--limit", type=int, help="evaluate a random subset of so many images")
     parser.add_argument("--batch-size", type=int, default=64, help="images a batch (default: 64)")
     parser.add_argument(
@@ -116,8 +116,10 @@ def _attack_options(args: argparse.Namespace) -> list[str]:
 
 
 def _load(args: argparse.Namespace, image_size: int) -> ImageSet:
-    from rsc_snn.data import DATASETS, load_dataset
+    from rsc_snn.data import DATASETS, gallery_set, load_dataset
 
+    if args.split == "gallery":
+        return gallery_set(args.data, image_size)
     if args.data in DATASETS:
         return load_dataset(args.data, args.split, args.root, image_size)
     if Path(args.data).is_dir():

@@ -32,7 +32,8 @@ from rsc_snn.attacks.parameters import Value
 from rsc_snn.attacks.registry import ATTACKS, AttackSpec, get_attack, validate_parameters
 from rsc_snn.attacks.run import MAX_DRAWS
 from rsc_snn.coding import check_sigma, check_time_steps, coding_sigma, make_coding
-from rsc_snn.data import ImageSet, data_root, load_dataset
+from rsc_snn.data import ImageSet, data_root, gallery_set, load_dataset
+from rsc_snn.data.gallery import images_folder
 from rsc_snn.data.readers import SPLITS
 from rsc_snn.errors import AttackError, ConfigError, SweepError
 from rsc_snn.robustness.cells import fingerprint, subset_rows
@@ -41,6 +42,9 @@ from rsc_snn.sweep.cells import CLEAN, Cell
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard, Zoo
 
+# The photographs that ship, for who has no data set at hand.
+GALLERY = "gallery"
+GRID_SPLITS = (*SPLITS, GALLERY)
 MAX_CELLS = 1_000_000
 MAX_EPSILON = 255.0
 MAX_IMAGES = 100_000
@@ -206,8 +210,8 @@ class Grid:
             checked["sigmas"] = _each("sigmas", _sigma, self.sigmas)
         if self.time_steps is not None:
             checked["time_steps"] = _each("time_steps", check_time_steps, self.time_steps)
-        if self.split not in SPLITS:
-            raise SweepError(f"split must be one of {', '.join(SPLITS)}, not {self.split!r}.")
+        if self.split not in GRID_SPLITS:
+            raise SweepError(f"split must be one of {', '.join(GRID_SPLITS)}, not {self.split!r}.")
         for name in {"epsilons", "sigmas", "time_steps"} & set(checked):
             checked[name] = tuple(sorted(checked[name]))
         for name, value in checked.items():
@@ -344,15 +348,28 @@ def measured_images(card: ModelCard, grid: Grid, root: Path | None = None) -> Im
     hand.
     """
     size = card.config.image_size
-    data = _subset(card.dataset, grid.split, root or data_root(), size, grid.images, grid.seed)
+    place = split_place(grid.split, root or data_root())
+    data = _subset(card.dataset, grid.split, place, size, grid.images, grid.seed)
     if tuple(data.classes) != tuple(card.classes):
         raise SweepError(f"The classes of the data {card.dataset} are not those of {card.name}.")
     return data
 
 
+def split_place(split: str, root: Path) -> Path:
+    """Where the images of a split are: the gallery is an asset, not in the data folder."""
+    return images_folder() if split == GALLERY else root
+
+
+def load_split(dataset: str, split: str, place: Path, image_size: int) -> ImageSet:
+    """All images of a split, the gallery as one of them. Raises DataError."""
+    if split == GALLERY:
+        return gallery_set(dataset, image_size, place)
+    return load_dataset(dataset, split, place, image_size)
+
+
 @lru_cache(maxsize=8)
-def _subset(dataset: str, split: str, root: Path, size: int, images: int, seed: int) -> ImageSet:
-    data = load_dataset(dataset, split, root, size)
+def _subset(dataset: str, split: str, place: Path, size: int, images: int, seed: int) -> ImageSet:
+    data = load_split(dataset, split, place, size)
     if len(data) < images:
         raise SweepError(
             f"images must be at most {len(data):,}, as many as the {split} split of {dataset} has, "

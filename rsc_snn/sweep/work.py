@@ -43,14 +43,14 @@ from rsc_snn.attacks.registry import get_attack
 from rsc_snn.attacks.run import CancelCheck, craft, score
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
-from rsc_snn.data import ImageSet, load_dataset
+from rsc_snn.data import ImageSet
 from rsc_snn.data.pixels import to_unit
 from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import SweepError
 from rsc_snn.randomness import derive_seed
 from rsc_snn.robustness.cells import fingerprint, subset_rows
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
-from rsc_snn.sweep.grid import predecessor
+from rsc_snn.sweep.grid import load_split, predecessor, split_place
 from rsc_snn.zoo import Zoo
 
 
@@ -87,7 +87,7 @@ def measure(
     device = pick_device(workspace.device)
     model = _model(workspace.folders, cell.model, cell.sha256, str(device))
     data = _images(
-        workspace.data,
+        split_place(cell.split, workspace.data),
         (cell.dataset, cell.split, model.config.image_size),
         cell.images,
         cell.seed,
@@ -199,16 +199,16 @@ def _model(folders: tuple[Path, ...], name: str, sha256: str, device: str) -> Sp
 
 
 @lru_cache(maxsize=4)
-def _split(root: Path, dataset: str, split: str, image_size: int) -> ImageSet:
-    return load_dataset(dataset, split, root, image_size)
+def _split(place: Path, dataset: str, split: str, image_size: int) -> ImageSet:
+    return load_split(dataset, split, place, image_size)
 
 
 @lru_cache(maxsize=16)
 def _images(
-    root: Path, source: tuple[str, str, int], images: int, seed: int, mark: str
+    place: Path, source: tuple[str, str, int], images: int, seed: int, mark: str
 ) -> ImageSet:
     """The images of a cell, from `source` (data set, split, size). Raises SweepError, DataError."""
-    data = _split(root, *source)
+    data = _split(place, *source)
     rows = subset_rows(len(data), images, seed)
     subset = replace(data, images=data.images[rows], labels=data.labels[rows])
     if len(subset) != images or fingerprint(subset) != mark:
