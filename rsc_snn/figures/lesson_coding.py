@@ -259,7 +259,7 @@ def covariance_figure(codings: Mapping[str, Covariances]) -> go.Figure:
     low, high = float(everything.min()), float(everything.max())
     room = 0.06 * (high - low) or 0.5
     span = [low - room, high + room]
-    traces: list[dict[str, Any]] = [_diagonal(*span, "formula = measured")]
+    traces: list[dict[str, Any]] = [_diagonal(span[0], span[1], "formula = measured")]
     for kind, entries in codings.items():
         name, symbol, _ = _LOOKS[kind]
         colour = CODING_COLOURS[kind]

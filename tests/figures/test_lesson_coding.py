@@ -32,9 +32,8 @@ def traces(figure: go.Figure) -> dict[str, Any]:
     return {trace.name: trace for trace in figure.data}
 
 
-def spikes(value: float = 0.6, count: int = 5) -> go.Figure:
-    parts = (SPIKES, MEANS, MEANS - 0.2, MEANS + 0.2)
-    return spikes_figure(*(part[:count] for part in parts), value)
+def spikes(value: float = 0.6) -> go.Figure:
+    return spikes_figure(SPIKES, MEANS, MEANS - 0.2, MEANS + 0.2, value)
 
 
 def currents(count: int = 4000, deviation: float = 2.0) -> Currents:

@@ -1,0 +1,353 @@
+"""What the first layer sees: currents of a real network under Poisson coding and under RSC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from rsc_snn.coding import Coding, PoissonCoding, RSCCoding
+from rsc_snn.data.gallery import GalleryImage
+from rsc_snn.errors import ZooError
+from rsc_snn.figures.lesson_coding import (
+    Covariances,
+    Currents,
+    covariance_figure,
+    fan_in_figure,
+    histogram_figure,
+    quantile_figure,
+)
+from rsc_snn.theory import (
+    CurrentLaw,
+    Distance,
+    FanIn,
+    LinearLayer,
+    chance_ks,
+    covariance_error,
+    current_law,
+    draw_currents,
+    fan_in_distances,
+    first_layer,
+    matched_sigma,
+    measured_law,
+    normal_distance,
+    quantile_pairs,
+    seen_pixels,
+)
+from rsc_snn.ui import resources
+from rsc_snn.ui.images import data_link, to_bytes
+from rsc_snn.ui.lesson.inputs import choose_number, choose_photograph, draw_again
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+from rsc_snn.ui.results import draw_figure
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rsc_snn.zoo import ModelCard
+
+CODE = (first_layer, current_law, draw_currents, normal_distance, fan_in_distances)
+
+_DRAWS = 2000
+_POINTS = 60
+_CHANNELS = 8
+_FAN_INS = (1, 3, 9, 27, 81, 243)
+_VIEWS = {"one": "One current", "covariance": "Several channels", "fan-in": "More inputs"}
+_NAMES = {"poisson": "Poisson", "rsc": "RSC"}
+_STYLE = """
+<style>
+.rsc-place { position: relative; width: 100%; max-width: 16rem; }
+.rsc-place img {
+  width: 100%; display: block; image-rendering: pixelated; border-radius: 0.5rem;
+}
+.rsc-place div { position: absolute; box-shadow: 0 0 0 2px #ffd60a, 0 0 0 3.5px #101418; }
+@media (max-width: 640px) { .rsc-place { max-width: 9rem; } }
+</style>
+"""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Currents at one place under one coding: the closed form, and draws `[n, O]`."""
+
+    law: CurrentLaw
+    samples: Tensor
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place of the first layer: the rows and columns that it sees, its currents by coding."""
+
+    layer: LinearLayer
+    seen: tuple[slice, slice]
+    sigma: float
+    drawn: dict[str, _Drawn]
+
+
+def draw(link: PageLink) -> None:
+    """The step: network, photograph and place; then one of three views of the currents."""
+    left, right = st.columns([1, 3], gap="large")
+    with left:
+        card = _choose_model(link)
+        image = choose_photograph(link, "currents_photo", card.dataset)
+        row, column = _choose_place(link, card)
+        seed = draw_again(link, "currents_seed")
+        place = _obtain(card, image, row, column, seed)
+        _draw_place(place, image, card)
+    with right:
+        view = _choose_view(link)
+        if view == "one":
+            _draw_one(place, _choose_channel(link, place))
+        elif view == "covariance":
+            _draw_covariance(place)
+        else:
+            _draw_fan_in(card, image, seed)
+
+
+def _choose_model(link: PageLink) -> ModelCard:
+    """A spiking network with noise. Raises ZooError if there is none."""
+    zoo = resources.zoo()
+    problems = zoo.problems()
+    cards = {name: zoo.card(name) for name in zoo.names() if name not in problems}
+    names = [
+        name
+        for name, card in cards.items()
+        if card.config.coding in _NAMES and card.config.in_channels == 3
+    ]
+    if not names:
+        raise ZooError("There is no network with Poisson coding or RSC to look into.")
+    field = choice_field("currents_model", "model", names, names[0])
+    chosen = st.selectbox(
+        "Network",
+        names,
+        format_func=lambda name: cards[name].label,
+        key=link.seed(field),
+        help="Its first layer. The currents are drawn under both codings, whichever it has.",
+    )
+    return cards[link.keep(field, chosen)]
+
+
+def _choose_place(link: PageLink, card: ModelCard) -> tuple[int, int]:
+    """Row and column of the first layer's output."""
+    side = _side(card)
+    row, column = (
+        choose_number(
+            link,
+            f"currents_{name}",
+            name.capitalize(),
+            (0, side - 1),
+            side // 2,
+            1,
+            "Where in the photograph; the preview marks what the neuron sees.",
+        )
+        for name in ("row", "column")
+    )
+    return row, column
+
+
+def _choose_channel(link: PageLink, place: _Place) -> int:
+    last = len(place.layer.bias) - 1
+    text = "Which of the first layer's filters."
+    return choose_number(link, "currents_channel", "Channel", (0, last), 0, 1, text)
+
+
+def _side(card: ModelCard) -> int:
+    """Places in a row of the first layer's output."""
+    return -(-card.config.image_size // min(card.config.stem_stride, 2))
+
+
+def _choose_view(link: PageLink) -> str:
+    field = choice_field("currents_view", "view", list(_VIEWS), "one")
+    chosen = st.segmented_control(
+        "What to look at",
+        list(_VIEWS),
+        format_func=_VIEWS.__getitem__,
+        key=link.seed(field),
+        required=True,
+        label_visibility="collapsed",
+    )
+    return str(link.keep(field, chosen))
+
+
+def _obtain(card: ModelCard, image: GalleryImage, row: int, column: int, seed: int) -> _Place:
+    key = ("lesson.currents", card.sha256, image.sha256, row, column, seed)
+    return resources.live(key, _Place, partial(_draw_all, card, image, row, column, seed))
+
+
+def _draw_all(card: ModelCard, image: GalleryImage, row: int, column: int, seed: int) -> _Place:
+    model = resources.zoo().load(card.name, resources.device())
+    x = image.pixels(card.config.image_size)
+    layer, pixels = first_layer(model, x[0], row, column)
+    sigma = float(matched_sigma(x)[0])
+    codings: tuple[Coding, ...] = (PoissonCoding(), RSCCoding(sigma))
+    drawn = {
+        coding.name: _Drawn(
+            current_law(layer, coding, pixels), draw_currents(layer, coding, pixels, _DRAWS, seed)
+        )
+        for coding in codings
+    }
+    return _Place(layer, seen_pixels(model, row, column, *x.shape[2:]), sigma, drawn)
+
+
+def _draw_place(place: _Place, image: GalleryImage, card: ModelCard) -> None:
+    """The photograph, large, with a frame around what the neuron sees."""
+    side = card.config.image_size
+    picture = resources.pictures().compute(
+        ("lesson.photograph", image.sha256, side),
+        str,
+        lambda: data_link(to_bytes(image.pixels(side)[0].numpy())),
+    )
+    (top, height), (left, width) = (
+        (100 * part.start / side, 100 * (part.stop - part.start) / side) for part in place.seen
+    )
+    frame = f"top:{top:.3f}%;left:{left:.3f}%;width:{width:.3f}%;height:{height:.3f}%"
+    st.html(
+        f'{_STYLE}<div class="rsc-place"><img src="{picture}" alt="The photograph; a frame marks '
+        f'the neuron’s pixels"><div style="{frame}"></div></div>'
+    )
+
+
+def _draw_one(place: _Place, channel: int) -> None:
+    """One current: how often each value occurs, and how normal it is."""
+    deviations = {
+        kind: float(drawn.law.covariance[channel, channel].clamp(min=0).sqrt())
+        for kind, drawn in place.drawn.items()
+    }
+    currents = {
+        kind: Currents(
+            drawn.samples[:, channel].numpy(), float(drawn.law.mean[channel]), deviations[kind]
+        )
+        for kind, drawn in place.drawn.items()
+    }
+    noisy = [kind for kind, deviation in deviations.items() if deviation > 0]
+    pairs, distances = {}, {}
+    for kind in noisy:
+        samples = place.drawn[kind].samples[:, channel]
+        mean, variance = currents[kind].mean, deviations[kind] ** 2
+        normal, measured = quantile_pairs(samples, mean, variance, _POINTS)
+        pairs[kind] = (normal.numpy(), measured.numpy())
+        distances[kind] = normal_distance(samples, mean, variance)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        draw_figure(
+            histogram_figure(currents),
+            "lesson-currents-histogram",
+            "Two histograms with normal curves: one current under Poisson coding and under RSC.",
+        )
+        st.caption(_histogram_words(place, channel, deviations))
+    with right:
+        draw_figure(
+            quantile_figure(pairs),
+            "lesson-currents-quantiles",
+            "QQ plot: quantiles of the currents against those of the normal law.",
+        )
+        st.caption(
+            "The same draws, each coding standardised by its own formula: a normal law lies on the "
+            "dotted line, a law of few values makes steps."
+        )
+    _write_distances(distances)
+
+
+def _histogram_words(place: _Place, channel: int, deviations: dict[str, float]) -> str:
+    words = (
+        f"The input current of channel {channel} at this place in {_DRAWS:,} draws of one frame. "
+        f"Curves: the normal law of the formula, standard deviation {deviations['poisson']:.2f} "
+        f"(Poisson) and {deviations['rsc']:.2f} (RSC with the photograph’s matching "
+        f"σ = {place.sigma:.2f}). "
+    )
+    if deviations["poisson"] == 0:
+        return words + "All pixels here are black or white: Poisson coding has no noise."
+    return words + (
+        "Both have the same mean. Move the place: RSC’s noise stays, that of Poisson coding "
+        "follows the pixels."
+    )
+
+
+def _write_distances(distances: dict[str, Distance]) -> None:
+    """Both distances of both codings, in words."""
+    limit = chance_ks(_DRAWS)
+    lines = []
+    for kind, distance in distances.items():
+        verdict = (
+            "with so many draws not to be told from a normal law"
+            if distance.ks <= limit
+            else "not quite a normal law"
+        )
+        lines.append(
+            f"- **{_NAMES[kind]}**: Kolmogorov-Smirnov {distance.ks:.3f}, Wasserstein "
+            f"{distance.wasserstein:.3f} standard deviations: {verdict}."
+        )
+    st.markdown("\n".join(lines))
+    st.caption(
+        "Kolmogorov-Smirnov: the largest gap between the two distribution functions. Wasserstein: "
+        f"how far a draw has to move on average. {_DRAWS:,} draws of a normal law itself stay "
+        f"below {limit:.3f} in Kolmogorov-Smirnov 19 times in 20, not at 0."
+    )
+
+
+def _draw_covariance(place: _Place) -> None:
+    """Covariance of the first channels: formula against measurement."""
+    count = min(_CHANNELS, len(place.layer.bias))
+    rows, columns = np.triu_indices(count)
+    names = [f"{row} and {column}" for row, column in zip(rows, columns, strict=True)]
+    entries, beyond = {}, 0
+    for kind, drawn in place.drawn.items():
+        closed = drawn.law.covariance
+        found = Covariances(
+            closed[rows, columns].numpy(),
+            measured_law(drawn.samples).covariance[rows, columns].numpy(),
+            covariance_error(closed, _DRAWS)[rows, columns].numpy(),
+            names,
+        )
+        entries[kind] = found
+        # Entries without noise differ by rounding alone.
+        missed = np.abs(found.measured - found.closed) > 2 * np.asarray(found.error) + 1e-9
+        beyond += int(missed.sum())
+    draw_figure(
+        covariance_figure(entries),
+        "lesson-currents-covariance",
+        "Marks along a diagonal: covariances of channels, measured over closed form.",
+    )
+    total = len(names) * len(entries)
+    st.latex(
+        r"\mathrm{Cov}_\mathrm{Poisson} = W\,\mathrm{diag}(x(1-x))\,W^\top \qquad "
+        r"\mathrm{Cov}_\mathrm{RSC} = \sigma^2\,W W^\top"
+    )
+    st.caption(
+        f"Each mark is one entry of the covariance of channels 0 to {count - 1} at this place: the "
+        f"formula to the right, {_DRAWS:,} draws upwards, whiskers of two standard errors. On the "
+        f"dotted line they agree. {beyond} of {total} miss it by more than their whisker; about "
+        "one in twenty does by chance. W has the network’s normalisation in it: each weight is "
+        "divided by the standard deviation that the network divides its input by."
+    )
+
+
+def _draw_fan_in(card: ModelCard, image: GalleryImage, seed: int) -> None:
+    """The distance from the normal law over the number of inputs."""
+    key = ("lesson.fan-in", card.sha256, image.sha256, seed)
+    results = resources.live(key, tuple, partial(_fan_in, card, image, seed))
+    draw_figure(
+        fan_in_figure(results),
+        "lesson-currents-fan-in",
+        "Falling lines: distance of Poisson currents from the normal law over the fan-in.",
+    )
+    st.caption(
+        f"Neurons with {_FAN_INS[0]} to {_FAN_INS[-1]} inputs, their pixels drawn from this "
+        "photograph and their weights from this layer, whose own neurons have 27 inputs: means "
+        f"over four neurons, {_DRAWS:,} draws each. One input is a coin; sums of many are nearly "
+        "normal: that is the central limit theorem. Grey is what chance leaves of as many draws of "
+        "a normal law, which is what RSC has at every fan-in: below it these draws cannot see. "
+        "Dotted: the ceiling that the Berry-Esseen theorem guarantees."
+    )
+
+
+def _fan_in(card: ModelCard, image: GalleryImage, seed: int) -> tuple[FanIn, ...]:
+    """Weights of the middle, where no filter is cut off by the image's edge."""
+    model = resources.zoo().load(card.name, resources.device())
+    x = image.pixels(card.config.image_size)
+    middle = _side(card) // 2
+    layer, _ = first_layer(model, x[0], middle, middle)
+    return fan_in_distances(x.flatten(), layer.weights.flatten(), _FAN_INS, _DRAWS, seed)
