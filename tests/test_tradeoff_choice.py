@@ -1,0 +1,114 @@
+"""The point under a budget: chosen on one half of the images, reported on the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.tradeoff import OperatingPoint, best_under_budget
+from tests.tradeoff_cells import draw_right, make_point
+
+N = 400
+
+
+def point(sigma: float, clean: float, robust: float, **changes: object) -> OperatingPoint:
+    """A point with these shares right among the even images and among the odd ones."""
+    place = np.arange(N) // 2 / (N // 2)
+    return make_point(place < clean, place < robust, sigma=sigma, **changes)
+
+
+DIAL = [point(0.0, 0.9, 0.1), point(0.1, 0.86, 0.3), point(0.2, 0.8, 0.5), point(0.3, 0.6, 0.45)]
+
+
+@pytest.mark.parametrize(
+    ("max_loss", "sigma"), [(0.0, 0.0), (0.04, 0.1), (0.05, 0.1), (0.1, 0.2), (1.0, 0.2)]
+)
+def test_the_most_robust_point_within_the_loss(max_loss: float, sigma: float) -> None:
+    choice = best_under_budget(DIAL, max_loss=max_loss)
+    assert choice is not None and choice.reference is DIAL[0]
+    assert choice.point.sigma == sigma
+    assert choice.within == sum(0.9 - p.clean.value <= max_loss + 1e-9 for p in DIAL)
+    assert choice.robust.n == N // 2 and choice.candidates == 4
+    assert choice.loss is not None
+    assert choice.loss.value == pytest.approx(0.9 - choice.clean.value)
+
+
+def test_a_least_accuracy_and_none_that_reaches_it() -> None:
+    choice = best_under_budget(DIAL, min_clean=0.85)
+    assert choice is not None and choice.point.sigma == 0.1 and choice.loss is None
+    assert choice.held == "perhaps"
+    assert choice.sentence().startswith("At least 85% clean accuracy: tiny-rsc at sigma 0.1, T = 4")
+    assert best_under_budget(DIAL, min_clean=0.95) is None
+    assert best_under_budget([], max_loss=0.1) is None
+
+
+def test_a_reference_of_another_model() -> None:
+    ann = point(0.0, 0.95, 0.0, model="ann", sha256="c" * 64)
+    choice = best_under_budget(DIAL, max_loss=0.1, reference=ann)
+    assert choice is not None and choice.point.sigma == 0.1
+    assert "At most 10 points of accuracy below ann at sigma 0" in choice.sentence()
+    assert best_under_budget(DIAL, max_loss=0.01, reference=ann) is None
+
+
+def test_even_images_choose_and_odd_ones_report() -> None:
+    even = np.arange(N) % 2 == 0
+    lucky = make_point(np.ones(N), even, sigma=0.1)
+    steady = make_point(np.ones(N), (np.arange(N) // 2) % 2 == 0, sigma=0.2)
+    choice = best_under_budget([steady, lucky], max_loss=0.0)
+    assert choice is not None and choice.point is lucky
+    assert choice.promised == 1.0 and choice.robust.value == 0.0
+    (rival,) = choice.rivals
+    assert rival.point is steady and rival.robust.value == 0.5
+    assert rival.behind.value == -0.5 and rival.tied, "what is better is no worse"
+    assert "promised 100.0%" in choice.caveat() and "1 other point is as good" in choice.caveat()
+
+
+@pytest.mark.parametrize(("fallen", "held"), [(10, "yes"), (30, "perhaps"), (60, "no")])
+def test_whether_the_budget_is_kept_is_read_from_the_other_half(fallen: int, held: str) -> None:
+    odd = np.arange(N) % 2 == 1
+    wrong = odd & (np.arange(N) // 2 < fallen)
+    points = [make_point(np.ones(N), np.zeros(N), sigma=0.0), make_point(~wrong, ~wrong, sigma=0.1)]
+    choice = best_under_budget(points, max_loss=0.15)
+    assert choice is not None and choice.point is points[1]
+    assert choice.loss is not None and choice.loss.value == pytest.approx(fallen / 200)
+    assert choice.held == held
+
+
+def test_rivals_that_cannot_be_told_apart_are_tied() -> None:
+    close = point(0.25, 0.8, 0.495)
+    choice = best_under_budget([*DIAL, close], max_loss=0.2)
+    assert choice is not None and choice.point.sigma == 0.2
+    assert [rival.point.sigma for rival in choice.tied] == [0.25]
+    assert [rival.point.sigma for rival in choice.rivals] == [0.25, 0.1, 0.0]
+    assert {rival.behind.comparisons for rival in choice.rivals} == {3}
+
+
+def test_the_report_is_free_of_the_winners_curse() -> None:
+    """Eight equal points, many times: the promise is too high, the report right on average."""
+    promised, reported = [], []
+    for trial in range(25):
+        points = [
+            make_point(np.ones(80), draw_right(np.full(80, 0.4), 1, 100 * trial + index), sigma=0.1)
+            for index in range(8)
+        ]
+        choice = best_under_budget(points, max_loss=0.0)
+        assert choice is not None
+        promised.append(choice.promised)
+        reported.append(choice.robust.value)
+    spread = (0.4 * 0.6 / 40 / 25) ** 0.5
+    assert abs(np.mean(reported) - 0.4) < stats.norm.isf(1e-6) * spread
+    assert np.mean(promised) - 0.4 > stats.norm.isf(1e-6) * spread
+
+
+def test_bad_budgets() -> None:
+    for limits in ({}, {"max_loss": 0.1, "min_clean": 0.5}):
+        with pytest.raises(ConfigError, match="either a loss"):
+            best_under_budget(DIAL, **limits)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="share from 0 to 1"):
+        best_under_budget(DIAL, max_loss=5)
+    with pytest.raises(DataError, match="other images"):
+        best_under_budget([*DIAL, point(0.5, 0.5, 0.5, data="other")], max_loss=0.1)
+    with pytest.raises(DataError, match="two images"):
+        best_under_budget([make_point([1], [1])], max_loss=0.1)

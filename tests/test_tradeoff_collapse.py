@@ -1,0 +1,105 @@
+"""Whether the effective sigma explains the curves: made-up curves where it does, and does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rsc_snn.errors import DataError
+from rsc_snn.tradeoff import Collapse, OperatingPoint, explains
+from rsc_snn.tradeoff.collapse import Verdict
+from tests.tradeoff_cells import draw_right, make_point
+
+SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+EASE = np.random.default_rng(7).uniform(-0.15, 0.15, 300)
+
+
+def curves(
+    rate: Callable[[float, int], float], seed: int = 0, steps: tuple[int, ...] = (1, 2, 4)
+) -> list[OperatingPoint]:
+    """Points whose accuracy is `rate(sigma, T)` on average, clean; half of it, attacked."""
+    points = []
+    for t in steps:
+        for index, sigma in enumerate(SIGMAS):
+            rates = np.clip(rate(sigma, t) + EASE, 0, 1)
+            clean = draw_right(rates, 4, seed + 100 * t + index)
+            robust = draw_right(rates / 2, 4, seed + 5000 + 100 * t + index)
+            points.append(make_point(clean, robust, sigma=sigma, time_steps=t))
+    return points
+
+
+def found(points: list[OperatingPoint], quantity: str = "clean") -> Collapse:
+    result = explains(points, quantity)  # type: ignore[arg-type]
+    assert result is not None
+    return result
+
+
+def by_effective(sigma: float, steps: int) -> float:
+    return 0.8 - sigma / steps**0.5
+
+
+def by_sigma(sigma: float, steps: int) -> float:
+    return 0.8 - sigma
+
+
+@pytest.mark.parametrize("quantity", ["clean", "robust"])
+def test_curves_of_the_effective_sigma_are_explained_by_it(quantity: str) -> None:
+    collapse = found(curves(by_effective), quantity)
+    assert collapse.verdict == "explains" and collapse.complete
+    assert collapse.explained > 0.9
+    assert "the effective sigma explains" in collapse.sentence()
+    assert "within the noise" in collapse.sentence()
+
+
+def test_curves_of_sigma_itself_are_not() -> None:
+    collapse = found(curves(by_sigma))
+    assert collapse.verdict == "does not explain"
+    assert collapse.sigma_error < 0.03 < collapse.effective_error
+    assert "does not explain" in collapse.sentence()
+
+
+def test_what_explains_a_part_is_not_complete() -> None:
+    """Each doubling of T also costs five points, whatever the noise."""
+    collapse = found(curves(lambda sigma, t: by_effective(1.5 * sigma, t) - 0.05 * np.log2(t)))
+    assert collapse.verdict == "explains" and not collapse.complete
+    assert "it is not all of it" in collapse.sentence()
+
+
+def test_flat_curves_say_nothing() -> None:
+    wrong: list[Verdict] = []
+    for seed in range(12):
+        collapse = found(curves(lambda sigma, t: 0.6, seed=10_000 * seed))
+        wrong += [collapse.verdict] if collapse.verdict != "undecided" else []
+        assert collapse.effective_error < 0.02
+    # Each is right at least 95 times in 100: 5 or more wrong of 12 are seen once in 5,000 times.
+    assert len(wrong) < 5
+
+
+def test_the_errors_are_those_of_the_curves() -> None:
+    """Without noise of coding the error at the same sigma is known: the gap of two lines."""
+    images = np.arange(1000)
+    points = [
+        make_point(images < 1000 * rate, images < 1, sigma=sigma, time_steps=t)
+        for t in (1, 4)
+        for sigma in SIGMAS
+        for rate in (by_effective(sigma, t),)
+    ]
+    collapse = found(points)
+    # From T = 1 to 4 all sigmas to 0.5 whose double is measured: 0.1, 0.2; from 4 to 1 all five.
+    gaps = np.array([0.05, 0.1, 0.05, 0.1, 0.15, 0.2, 0.25])
+    assert collapse.predictions == len(gaps)
+    assert collapse.sigma_error == pytest.approx((gaps**2).mean() ** 0.5, rel=0.01)
+    assert collapse.effective_error < 0.002
+
+
+def test_nothing_to_compare() -> None:
+    points = curves(by_effective, steps=(4,))
+    assert explains(points) is None
+    assert explains([]) is None
+    other = make_point([1, 0], [1, 0], sigma=0.3, time_steps=1, sha256="b" * 64)
+    near = make_point([1, 0], [1, 0], sigma=0.3, time_steps=4)
+    assert explains([other, near]) is None, "another model has other curves"
+    with pytest.raises(DataError, match="other images"):
+        explains([*points, other])

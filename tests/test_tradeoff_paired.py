@@ -1,0 +1,109 @@
+"""Differences on the same images, against other libraries, brute force and simulation."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from rsc_snn.errors import DataError
+from rsc_snn.tradeoff.paired import RESAMPLES, differences, holm, resampled_means
+
+FALSE_ALARM = 1e-6  # of each test that simulates
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    ps = [*(np.random.default_rng(0).random(40) ** 6), 0.001, 0.001, 1.0, 0.0]
+    np.testing.assert_allclose(holm(ps), multipletests(ps, method="holm")[1], rtol=1e-12)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_as_its_steps_do(ps: list[float]) -> None:
+    """The smallest p is held against 0.05 / K, the next against 0.05 / (K - 1), until one fails."""
+    order, rejected = np.argsort(ps, kind="stable"), set()
+    for rank, place in enumerate(order):
+        if not ps[place] * (len(ps) - rank) < 0.05:
+            break
+        rejected.add(int(place))
+    assert {place for place, p in enumerate(holm(ps)) if p < 0.05} == rejected
+
+
+def test_value_and_interval_are_those_of_scipy() -> None:
+    columns = np.random.default_rng(0).integers(-4, 6, (120, 3)) / 5
+    for column, found in zip(columns.T, differences(columns), strict=True):
+        peer = stats.bootstrap(
+            (column,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=1
+        ).confidence_interval
+        # Two quantiles of 9,999 resamples each, of a standard error of about 0.05.
+        assert found.value == pytest.approx(column.mean())
+        assert (found.lower, found.upper) == pytest.approx((peer.low, peer.high), abs=0.01)
+        assert found.n == 120 and found.comparisons == 3
+
+
+@given(up=st.integers(0, 9), down=st.integers(0, 9), same=st.integers(1, 9))
+@settings(max_examples=25)
+def test_right_or_wrong_is_tested_by_mcnemars_exact_test(up: int, down: int, same: int) -> None:
+    column = np.array([1.0] * up + [-1.0] * down + [0.0] * same)
+    (found,) = differences(column[:, None])
+    wanted = stats.binomtest(up, up + down).pvalue if up + down else 1.0
+    assert found.test == "McNemar"
+    assert found.p == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_shares_are_tested_by_turning_signs(shift: int) -> None:
+    column = (np.random.default_rng(shift).integers(-5, 6, 10) + shift) / 10
+    (found,) = differences(column[:, None])
+    sums = np.array([np.dot(signs, column) for signs in product((-1, 1), repeat=10)])
+    exact = float((np.abs(sums) >= abs(column.sum()) - 1e-9).mean())
+    spread = (exact * (1 - exact) / RESAMPLES) ** 0.5
+    assert found.test == "sign flips"
+    assert found.p == pytest.approx(exact, abs=5 * spread + 1 / RESAMPLES)
+
+
+def test_without_a_difference_five_in_a_hundred_tests_speak_and_after_holm_none() -> None:
+    columns = np.random.default_rng(2).integers(-5, 6, (60, 500)) / 10
+    found = differences(columns)
+    most = stats.binom.isf(FALSE_ALARM, 500, 0.05)
+    assert sum(each.p < 0.05 for each in found) <= most
+    assert not any(each.significant for each in found)
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    columns = np.random.default_rng(3).normal(0.1, 0.3, (150, 500))
+    covered = sum(each.lower <= 0.1 <= each.upper for each in differences(columns))
+    # A percentile interval of 150 values is a little short: 94.5 %.
+    assert stats.binom.ppf(FALSE_ALARM, 500, 0.94) <= covered
+
+
+def test_the_same_columns_give_the_same_bits_and_share_their_resamples() -> None:
+    columns = np.random.default_rng(4).normal(size=(40, 2))
+    both = resampled_means(columns)
+    assert np.array_equal(both, resampled_means(columns))
+    np.testing.assert_allclose(
+        both.sum(axis=1), resampled_means(columns.sum(axis=1)[:, None])[:, 0]
+    )
+    assert both.shape == (RESAMPLES, 2)
+
+
+def test_many_images_are_resampled_in_parts() -> None:
+    column = np.random.default_rng(5).normal(size=(1000, 1))
+    means = resampled_means(column)
+    assert means.shape == (RESAMPLES, 1)
+    assert means.std() == pytest.approx(column.std() / 1000**0.5, rel=0.05)
+
+
+def test_the_opposite_and_no_images() -> None:
+    (found,) = differences(np.array([[1.0], [1.0], [0.0], [1.0]]))
+    other = found.opposite()
+    assert (other.value, other.lower, other.upper) == (-0.75, -found.upper, -found.lower)
+    assert other.p == found.p
+    assert differences(np.empty((4, 0))) == ()
+    with pytest.raises(DataError, match="no images"):
+        differences(np.empty((0, 1)))

@@ -1,0 +1,176 @@
+"""Operating points pair the right cells; fronts and votes are what they are by definition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.tradeoff import (
+    WORST,
+    harmonic_mean,
+    operating_points,
+    pareto_front,
+    vote_curve,
+)
+from tests.tradeoff_cells import draw_right, make_point, make_result
+
+CLEAN = [[1, 1, 1, 0], [1, 1, 0, 0]]
+ATTACKED = [[1, 0, 1, 0], [1, 0, 0, 0]]
+
+
+def test_a_point_pairs_the_clean_and_the_attacked_cell() -> None:
+    clean = make_result(CLEAN)
+    attacked = make_result(ATTACKED, attack="pgd", epsilon=8.0, chain=(4.0,))
+    (point,) = operating_points([attacked, clean], "pgd", 8.0)
+    assert point.clean_result is clean and point.robust_result is attacked
+    assert point.clean_scores.tolist() == [1, 1, 0.5, 0]
+    assert point.robust_scores.tolist() == [1, 0, 0.5, 0]
+    assert (point.clean.value, point.robust.value) == (0.625, 0.375)
+    assert point.clean == clean.estimate() and point.robust == attacked.estimate()
+    assert point.effective_sigma == pytest.approx(0.1)
+    assert point.key == attacked.cell.key
+    assert point.harmonic == pytest.approx(stats.hmean([0.625, 0.375]))
+    assert point.setting == "sigma 0.2, T = 4"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 1}, {"sigma": 0.3}, {"time_steps": 2}, {"data": "other"}, {"sha256": "b" * 64}],
+)
+def test_cells_of_another_setting_are_not_paired(other: dict[str, object]) -> None:
+    attacked = make_result(ATTACKED, attack="pgd", epsilon=8.0)
+    assert operating_points([make_result(CLEAN, **other), attacked], "pgd", 8.0) == ()
+    assert operating_points([make_result(CLEAN), attacked], "fgsm", 8.0) == ()
+    assert operating_points([make_result(CLEAN), attacked], "pgd", 4.0) == ()
+
+
+def test_the_worst_case_is_the_lowest_score_of_each_image() -> None:
+    results = [
+        make_result([1, 1, 1, 0]),
+        make_result([1, 0, 1, 1], attack="fgsm", epsilon=8.0),
+        make_result([0, 0, 1, 0], attack="pgd", epsilon=8.0),
+        make_result([1, 1, 1, 1], time_steps=2),
+        make_result([1, 1, 1, 1], attack="pgd", epsilon=8.0, time_steps=2),
+    ]
+    (point,) = operating_points(results, WORST, 8.0, attacks=["fgsm", "pgd"])
+    assert point.time_steps == 4, "the other setting lacks FGSM"
+    assert point.robust_scores.tolist() == [0, 0, 1, 0]
+    assert point.robust_result is results[2]
+    assert point.robust_results == (results[1], results[2])
+    (weak,) = operating_points(results, WORST, 8.0, attacks=["fgsm"])
+    assert weak.robust_scores.tolist() == [1, 0, 1, 0], "no better than without attack"
+
+
+def test_votes_are_over_the_draws_that_there_are() -> None:
+    clean = make_result([[1, 0], [0, 0], [1, 1]])
+    attacked = make_result([[0, 0], [1, 0], [1, 0]], attack="pgd", epsilon=8.0)
+    (all_three,) = operating_points([clean, attacked], "pgd", 8.0, "vote")
+    (first,) = operating_points([clean, attacked], "pgd", 8.0, "vote", 1)
+    assert all_three.robust_scores.tolist() == [1, 0]
+    assert first.robust_scores.tolist() == [0, 0] and first.clean_scores.tolist() == [1, 0]
+    assert first.robust == attacked.estimate("vote", 1)
+    assert operating_points([clean, attacked], "pgd", 8.0, "vote", 4) == ()
+    still = [make_result([1, 1], sigma=0.0)]
+    still.append(make_result([1, 0], sigma=0.0, attack="pgd", epsilon=8.0))
+    (ann,) = operating_points(still, "pgd", 8.0, "vote", 4)
+    assert ann.robust.value == 0.5, "without noise one pass is any vote"
+
+
+def test_of_several_grids_the_longest_chain_counts() -> None:
+    clean = make_result(CLEAN)
+    short = make_result(ATTACKED, attack="pgd", epsilon=8.0)
+    long = make_result(ATTACKED, attack="pgd", epsilon=8.0, chain=(2.0, 4.0))
+    for results in ([clean, short, long], [long, short, clean]):
+        assert [point.robust_result for point in operating_points(results, "pgd", 8.0)] == [long]
+
+
+def test_several_parameters_need_a_choice() -> None:
+    clean = make_result(CLEAN)
+    attacked = [
+        make_result(ATTACKED, attack="pgd", epsilon=8.0, parameters=(("steps", steps),))
+        for steps in (10, 20)
+    ]
+    with pytest.raises(DataError, match="several parameters at epsilon 8"):
+        operating_points([clean, *attacked], "pgd", 8.0)
+    (point,) = operating_points([clean, *attacked], "pgd", 8.0, parameters={"steps": 20})
+    assert point.robust_result is attacked[1]
+    assert operating_points([clean, *attacked], "pgd", 8.0, parameters={"eot_draws": 1}) == ()
+
+
+def test_bad_requests() -> None:
+    clean = make_result(CLEAN)
+    attacked = make_result(ATTACKED, attack="pgd", epsilon=8.0)
+    other = replace(attacked, labels=attacked.labels[::-1].copy())
+    with pytest.raises(DataError, match="same images"):
+        operating_points([clean, other], "pgd", 8.0)
+    with pytest.raises(ConfigError, match="at least one attack"):
+        operating_points([clean], WORST, 8.0)
+    with pytest.raises(ConfigError, match="one pass or more"):
+        operating_points([clean, attacked], "pgd", 8.0, "vote", 0)
+
+
+def test_points_come_by_model_time_steps_and_sigma() -> None:
+    wanted = [("b", 0.2, 4), ("a", 0.2, 2), ("a", 0.1, 4), ("a", None, 2), ("a", 0.0, 2)]
+    results = [
+        make_result(ATTACKED, model=model, sigma=sigma, time_steps=steps, **attack)
+        for model, sigma, steps in wanted
+        for attack in ({}, {"attack": "pgd", "epsilon": 8.0})
+    ]
+    found = [(p.model, p.sigma, p.time_steps) for p in operating_points(results, "pgd", 8.0)]
+    assert found == [("a", None, 2), ("a", 0.0, 2), ("a", 0.2, 2), ("a", 0.1, 4), ("b", 0.2, 4)]
+
+
+_tables = st.lists(st.booleans(), min_size=4, max_size=4)
+
+
+@given(st.lists(st.tuples(_tables, _tables), max_size=8))
+@settings(max_examples=30)
+def test_the_front_is_what_no_point_dominates(tables: list[tuple[list[bool], list[bool]]]) -> None:
+    points = [make_point(clean, robust) for clean, robust in tables]
+    values = [(point.clean.value, point.robust.value) for point in points]
+    wanted = sorted(
+        value
+        for value in values
+        if not any(
+            other != value and other[0] >= value[0] and other[1] >= value[1] for other in values
+        )
+    )
+    front = pareto_front(points)
+    assert [(point.clean.value, point.robust.value) for point in front] == wanted
+
+
+def test_the_harmonic_mean() -> None:
+    assert harmonic_mean(0.8, 0.4) == pytest.approx(stats.hmean([0.8, 0.4]))
+    assert harmonic_mean(0.0, 0.0) == 0 and harmonic_mean(0.9, 0.0) == 0
+
+
+def test_a_vote_over_one_pass_is_a_single_pass_and_over_all_the_vote() -> None:
+    result = make_result(draw_right(np.linspace(0.1, 0.9, 50), 9, seed=0))
+    curve = vote_curve(result)
+    assert [point.passes for point in curve] == [1, 3, 5, 7, 9]
+    assert [point.groups for point in curve] == [9, 3, 1, 1, 1]
+    assert curve[0].estimate.value == pytest.approx(result.estimate().value)
+    assert curve[-1].estimate == result.estimate("vote")
+
+
+def test_votes_follow_the_binomial_law() -> None:
+    # One wrong class alone, so that a vote over m is right if more than half of the draws are.
+    rates = np.repeat([0.6, 0.3], 600)
+    result = make_result(draw_right(rates, 15, seed=1))
+    for point in vote_curve(result, [1, 3, 5]):
+        wanted = stats.binom.sf(point.passes // 2, point.passes, rates).mean()
+        # At most the deviation of 1,200 coins, at a false alarm rate of 1e-6.
+        assert point.estimate.value == pytest.approx(wanted, abs=4.9 * 0.5 / 1200**0.5)
+        assert point.estimate.n == 1200
+
+
+@pytest.mark.parametrize("m", [0, 3])
+def test_a_vote_over_draws_that_are_not_there_is_refused(m: int) -> None:
+    with pytest.raises(ConfigError, match="from 1 to the 2 stored"):
+        vote_curve(make_result(CLEAN), [m])

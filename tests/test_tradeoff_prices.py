@@ -1,0 +1,140 @@
+"""Prices of the dial: numbers of a hand-made table, an independent bootstrap, true sentences."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rsc_snn.errors import DataError
+from rsc_snn.tradeoff import OperatingPoint, marginal_prices, qte
+from tests.tradeoff_cells import draw_right, make_point
+
+N = 200
+
+
+def point(sigma: float | None, clean: int, robust: int, **changes: object) -> OperatingPoint:
+    """A point at which the first `clean` and `robust` of 200 images are right."""
+    images = np.arange(N)
+    return make_point(images < clean, images < robust, sigma=sigma, **changes)
+
+
+def test_gain_over_loss_of_a_table_by_hand() -> None:
+    found = qte(point(0.1, 160, 40), point(0.2, 140, 70))
+    assert found.defined and found.bounded
+    assert found.paid.value == pytest.approx(0.1) and found.gained.value == pytest.approx(0.15)
+    assert found.value == pytest.approx(1.5)
+    assert found.lower < 1.5 < found.upper
+    assert found.paid.p == pytest.approx(2 * 0.5**20) and found.paid.test == "McNemar"
+    assert "buys 1.50 points of robustness" in found.sentence()
+
+
+def test_the_interval_is_that_of_a_paired_bootstrap() -> None:
+    rates = np.random.default_rng(0).random(N)
+    before = make_point(draw_right(rates, 5, 1), draw_right(rates / 3, 5, 2), sigma=0.1)
+    after = make_point(draw_right(rates * 0.8, 5, 3), draw_right(rates / 2, 5, 4), sigma=0.2)
+    found = qte(before, after)
+    paid = before.clean_scores - after.clean_scores
+    gained = after.robust_scores - before.robust_scores
+    peer = stats.bootstrap(
+        (gained, paid),
+        lambda r, a, axis: r.mean(axis=axis) / np.maximum(a.mean(axis=axis), 1 / (5 * N)),
+        paired=True,
+        n_resamples=9999,
+        method="percentile",
+        rng=0,
+    ).confidence_interval
+    assert found.value == pytest.approx(gained.mean() / paid.mean())
+    assert (found.lower, found.upper) == pytest.approx((peer.low, peer.high), rel=0.05)
+    assert found.paid.test == "sign flips"
+
+
+@pytest.mark.parametrize("clean", [160, 170])
+def test_where_nothing_is_paid_there_is_no_ratio(clean: int) -> None:
+    found = qte(point(0.1, 160, 40), point(0.2, clean, 70))
+    assert not found.defined and not found.bounded
+    assert np.isnan([found.value, found.lower, found.upper]).all()
+    assert "No accuracy was paid" in found.sentence()
+
+
+def test_a_loss_that_may_be_nothing_gives_no_known_ratio() -> None:
+    found = qte(point(0.1, 160, 40), point(0.2, 158, 70))
+    assert found.defined and not found.bounded
+    assert found.value == pytest.approx(15)
+    assert "may be nothing" in found.sentence()
+
+
+def test_robustness_lost_as_well_is_said_so() -> None:
+    found = qte(point(0.1, 160, 70), point(0.2, 140, 40))
+    assert found.value == pytest.approx(-1.5)
+    assert "lost as well: 1.50 points" in found.sentence()
+
+
+def test_prices_go_from_each_sigma_to_the_next_at_one_t() -> None:
+    points = [
+        point(0.2, 140, 70),
+        point(0.1, 160, 40),
+        point(0.4, 120, 72),
+        point(0.1, 150, 30, time_steps=1),
+        point(0.3, 100, 60, time_steps=1),
+        point(None, 180, 10, model="ann"),
+    ]
+    prices = marginal_prices(points)
+    assert [(p.before.sigma, p.after.sigma, p.after.time_steps) for p in prices] == [
+        (0.1, 0.2, 4),
+        (0.2, 0.4, 4),
+        (0.1, 0.3, 1),
+    ]
+    np.testing.assert_allclose([p.paid.value for p in prices], [0.1, 0.1, 0.25])
+    np.testing.assert_allclose([p.gained.value for p in prices], [0.15, 0.01, 0.15])
+    assert {d.comparisons for p in prices for d in (p.paid, p.gained)} == {6}
+    for price in prices:
+        alone = qte(price.before, price.after)
+        assert price.qte.value == pytest.approx(alone.value)
+        assert price.gained.p == alone.gained.p <= price.gained.adjusted
+    assert marginal_prices(points[:1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("clean", "robust", "words"),
+    [
+        (140, 70, r"you pay 10\.0 points \(.* to .*\) of accuracy for 15\.0 \(.*\) of robustness"),
+        (140, 42, r"you lose 10\.0 points .* accuracy; the difference in robustness is within the"),
+        (158, 70, r"you gain 15\.0 points .* robustness; the difference in accuracy is within the"),
+        (158, 42, r"the difference is within the noise: accuracy -1\.0 \(-2\.5 to 0\.0\), rob"),
+        (180, 20, r"you pay 10\.0 points .* of robustness for 10\.0 .* of accuracy"),
+        (180, 70, r"you gain 10\.0 points .* of accuracy and gain 15\.0 points .* of robustness"),
+        (140, 20, r"you lose 10\.0 points .* of accuracy and lose 10\.0 points .* of robustness"),
+    ],
+)
+def test_the_sentence_says_what_happened(clean: int, robust: int, words: str) -> None:
+    (price,) = marginal_prices([point(0.1, 160, 40), point(0.2, clean, robust)])
+    assert price.sentence().startswith("From sigma 0.1 to 0.2 at T = 4 ")
+    assert re.search(words, price.sentence()), price.sentence()
+
+
+def test_a_difference_that_many_comparisons_hide_is_said_to_be_hidden_by_them() -> None:
+    lone = [point(0.1, 160, 40), point(0.2, 153, 70)]
+    (price,) = marginal_prices(lone)
+    assert price.paid.significant
+    flat = [point(sigma, 160, 40, time_steps=2) for sigma in np.linspace(0.1, 1, 10).tolist()]
+    among = next(p for p in marginal_prices([*lone, *flat]) if p.after.time_steps == 4)
+    assert among.paid.lower > 0 and not among.paid.significant
+    assert "in accuracy is within the noise of 20 comparisons" in among.sentence()
+
+
+def test_of_two_grids_at_one_sigma_the_one_of_more_draws_counts() -> None:
+    images = np.arange(N)
+    twice = make_point([images < 140] * 2, [images < 70] * 2, sigma=0.2)
+    (price,) = marginal_prices([twice, point(0.1, 160, 40), point(0.2, 100, 0)])
+    assert price.after is twice
+
+
+def test_other_images_are_not_compared() -> None:
+    with pytest.raises(DataError, match="other images"):
+        qte(point(0.1, 160, 40), point(0.2, 140, 70, data="other"))
+    with pytest.raises(DataError, match="another attack"):
+        images = np.arange(N)
+        qte(point(0.1, 160, 40), make_point(images < 3, images < 2, attack="fgsm"))
