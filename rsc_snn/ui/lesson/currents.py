@@ -261,8 +261,8 @@ def _histogram_words(place: _Place, channel: int, deviations: dict[str, float]) 
     if deviations["poisson"] == 0:
         return words + "All pixels here are black or white: Poisson coding has no noise."
     return words + (
-        "Both have the same mean. Move the place: RSC’s noise stays, that of Poisson coding "
-        "follows the pixels."
+        "Both have the same mean. Move the place: RSC’s noise stays, but for the edge, where the "
+        "neuron sees less; that of Poisson coding follows the pixels."
     )
 
 
