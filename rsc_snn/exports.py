@@ -188,7 +188,10 @@ def snippet(scene: Scene, threads: int | None = None) -> str:
         "time_steps": scene.time_steps,
         "draws": scene.draws,
         "seed": scene.seed,
+        "paint": scene.paint,
+        "paint_epsilon": scene.paint_epsilon,
     }
+    painted = scene.paint is not None
     given = {name: value for name, value in choices.items() if value is not None}
     fields = "\n".join(f"    {name}={value!r}," for name, value in given.items())
     return _PROGRAM.format(
@@ -196,14 +199,17 @@ def snippet(scene: Scene, threads: int | None = None) -> str:
         torch="" if threads is None else "import torch\n\n",
         threads="" if threads is None else f"torch.set_num_threads({threads})\n",
         fields=fields,
+        vote_counts=", vote_counts" if painted else "",
+        score_painted="from rsc_snn.paint import score_painted\n" if painted else "",
+        painted=_PAINTED if painted else "",
     )
 
 
 _PROGRAM = '''"""{title}, without the app: run this in the folder of RSC-SNN."""
 
 {torch}from rsc_snn.device import pick_device
-from rsc_snn.outcome import attack_image, mean_probabilities
-from rsc_snn.scene import Scene, requests
+from rsc_snn.outcome import attack_image, mean_probabilities{vote_counts}
+{score_painted}from rsc_snn.scene import Scene, requests
 from rsc_snn.zoo import Zoo
 
 {threads}scene = Scene(
@@ -211,12 +217,19 @@ from rsc_snn.zoo import Zoo
 )
 zoo, device = Zoo(), pick_device()
 for request in requests(scene, zoo):
-    outcome = attack_image(zoo.load(request.model, device), request)
+    model = zoo.load(request.model, device)
+    outcome = attack_image(model, request)
     print(request.model, outcome.verdict, "linf", outcome.linf, "l2", outcome.l2)
     print("votes", outcome.clean_counts.tolist(), outcome.adversarial_counts.tolist())
     for logits in (outcome.clean_logits, outcome.adversarial_logits):
         print("probabilities", mean_probabilities(logits).tolist())
-'''
+{painted}'''
+
+_PAINTED = """\
+    painted = score_painted(model, request, scene.paint, scene.paint_epsilon)
+    print("painted votes", vote_counts(painted.logits).tolist())
+    print("painted probabilities", mean_probabilities(painted.logits).tolist())
+"""
 
 
 def _meta(outcome: Outcome, request: AttackRequest) -> dict[str, Any]:

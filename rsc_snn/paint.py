@@ -1,22 +1,37 @@
-"""A perturbation painted by hand: its pattern as short text for a link, and onto a photograph."""
+"""A perturbation painted by hand: its pattern as short text, onto a photograph, and its score."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsc_snn.attacks import score
 from rsc_snn.errors import PaintError
+
+if TYPE_CHECKING:
+    from rsc_snn.classifier import SpikingClassifier
+    from rsc_snn.outcome import AttackRequest
 
 # Run lengths are varints: seven bits a byte, the eighth says that more follow (as in protobuf).
 _MORE = 0x80
 _LEVELS = 3
 _ALPHABET = b"-_"
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A painted image `[C, H, W]` and its logits `[D, K]` on the draws that score the attack."""
+
+    image: NDArray[np.float32]
+    logits: NDArray[np.float32]
 
 
 def encode_paint(pattern: NDArray[np.int8]) -> str:
@@ -73,6 +88,27 @@ def apply_paint(x: Tensor, pattern: NDArray[np.int8], epsilon: float) -> Tensor:
     return (x + epsilon * change).clamp(0, 1)
 
 
+def score_painted(
+    model: SpikingClassifier, request: AttackRequest, text: str, epsilon: float
+) -> Painted:
+    """The photograph of a request with the pattern of `text` painted on, and what the model says.
+
+    epsilon: strength of the paint in n/255. The draws are those on which the outcome of the
+    request is scored. Raises PaintError, and the errors of `score`.
+    """
+    x = request.image.pixels.to(next(model.parameters()).device)
+    painted = apply_paint(x, decode_paint(text, (x.shape[-2], x.shape[-1])), epsilon / 255)
+    logits = score(
+        model,
+        painted,
+        request.draws,
+        time_steps=request.time_steps,
+        sigma=request.sigma,
+        seed=request.seed,
+    )
+    return Painted(painted[0].cpu().numpy(), logits[:, 0].float().cpu().numpy())
+
+
 def _varint(number: int) -> bytes:
     digits = bytearray()
     while number >= _MORE:
@@ -84,7 +120,7 @@ def _varint(number: int) -> bytes:
 
 def _inflate(text: str, cells: int) -> bytes:
     """The deflated bytes of `text`, at most `cells` of them: no run takes more than one a cell."""
-    unreadable = PaintError("The painted pattern of this link is damaged and cannot be read.")
+    unreadable = PaintError("The painted pattern is damaged and cannot be read.")
     # Deflate adds at most five bytes per block of bytes that it cannot shorten.
     if len(text) > 2 * cells + 64 or not text.isascii():
         raise unreadable
@@ -111,5 +147,5 @@ def _read_runs(data: bytes) -> NDArray[np.int64]:
         elif place > 28:  # four digits hold runs far longer than any photograph here
             break
     if place:
-        raise PaintError("The painted pattern of this link is damaged and cannot be read.")
+        raise PaintError("The painted pattern is damaged and cannot be read.")
     return np.array(runs, dtype=np.int64)

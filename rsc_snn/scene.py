@@ -15,7 +15,7 @@ import platform
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -39,11 +39,15 @@ from rsc_snn.outcome import (
     Outcome,
     Verdict,
     attack_image,
+    judge,
     mean_probabilities,
+    vote_counts,
 )
+from rsc_snn.paint import Painted, decode_paint, score_painted
 from rsc_snn.zoo import check_name
 
 if TYPE_CHECKING:
+    from rsc_snn.classifier import SpikingClassifier
     from rsc_snn.zoo import ModelCard, Zoo
 
 SCHEMA = 1
@@ -59,6 +63,7 @@ _WIDEST_BRUSH = 255.0
 _CPU = torch.device("cpu")
 _VERSIONS = ("torch", "numpy", "spikingjelly", "torchattacks", "pillow")
 _CONDITIONS = ("device", "threads")
+_PAINTED = ("painted_verdict", "painted_counts", "painted_probabilities")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -74,10 +79,10 @@ class Scene:
     for an embedded image for what each model answers. parameters: (name, value) pairs in the
     units of the attack's specs, completed with defaults. sigma, time_steps: None for each model's
     own; models that have no such dial ignore them. paint, paint_epsilon (n/255): a change that a
-    person painted, carried along for the app; the attack does not see it.
+    person painted, scored beside the attack on the same draws; the attack does not see it.
 
-    Raises SceneError if anything in it is not valid; whether the models and the photograph exist
-    is checked by `requests`.
+    Raises SceneError if anything in it is not valid; whether the models and the photograph exist,
+    and the paint fits it, is checked by `requests`.
     """
 
     models: tuple[str, ...]
@@ -152,7 +157,9 @@ class ModelResult:
     the image for each class, before and after, `[K]`. clean_probabilities,
     adversarial_probabilities: of each class, mean over draws, `[K]`. linf, l2: size of the
     change, pixels in 0..1. queries, gradients: passes that the attack made. device, threads:
-    where it was computed. Raises SceneError for what is no result.
+    where it was computed. painted_verdict, painted_counts, painted_probabilities: what the change
+    painted by hand did, on the same draws; None without one. Raises SceneError for what is no
+    result.
     """
 
     model: str
@@ -169,21 +176,38 @@ class ModelResult:
     gradients: int
     device: str
     threads: int
+    painted_verdict: Verdict | None = None
+    painted_counts: tuple[int, ...] | None = None
+    painted_probabilities: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("model", "sha256", "device"):
             _text(name, getattr(self, name))
-        for name in ("clean_counts", "adversarial_counts"):
-            object.__setattr__(self, name, _numbers(name, getattr(self, name), whole=True))
-        for name in ("clean_probabilities", "adversarial_probabilities"):
-            object.__setattr__(self, name, _numbers(name, getattr(self, name), whole=False))
+        self._check_numbers("clean")
+        self._check_numbers("adversarial")
+        self._check_verdict(self.verdict)
+        if any(getattr(self, name) is not None for name in _PAINTED):
+            self._check_numbers("painted")
+            self._check_verdict(self.painted_verdict)
         for name in ("label", "queries", "gradients"):
             _whole(name, getattr(self, name), 0, MAX_SEED)
         for name in ("linf", "l2"):
             _number(name, getattr(self, name), 0.0, math.inf)
         _whole("threads", self.threads, 0, MAX_THREADS)
-        if self.verdict not in get_args(Verdict):
+
+    def _check_numbers(self, which: str) -> None:
+        """Counts and probabilities of one of the images, as tuples."""
+        for name, whole in ((f"{which}_counts", True), (f"{which}_probabilities", False)):
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), whole=whole))
+
+    @staticmethod
+    def _check_verdict(verdict: object) -> None:
+        if verdict not in get_args(Verdict):
             raise SceneError(f"A verdict is one of {', '.join(get_args(Verdict))}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that JSON can hold, without the painted change if there is none."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -215,7 +239,8 @@ class Environment:
 class SceneFile:
     """A scene with, if it was saved from the app, what the app showed and where.
 
-    results: of some or all of the scene's models. Raises SceneError for results of others.
+    results: of some or all of the scene's models. Raises SceneError for results of others, or of
+    a painted change that the scene lacks.
     """
 
     scene: Scene
@@ -226,12 +251,15 @@ class SceneFile:
         models = [result.model for result in self.results]
         if len(set(models)) < len(models) or not set(models) <= set(self.scene.models):
             raise SceneError("The results must be of the scene's models, one of each.")
+        painted = any(result.painted_verdict is not None for result in self.results)
+        if painted and self.scene.paint is None:
+            raise SceneError("The results are of a painted change that the scene lacks.")
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold: the scene's, with results and environment if any."""
         values = self.scene.to_json()
         if self.results:
-            values["results"] = [asdict(result) for result in self.results]
+            values["results"] = [result.to_json() for result in self.results]
         if self.environment is not None:
             values["environment"] = asdict(self.environment)
         return values
@@ -296,7 +324,8 @@ def embed_image(pixels: Tensor) -> str:
 def requests(scene: Scene, zoo: Zoo) -> tuple[AttackRequest, ...]:
     """What to compute, one request a model, with the image in the size of that model.
 
-    Raises SceneError if the zoo lacks a model, the gallery the photograph or a model the class.
+    Raises SceneError if the zoo lacks a model, the gallery the photograph or a model the class,
+    or if the painted change is of another size.
     """
     with _scene_errors():
         return tuple(_request(scene, zoo.card(name)) for name in scene.models)
@@ -309,10 +338,10 @@ def play(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     threads: Mapping[str, int] | None = None,
-) -> Iterator[tuple[AttackRequest, Outcome]]:
-    """Compute the outcome of each model in turn, as the app does. threads: of a model by name.
+) -> Iterator[tuple[AttackRequest, Outcome, Painted | None]]:
+    """Compute the outcome of each model in turn, as the app does, and what paint does if any.
 
-    Raises SceneError, and the errors of `attack_image`.
+    threads: of a model by name. Raises SceneError, and the errors of `attack_image`.
     """
     wanted = requests(scene, zoo)
     for index, request in enumerate(wanted):
@@ -320,7 +349,14 @@ def play(
         with cpu_threads((threads or {}).get(request.model)):
             model = zoo.load(request.model, device)
             outcome = attack_image(model, request, report, cancelled)
-        yield request, outcome
+            painted = _painted(model, request, scene)
+        yield request, outcome, painted
+
+
+def _painted(model: SpikingClassifier, request: AttackRequest, scene: Scene) -> Painted | None:
+    if scene.paint is None or scene.paint_epsilon is None:
+        return None
+    return score_painted(model, request, scene.paint, scene.paint_epsilon)
 
 
 def replay(
@@ -336,12 +372,14 @@ def replay(
     Bit for bit those of the app on the same device with the same number of threads.
     """
     played = play(scene, zoo, device, progress, cancelled, threads)
-    return tuple(model_result(request, outcome) for request, outcome in played)
+    return tuple(model_result(*item) for item in played)
 
 
-def model_result(request: AttackRequest, outcome: Outcome) -> ModelResult:
-    """The exact numbers of an outcome."""
-    return ModelResult(
+def model_result(
+    request: AttackRequest, outcome: Outcome, painted: Painted | None = None
+) -> ModelResult:
+    """The exact numbers of an outcome, and of what was painted on the same photograph."""
+    result = ModelResult(
         model=request.model,
         sha256=request.sha256,
         label=outcome.label,
@@ -357,12 +395,22 @@ def model_result(request: AttackRequest, outcome: Outcome) -> ModelResult:
         device=outcome.device,
         threads=outcome.threads,
     )
+    if painted is None:
+        return result
+    counts = vote_counts(painted.logits)
+    return replace(
+        result,
+        painted_verdict=judge(outcome.clean_counts, counts, outcome.label),
+        painted_counts=tuple(counts.tolist()),
+        painted_probabilities=tuple(mean_probabilities(painted.logits).tolist()),
+    )
 
 
 def differences(shown: Sequence[ModelResult], found: Sequence[ModelResult]) -> tuple[str, ...]:
     """What differs between the results that a file holds and those of its replay; () if nothing.
 
-    Numbers are compared to the last digit. Device and threads are no results, but may be why.
+    Numbers are compared to the last digit. Device and threads are no results, but may be why. A
+    file may hold a painted change without what it did, which then is nothing to compare.
     """
     replayed = {result.model: result for result in found}
     lines: list[str] = []
@@ -370,7 +418,8 @@ def differences(shown: Sequence[ModelResult], found: Sequence[ModelResult]) -> t
         after = replayed[before.model]
         for item in fields(ModelResult):
             old, new = getattr(before, item.name), getattr(after, item.name)
-            if item.name not in _CONDITIONS and old != new:
+            untold = item.name in _CONDITIONS or (item.name in _PAINTED and old is None)
+            if old != new and not untold:
                 lines.append(f"{before.model}: {item.name} {_difference(old, new)}")
     return tuple(lines)
 
@@ -392,12 +441,17 @@ def conditions(file: SceneFile, found: Sequence[ModelResult], here: Environment)
     return tuple(f"{name} was {old!r}, is {new!r}" for name, old, new in pairs if old != new)
 
 
-def scene_of(wanted: Sequence[AttackRequest], zoo: Zoo) -> Scene:
+def scene_of(
+    wanted: Sequence[AttackRequest],
+    zoo: Zoo,
+    paint: str | None = None,
+    paint_epsilon: float | None = None,
+) -> Scene:
     """The scene of requests that differ by their models alone: the inverse of `requests`.
 
     A photograph of the gallery is known by its digest; any other image is embedded, in the
-    largest size that the requests have. Raises SceneError if no one scene says it all, to the
-    last pixel.
+    largest size that the requests have. paint, paint_epsilon: as in Scene. Raises SceneError if
+    no one scene says it all, to the last pixel.
     """
     first, cards = wanted[0], [zoo.card(request.model) for request in wanted]
     shared = [(item.attack, item.parameters, item.draws, item.seed) for item in wanted]
@@ -427,6 +481,8 @@ def scene_of(wanted: Sequence[AttackRequest], zoo: Zoo) -> Scene:
         time_steps=_common("time_steps", steps),
         draws=first.draws,
         seed=first.seed,
+        paint=paint,
+        paint_epsilon=paint_epsilon,
     )
     for item, again in zip(wanted, requests(scene, zoo), strict=True):
         if not torch.equal(item.image.pixels.cpu(), again.image.pixels):
@@ -452,6 +508,8 @@ def cpu_threads(count: int | None) -> Iterator[None]:
 
 
 def _request(scene: Scene, card: ModelCard) -> AttackRequest:
+    if scene.paint is not None:
+        decode_paint(scene.paint, (card.config.image_size, card.config.image_size))
     return AttackRequest(
         model=card.name,
         sha256=card.sha256,

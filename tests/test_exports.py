@@ -31,7 +31,8 @@ from rsc_snn.exports import (
     survives_rounding,
     to_8_bit,
 )
-from rsc_snn.outcome import AttackRequest, Outcome, mean_probabilities
+from rsc_snn.outcome import AttackRequest, Outcome, mean_probabilities, vote_counts
+from rsc_snn.paint import encode_paint
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.scene import Environment, Scene, embed_image, model_result, play, read_scene
 from rsc_snn.zoo import Zoo
@@ -50,6 +51,7 @@ SCENE = Scene(
     draws=5,
     seed=11,
 )
+PAINT: dict[str, Any] = {"paint": encode_paint(np.ones((32, 32), np.int8)), "paint_epsilon": 8.0}
 Played = dict[str, tuple[AttackRequest, Outcome]]
 
 
@@ -63,7 +65,7 @@ def zoo(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zo
 
 @pytest.fixture(scope="module")
 def played(zoo: Zoo) -> Played:
-    return {request.model: (request, outcome) for request, outcome in play(SCENE, zoo)}
+    return {request.model: (request, outcome) for request, outcome, _ in play(SCENE, zoo)}
 
 
 def test_png_is_the_attacked_image_to_the_nearest_level(played: Played) -> None:
@@ -204,7 +206,7 @@ def test_scene_file(played: Played) -> None:
 
 def test_programs_print_the_numbers(zoo: Zoo) -> None:
     pixels = torch.randint(0, 256, (1, 3, 32, 32), generator=make_generator(1)) / 255
-    own = replace(SCENE, image=None, image_png=embed_image(pixels), seed=3)
+    own = replace(SCENE, image=None, image_png=embed_image(pixels), seed=3, **PAINT)
     programs = [snippet(scene, torch.get_num_threads()) for scene in (SCENE, own)]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(programs).replace("pick_device()", "'cpu'")],
@@ -216,7 +218,7 @@ def test_programs_print_the_numbers(zoo: Zoo) -> None:
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )
     expected = []
-    for request, outcome in (*play(SCENE, zoo), *play(own, zoo)):
+    for request, outcome, painted in (*play(SCENE, zoo), *play(own, zoo)):
         clean, adversarial = outcome.clean_counts.tolist(), outcome.adversarial_counts.tolist()
         expected += [
             f"{request.model} {outcome.verdict} linf {outcome.linf} l2 {outcome.l2}",
@@ -224,15 +226,21 @@ def test_programs_print_the_numbers(zoo: Zoo) -> None:
             f"probabilities {mean_probabilities(outcome.clean_logits).tolist()}",
             f"probabilities {mean_probabilities(outcome.adversarial_logits).tolist()}",
         ]
+        if painted is not None:
+            expected += [
+                f"painted votes {vote_counts(painted.logits).tolist()}",
+                f"painted probabilities {mean_probabilities(painted.logits).tolist()}",
+            ]
     assert done.stdout.splitlines() == expected
 
 
 @pytest.mark.parametrize("attack", list(ATTACKS))
 def test_programs_are_short(attack: str) -> None:
-    program = snippet(Scene(models=BOTH, image="cifar10/cat-3", attack=attack), threads=2)
+    scene = Scene(models=BOTH, image="cifar10/cat-3", attack=attack, **PAINT)
+    program = snippet(scene, threads=2)
     ast.parse(program)
     lines = program.splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 35
     assert lines[0] == (
         f'"""{ATTACKS[attack].label} on cifar10/cat-3, without the app: run this in the folder '
         'of RSC-SNN."""'

@@ -23,7 +23,9 @@ from rsc_snn.classifier import ModelConfig
 from rsc_snn.data.gallery import gallery_image
 from rsc_snn.data.uploads import decode_image
 from rsc_snn.errors import Cancelled, SceneError
-from rsc_snn.outcome import AttackRequest, ImageChoice, attack_image
+from rsc_snn.outcome import AttackRequest, ImageChoice, attack_image, judge
+from rsc_snn.paint import encode_paint
+from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.scene import (
     MAX_BYTES,
     Environment,
@@ -78,6 +80,16 @@ def upload(size: int = 32) -> torch.Tensor:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "JPEG")
     return decode_image(content.getvalue(), size).pixels
+
+
+def stripes(size: int = 32) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """A painted pattern that lightens some columns and darkens others."""
+    pattern = np.zeros((size, size), np.int8)
+    pattern[:, 3:9], pattern[4:20, 12:20] = 1, -1
+    return pattern
+
+
+PAINT: dict[str, Any] = {"paint": encode_paint(stripes()), "paint_epsilon": 24.5}
 
 
 def text_of(**changes: Any) -> bytes:
@@ -300,6 +312,8 @@ def test_the_true_class(zoo: Zoo) -> None:
         ({"models": ("huge",)}, "no model called 'huge'"),
         ({"image": "cifar10/cat-4"}, "no image 'cifar10/cat-4'"),
         ({"image": None, "image_png": "iVBORw0KGgo="}, "PNG image is damaged"),
+        ({"paint": "AAAA", "paint_epsilon": 8}, "painted pattern is damaged"),
+        ({"models": ("tiny-small",), **PAINT}, "does not fit a photograph of 16 × 16 pixels"),
     ],
 )
 def test_scenes_of_what_is_not_there(changes: dict[str, Any], sentence: str, zoo: Zoo) -> None:
@@ -322,6 +336,16 @@ def test_the_scene_of_requests_is_the_scene(wanted: Scene, zoo: Zoo) -> None:
     found = scene_of(requests(wanted, zoo), zoo)
     assert replace(found, true_class=wanted.true_class) == wanted
     assert requests(found, zoo) == requests(wanted, zoo)
+
+
+def test_a_painted_change_is_in_the_scene_of_requests(zoo: Zoo) -> None:
+    wanted = scene(models=("tiny-rsc", "tiny-ann"), **PAINT)
+    plain = requests(scene(models=("tiny-rsc", "tiny-ann")), zoo)
+    assert requests(wanted, zoo) == plain, "the attack does not see it"
+    found = scene_of(plain, zoo, **PAINT)
+    assert replace(found, true_class=None) == wanted
+    with pytest.raises(SceneError, match="does not fit a photograph of 16 × 16 pixels"):
+        scene_of(requests(scene(models=("tiny-rsc", "tiny-small")), zoo), zoo, **PAINT)
 
 
 def test_each_model_at_its_own_sigma(zoo: Zoo) -> None:
@@ -389,6 +413,64 @@ def test_replaying_a_file_is_the_same_to_the_digit(zoo: Zoo) -> None:
     assert conditions(again, found, Environment.here()) == ()
 
 
+def test_a_painted_change_is_scored_on_the_draws_of_the_attack(zoo: Zoo) -> None:
+    wanted = scene(models=ALL, sigma=0.3, time_steps=3, **PAINT)
+    found = replay(wanted, zoo)
+    pixels = gallery_image(CAT).pixels(32)
+    change = torch.from_numpy(stripes().astype(np.float32)) * (24.5 / 255)
+    painted = (pixels + change).clamp(0, 1)
+    plain = replay(replace(wanted, paint=None, paint_epsilon=None), zoo)
+    for request, result, other in zip(requests(wanted, zoo), found, plain, strict=True):
+        logits = zoo.load(request.model)(
+            painted.repeat(5, 1, 1, 1),
+            sigma=request.sigma,
+            time_steps=request.time_steps,
+            generator=make_generator(derive_seed(11, "score")),
+        )
+        counts = np.bincount(logits.argmax(dim=1), minlength=10)
+        assert result.painted_counts == tuple(counts)
+        expected = logits.double().softmax(dim=1).mean(dim=0)
+        np.testing.assert_allclose(result.painted_probabilities, expected, rtol=1e-4)
+        assert result.painted_verdict == judge(np.array(result.clean_counts), counts, 3)
+        unpainted = dict.fromkeys(
+            ("painted_verdict", "painted_counts", "painted_probabilities"), None
+        )
+        assert replace(result, **unpainted) == other  # type: ignore[arg-type]
+
+
+def test_painted_results_survive_a_file_and_are_compared(zoo: Zoo) -> None:
+    wanted = scene(**PAINT)
+    (shown,) = replay(wanted, zoo)
+    file = SceneFile(wanted, (shown,))
+    again = read_scene(json.dumps(file.to_json()).encode())
+    assert again == file
+    assert differences(again.results, replay(again.scene, zoo)) == ()
+    assert shown.painted_probabilities is not None and shown.painted_counts is not None
+    most = float(np.nextafter(shown.painted_probabilities[0], 1))
+    changes: dict[str, Any] = {
+        "painted_verdict": "held" if shown.painted_verdict != "held" else "fooled",
+        "painted_counts": (*shown.painted_counts[1:], shown.painted_counts[0] + 1),
+        "painted_probabilities": (most, *shown.painted_probabilities[1:]),
+    }
+    for name, value in changes.items():
+        (line,) = differences([replace(shown, **{name: value})], [shown])
+        assert line.startswith(f"tiny-rsc: {name} ")
+
+
+def test_a_file_from_before_paint_was_scored_is_as_good_as_ever(zoo: Zoo) -> None:
+    (shown,) = replay(scene(**PAINT), zoo)
+    values = SceneFile(scene(**PAINT), (shown,)).to_json()
+    for name in [name for name in values["results"][0] if name.startswith("painted")]:
+        del values["results"][0][name]
+    old = read_scene(json.dumps(values).encode())
+    assert old.results[0].painted_counts is None
+    assert differences(old.results, (shown,)) == ()
+    (plain,) = replay(scene(), zoo)
+    assert not [name for name in plain.to_json() if name.startswith("painted")]
+    with pytest.raises(SceneError, match="painted change that the scene lacks"):
+        SceneFile(scene(), (shown,))
+
+
 def test_the_seed_matters(zoo: Zoo) -> None:
     first, second = (replay(scene(seed=seed), zoo) for seed in (1, 2))
     assert any("clean_probabilities differ by up to" in line for line in differences(first, second))
@@ -411,8 +493,9 @@ def test_differences_are_found_in_every_number(zoo: Zoo) -> None:
         "queries": shown.queries + 1,
         "gradients": 0,
     }  # fmt: skip
+    known = {item.name for item in dataclasses.fields(ModelResult)}
     assert {*changes, "model", "device", "threads"} == {
-        item.name for item in dataclasses.fields(ModelResult)
+        name for name in known if not name.startswith("painted")
     }
     for name, value in changes.items():
         (line,) = differences([shown], [replace(shown, **{name: value})])
@@ -445,6 +528,8 @@ def test_results_are_those_of_the_scene(zoo: Zoo) -> None:
         {"verdict": "unsure"}, {"label": -1}, {"clean_counts": 3}, {"clean_counts": []},
         {"clean_counts": [1.5]}, {"clean_probabilities": [2.0]}, {"linf": -1.0},
         {"linf": float("inf")}, {"threads": 10**6}, {"device": ""}, {"queries": None},
+        {"verdict": ["held"]}, {"painted_verdict": "held"}, {"painted_counts": (1,)},
+        {"painted_counts": (1,), "painted_probabilities": (1.0,)},
     ],
 )  # fmt: skip
 def test_results_are_checked(changes: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rsc_snn.attacks.run import AttackResult
-    from rsc_snn.scene import Environment, ModelResult, SceneFile
+    from rsc_snn.scene import Environment, ModelResult, Scene, SceneFile
 
 
 def add_parser(subparsers: Any) -> None:
@@ -152,8 +152,8 @@ def _replay(args: argparse.Namespace) -> int:
     file = load_scene(args.scene)
     zoo, device = open_zoo(args), pick_device(args.device)
     found = []
-    for request, outcome in play(file.scene, zoo, device, threads=_threads(args, file)):
-        found.append(model_result(request, outcome))
+    for request, outcome, painted in play(file.scene, zoo, device, threads=_threads(args, file)):
+        found.append(model_result(request, outcome, painted))
         if args.out is not None:
             several = len(file.scene.models) > 1
             name = f"{args.out.stem}-{request.model}{args.out.suffix}"
@@ -162,7 +162,7 @@ def _replay(args: argparse.Namespace) -> int:
     changed = differences(file.results, found)
     if args.json:
         record = {
-            "results": [asdict(result) for result in found],
+            "results": [result.to_json() for result in found],
             "environment": asdict(here),
             "same": not changed if file.results else None,
             "differences": changed,
@@ -171,7 +171,10 @@ def _replay(args: argparse.Namespace) -> int:
         print(json.dumps(record))
     else:
         for result in found:
-            print(_line(result, zoo.card(result.model).classes))
+            classes = zoo.card(result.model).classes
+            print(_line(result, classes))
+            if result.painted_counts is not None:
+                print(_painted_line(result, result.painted_counts, classes, file.scene))
         _print_comparison(file, found, here, changed)
     return 1 if changed else 0
 
@@ -186,15 +189,29 @@ def _threads(args: argparse.Namespace, file: SceneFile) -> dict[str, int]:
 
 def _line(result: ModelResult, classes: tuple[str, ...]) -> str:
     """One model's result for a person."""
-    votes = [
-        f"{counts[result.label]} of {sum(counts)}"
-        for counts in (result.clean_counts, result.adversarial_counts)
-    ]
     return (
-        f"{result.model}: {result.verdict}; draws that see the {classes[result.label]}: "
-        f"{votes[0]} -> {votes[1]}; largest change {result.linf * 255:.4g}/255, "
-        f"L2 {result.l2:.4g}; {result.queries} queries, {result.gradients} gradients"
+        f"{result.model}: {result.verdict}; {_votes(result, result.adversarial_counts, classes)}; "
+        f"largest change {result.linf * 255:.4g}/255, L2 {result.l2:.4g}; "
+        f"{result.queries} queries, {result.gradients} gradients"
     )
+
+
+def _painted_line(
+    result: ModelResult, counts: tuple[int, ...], classes: tuple[str, ...], scene: Scene
+) -> str:
+    """What the change painted by hand did to one model, for a person."""
+    return (
+        f"{result.model}, painted: {result.painted_verdict}; {_votes(result, counts, classes)}; "
+        f"paint of {scene.paint_epsilon:g}/255"
+    )
+
+
+def _votes(result: ModelResult, after: tuple[int, ...], classes: tuple[str, ...]) -> str:
+    """The draws that see the true class in the original, and in a changed image."""
+    before, now = (
+        f"{counts[result.label]} of {sum(counts)}" for counts in (result.clean_counts, after)
+    )
+    return f"draws that see the {classes[result.label]}: {before} -> {now}"
 
 
 def _print_comparison(
@@ -203,8 +220,6 @@ def _print_comparison(
     """Whether the numbers are those of the file; if not, which differ and what may be why."""
     from rsc_snn.scene import conditions
 
-    if file.scene.paint is not None:
-        print("The scene holds a painted change too, which the app alone shows.")
     if not file.results:
         print("The scene holds no results to compare with.")
     elif not changed:

@@ -10,10 +10,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from rsc_snn.attacks import score
 from rsc_snn.errors import PaintError
 from rsc_snn.outcome import judge, vote_counts
-from rsc_snn.paint import apply_paint, decode_paint
+from rsc_snn.paint import Painted, decode_paint, score_painted
+from rsc_snn.scene import cpu_threads
 from rsc_snn.ui import resources
 from rsc_snn.ui.comparison import title_html
 from rsc_snn.ui.components import PaintData, painter
@@ -23,8 +23,11 @@ from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.query import number_field, text_field
 
 SPLIT = (2, 3)
-_LONGEST = 3000
+_LONGEST_LINKED = 3000
+_LONGEST = 2**15
 _MOST_EPSILON = 64.0
+_STRENGTH = number_field("paint_epsilon", "The strength", 0.0, _MOST_EPSILON, 8.0)
+_PATTERN = text_field("paint", _LONGEST, str)
 _WORDS = {
     "held": "still right",
     "fooled": "fooled",
@@ -34,11 +37,34 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Painted:
-    """A painted image `[C, H, W]` and its logits `[D, K]` on the draws of the outcome."""
+class Painting:
+    """What was painted: the pattern as text, and its strength in n/255."""
 
-    image: NDArray[np.float32]
-    logits: NDArray[np.float32]
+    pattern: str
+    epsilon: float
+
+
+def kept_painting(link: PageLink) -> Painting | None:
+    """What was painted on this page, if anything, for a view without a brush; into the link."""
+    epsilon = float(st.session_state[link.seed(_STRENGTH)])
+    pattern = str(st.session_state[link.seed(_PATTERN)])
+    _keep(link, pattern, epsilon)
+    return Painting(pattern, epsilon) if pattern else None
+
+
+def obtain_painted(item: Shown, painting: Painting) -> Painted:
+    """What a network says of the painted photograph. Raises PaintError, and those of `score`.
+
+    On as many threads as the outcome, for a scene is replayed on one number of them.
+    """
+    threads = item.outcome.threads or None
+
+    def work() -> Painted:
+        model = resources.zoo().load(item.request.model, resources.device())
+        with cpu_threads(threads):
+            return score_painted(model, item.request, painting.pattern, painting.epsilon)
+
+    return resources.live(("painted", item.request.key, painting, threads), Painted, work)
 
 
 def read_painting(link: PageLink, item: Shown, shown: Sequence[Shown]) -> Callable[[], None]:
@@ -46,27 +72,30 @@ def read_painting(link: PageLink, item: Shown, shown: Sequence[Shown]) -> Callab
     left, right = st.columns(SPLIT, gap="large")
     with left:
         st.subheader("Paint a change")
-        strength = number_field("paint_epsilon", "The strength", 0.0, _MOST_EPSILON, 8.0)
         epsilon = st.slider(
             "Strength of the paint (n/255)",
             0.0,
             _MOST_EPSILON,
             step=0.5,
             format="%g/255",
-            key=link.seed(strength),
+            key=link.seed(_STRENGTH),
             help="By how much a painted pixel becomes lighter or darker: the epsilon of your hand.",
         )
-        link.keep(strength, epsilon, linked=epsilon != strength.default)
         pattern = _read_pattern(link, item)
+        _keep(link, pattern, epsilon)
         st.caption("Lighten and darken what you like. Can you fool the network as the attack does?")
-    return partial(_draw, right, shown, pattern, float(epsilon))
+    return partial(_draw, right, shown, Painting(pattern, float(epsilon)))
+
+
+def _keep(link: PageLink, pattern: str, epsilon: float) -> None:
+    link.keep(_STRENGTH, epsilon, linked=epsilon != _STRENGTH.default)
+    link.keep(_PATTERN, pattern, linked=0 < len(pattern) <= _LONGEST_LINKED)
 
 
 def _read_pattern(link: PageLink, item: Shown) -> str:
-    """The painted pattern as text; it goes into the link."""
+    """The painted pattern as text."""
     pixels = to_bytes(item.outcome.original)
-    field = text_field("paint", _LONGEST, str)
-    widget = link.seed(field)
+    widget = link.seed(_PATTERN)
     start = str(st.session_state[widget])
     try:
         decode_paint(start, pixels.shape[:2])
@@ -77,31 +106,30 @@ def _read_pattern(link: PageLink, item: Shown) -> str:
     painted = painter(PaintData(pixels, start), key=key)
     # The browser forgets a canvas that another view replaces; it starts from here when it is back.
     st.session_state[widget] = painted
-    if len(painted) > _LONGEST:
+    if len(painted) > _LONGEST_LINKED:
         st.caption("This painting is too detailed for a link; it stays on this page alone.")
-    link.keep(field, painted, linked=0 < len(painted) <= _LONGEST)
     return painted
 
 
 def _draw(
-    place: st.delta_generator.DeltaGenerator, shown: Sequence[Shown], pattern: str, epsilon: float
+    place: st.delta_generator.DeltaGenerator, shown: Sequence[Shown], painting: Painting
 ) -> None:
     with place:
         st.subheader("What the networks say")
-        if not pattern:
+        if not painting.pattern:
             st.caption("Nothing is painted yet: drag over the photograph on the left.")
         for column, item in zip(st.columns(len(shown)), shown, strict=True):
             with column:
-                _draw_one(item, pattern, epsilon)
+                _draw_one(item, painting)
         st.caption(
             "Your change and the attack's are scored on the same looks. The attack knows which "
             "pixels matter; a hand does not."
         )
 
 
-def _draw_one(item: Shown, pattern: str, epsilon: float) -> None:
+def _draw_one(item: Shown, painting: Painting) -> None:
     outcome, classes = item.outcome, item.card.classes
-    painted = _obtain(item, pattern, epsilon)
+    painted = obtain_painted(item, painting)
     st.html(title_html(item.card))
     counts = vote_counts(painted.logits)
     verdict = judge(outcome.clean_counts, counts, outcome.label)
@@ -110,7 +138,7 @@ def _draw_one(item: Shown, pattern: str, epsilon: float) -> None:
         row_html(
             [
                 Panel(to_bytes(painted.image), "Painted", _seen(counts, classes)),
-                Panel(change, f"Your change × {factor}", f"at most {epsilon:g}/255"),
+                Panel(change, f"Your change × {factor}", f"at most {painting.epsilon:g}/255"),
                 Panel(
                     to_bytes(outcome.adversarial),
                     "Attacked",
@@ -129,25 +157,3 @@ def _draw_one(item: Shown, pattern: str, epsilon: float) -> None:
 
 def _seen(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     return f"{classes[int(counts.argmax())]}, {counts.max()} of {counts.sum()} looks"
-
-
-def _obtain(item: Shown, pattern: str, epsilon: float) -> Painted:
-    request = item.request
-    key = ("painted", request.key, pattern, epsilon)
-    return resources.live(key, Painted, partial(score_painted, item, pattern, epsilon))
-
-
-def score_painted(item: Shown, pattern: str, epsilon: float) -> Painted:
-    """The painted photograph and its logits. Raises PaintError, and the errors of `score`."""
-    request, device = item.request, resources.device()
-    x = request.image.pixels.to(device)
-    painted = apply_paint(x, decode_paint(pattern, (x.shape[-2], x.shape[-1])), epsilon / 255)
-    logits = score(
-        resources.zoo().load(request.model, device),
-        painted,
-        request.draws,
-        time_steps=request.time_steps,
-        sigma=request.sigma,
-        seed=request.seed,
-    )
-    return Painted(painted[0].cpu().numpy(), logits[:, 0].cpu().numpy())

@@ -8,21 +8,34 @@ from functools import partial
 import streamlit as st
 
 from rsc_snn import exports
+from rsc_snn.errors import PaintError
 from rsc_snn.exports import Rounding
+from rsc_snn.paint import decode_paint
 from rsc_snn.scene import Scene, model_result, scene_of
 from rsc_snn.ui import resources
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.painting import Painting, kept_painting, obtain_painted
 from rsc_snn.ui.playground import Choices, Shown
 
 
-def draw_takeaway(choices: Choices, shown: Sequence[Shown], item: Shown) -> None:
-    """Downloads of the network that is looked into, and of the whole scene."""
+def read_takeaway(
+    link: PageLink, choices: Choices, shown: Sequence[Shown], item: Shown
+) -> Callable[[], None]:
+    """Downloads of the network that is looked into, and of the whole scene; their drawing.
+
+    What was painted belongs to the scene, and so to the link.
+    """
+    return partial(_draw, choices, shown, item, kept_painting(link))
+
+
+def _draw(choices: Choices, shown: Sequence[Shown], item: Shown, painting: Painting | None) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("The attacked photograph and its numbers")
         _draw_files(item)
     with right:
         st.subheader("The whole scene")
-        _draw_scene(choices, shown)
+        _draw_scene(choices, shown, painting)
 
 
 def _draw_files(item: Shown) -> None:
@@ -83,10 +96,25 @@ def _draw_rounding(item: Shown) -> None:
         st.warning(f"The attack does not survive in the PNG: {looks}", icon=":material/warning:")
 
 
-def _draw_scene(choices: Choices, shown: Sequence[Shown]) -> None:
+def _draw_scene(choices: Choices, shown: Sequence[Shown], painting: Painting | None) -> None:
     current = [item for item in shown if not item.stale]
-    scene = scene_of(choices.requests, resources.zoo())
-    results = [model_result(item.request, item.outcome) for item in current]
+    problem = _misfit(choices, painting)
+    if problem is not None:
+        painting = None
+    scene = scene_of(
+        choices.requests,
+        resources.zoo(),
+        paint=None if painting is None else painting.pattern,
+        paint_epsilon=None if painting is None else painting.epsilon,
+    )
+    results = [
+        model_result(
+            item.request,
+            item.outcome,
+            None if painting is None else obtain_painted(item, painting),
+        )
+        for item in current
+    ]
     _file(
         "Scene, JSON",
         partial(exports.scene_json, scene, results),
@@ -98,8 +126,24 @@ def _draw_scene(choices: Choices, shown: Sequence[Shown]) -> None:
         "`python -m rsc_snn attack --scene scene.json` computes it again without the app and "
         "compares every number."
     )
+    if painting is not None:
+        st.caption("The change that you painted is in it, and what the networks say of it.")
+    elif problem is not None:
+        st.caption(f"{problem} The scene goes without it.")
     threads = current[0].outcome.threads if current else None
     _draw_program(scene, threads)
+
+
+def _misfit(choices: Choices, painting: Painting | None) -> str | None:
+    """Why what was painted cannot be on the photographs of all networks; None if it can."""
+    if painting is None:
+        return None
+    try:
+        for height, width in {request.image.pixels.shape[-2:] for request in choices.requests}:
+            decode_paint(painting.pattern, (height, width))
+    except PaintError as error:
+        return str(error)
+    return None
 
 
 def _draw_program(scene: Scene, threads: int | None) -> None:

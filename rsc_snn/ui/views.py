@@ -25,7 +25,7 @@ VIEWS = {
 }
 _NEEDS_OUTCOME = {"neurons", "rates", "energy", "paint", "take"}
 # Names in the link of controls that belong to a view.
-_OF_VIEWS = ("focus", "layer", "neuron", "paint", "paint_epsilon")
+_OF_VIEWS = ("focus", "layer", "neuron", "order", "paint", "paint_epsilon")
 
 
 def choose_view(link: PageLink, choices: Choices, shown: Sequence[Shown]) -> Callable[[], None]:
@@ -68,9 +68,9 @@ def choose_view(link: PageLink, choices: Choices, shown: Sequence[Shown]) -> Cal
         from rsc_snn.ui.painting import read_painting
 
         return read_painting(link, item, shown)
-    from rsc_snn.ui.takeaway import draw_takeaway
+    from rsc_snn.ui.takeaway import read_takeaway
 
-    return partial(draw_takeaway, choices, shown, item)
+    return read_takeaway(link, choices, shown, item)
 
 
 def _nothing_yet() -> None:

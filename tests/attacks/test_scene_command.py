@@ -15,6 +15,7 @@ from PIL import Image
 
 from rsc_snn.cli import main
 from rsc_snn.exports import scene_json, to_8_bit
+from rsc_snn.paint import encode_paint
 from rsc_snn.scene import Environment, Scene, SceneFile, play, replay
 from rsc_snn.zoo import Zoo
 from tests.app_assets import make_assets
@@ -109,7 +110,7 @@ def test_other_weights_are_noticed(
 
 def test_attacked_images_are_saved(file: Path, zoo: Zoo, tmp_path: Path) -> None:
     assert command(file, "--out", str(tmp_path / "attacked.png")) == 0
-    for request, outcome in play(SCENE, zoo):
+    for request, outcome, _ in play(SCENE, zoo):
         with Image.open(tmp_path / f"attacked-{request.model}.png") as image:
             pixels = np.asarray(image).transpose(2, 0, 1)
         np.testing.assert_array_equal(pixels, to_8_bit(outcome.adversarial))
@@ -118,10 +119,22 @@ def test_attacked_images_are_saved(file: Path, zoo: Zoo, tmp_path: Path) -> None
     assert (tmp_path / "one.png").is_file()
 
 
-def test_a_painted_change_is_mentioned(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_bytes(scene_json(replace(SCENE, models=("tiny-ann",), paint="x", paint_epsilon=8)))
+def test_a_painted_change_has_a_line(
+    file: Path, zoo: Zoo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painted = replace(SCENE, paint=encode_paint(np.ones((32, 32), np.int8)), paint_epsilon=24.5)
+    shown = replay(painted, zoo)
+    file.write_bytes(scene_json(painted, shown))
     assert command(file) == 0
-    assert "painted change" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and lines[4] == "The results are the same to the digit."
+    for line, result in zip((lines[1], lines[3]), shown, strict=True):
+        assert result.painted_counts is not None
+        clean, after = result.clean_counts[3], result.painted_counts[3]
+        assert line == (
+            f"{result.model}, painted: {result.painted_verdict}; draws that see the cat: "
+            f"{clean} of 5 -> {after} of 5; paint of 24.5/255"
+        )
 
 
 def test_threads_of_the_file_and_of_the_option(
@@ -147,6 +160,7 @@ def test_threads_of_the_file_and_of_the_option(
         (b'{"schema": 9}', "later version"),
         (scene_json(replace(SCENE, models=("huge",))), "no model called 'huge'"),
         (scene_json(replace(SCENE, image="cifar10/cow-3")), "no image 'cifar10/cow-3'"),
+        (scene_json(replace(SCENE, paint="AAAA", paint_epsilon=8)), "pattern is damaged"),
         (scene_json(replace(SCENE, true_class="cow\n")), "no class 'cow\\n'"),
     ],
 )
