@@ -31,9 +31,9 @@ def show(choices: Choices, link: PageLink) -> None:
         draw_view()
 
 
-begin_figures()
 st.title("Attack a photograph, watch the network spike")
 link = PageLink("playground")
+begin_figures(link)
 with st.container(key="rsc-toolbar", horizontal=True, vertical_alignment="center"):
     scene_buttons(link)
     copy_link(key="copy-link")
@@ -50,4 +50,4 @@ if choices is not None:
 else:
     st.info("There is nothing to attack yet; the panel on the left says why.")
 with st.container(key="rsc-figure-tools", horizontal=True, vertical_alignment="bottom"):
-    figure_tools()
+    figure_tools(link)

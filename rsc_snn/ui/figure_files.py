@@ -8,13 +8,26 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+
 _SHOWN = "figures.shown"
 _FORMAT = "figures.format"
+_FORMATS = ("png", "svg")
+_FIELD = choice_field("format", "picture format", _FORMATS, "png")
 
 
-def begin_figures() -> None:
-    """Forget the figures of the run before; a page calls this first."""
+def begin_figures(link: PageLink | None = None) -> None:
+    """Forget the figures of the run before; a page calls this before it draws any.
+
+    link: of a page with `figure_tools`, whose choice of a format is read here, for figures are
+    drawn and the link is written before the choice itself is drawn.
+    """
     st.session_state[_SHOWN] = {}
+    chosen = _FIELD.default if link is None else st.session_state[link.seed(_FIELD)]
+    st.session_state[_FORMAT] = chosen
+    if link is not None:
+        link.keep(_FIELD, chosen, linked=chosen != _FIELD.default)
 
 
 def remember_figure(title: str, figure: go.Figure) -> None:
@@ -29,20 +42,20 @@ def figure_config(name: str) -> dict[str, Any]:
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {
             "filename": f"rsc-snn-{name}",
-            "format": st.session_state.get(_FORMAT, "png"),
+            "format": st.session_state.get(_FORMAT, _FIELD.default),
             "scale": 2,
         },
     }
 
 
-def figure_tools() -> None:
+def figure_tools(link: PageLink) -> None:
     """The format of the cameras, and all figures of the page as one HTML file."""
     shown: dict[str, go.Figure] = st.session_state.get(_SHOWN, {})
     st.radio(
         "Picture format of the cameras",
-        ["png", "svg"],
+        _FORMATS,
         format_func=str.upper,
-        key=_FORMAT,
+        key=link.widget(_FIELD),
         horizontal=True,
         help="Each figure shows a camera in its upper right corner when you point at it.",
     )

@@ -35,6 +35,7 @@ from rsc_snn.ui.components import (
     raster_view,
     time_player,
 )
+from rsc_snn.ui.components.raster import ORDERS
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.query import choice_field, text_field
@@ -75,17 +76,19 @@ def read_neurons(link: PageLink, item: Shown) -> Callable[[], None]:
     if not activity.spiking:
         return partial(_draw, item, activity, layer, None)
     shown = raster(activity, seed=item.request.seed)
-    # Put back, the page has another raster, in which nobody has chosen a row.
+    # Put back, the page has another raster, in which nobody has chosen anything.
     key = f"playground.raster.{link.generation}"
-    return partial(_draw, item, activity, layer, View(shown, _chosen_row(link, shown, key), key))
+    view = View(shown, _chosen_row(link, shown, key), _chosen_order(link, key), key)
+    return partial(_draw, item, activity, layer, view)
 
 
 @dataclass(frozen=True)
 class View:
-    """The raster, the row of the chosen neuron if there is one, and the component's key."""
+    """The raster, the chosen neuron's row if there is one, the rows' order, the component's key."""
 
     raster: Raster
     row: int | None
+    order: str
     key: str
 
 
@@ -96,16 +99,36 @@ def _chosen_row(link: PageLink, shown: Raster, component: str) -> int | None:
     neuron stays, not the row.
     """
     field = text_field("neuron", _LONGEST_NEURON, str)
-    key, seen = link.seed(field), f"{component}.seen"
-    clicked = dict(st.session_state.get(component) or {}).get("row")
+    key = link.seed(field)
+    clicked = _news(component, "row")
     row = _row_of(shown, str(st.session_state[key]))
-    if isinstance(clicked, int) and clicked != st.session_state.get(seen):
-        st.session_state[seen] = clicked
-        row = clicked if 0 <= clicked < len(shown.index) else row
+    if isinstance(clicked, int) and 0 <= clicked < len(shown.index):
+        row = clicked
     text = "" if row is None else f"{shown.layer[row]}.{shown.index[row]}"
     st.session_state[key] = text
     link.keep(field, text, linked=bool(text))
     return row
+
+
+def _chosen_order(link: PageLink, component: str) -> str:
+    """The order of the rows that was chosen last, or that the link names; kept in the link."""
+    field = choice_field("order", "order of neurons", ORDERS, ORDERS[0])
+    key = link.seed(field)
+    chosen = _news(component, "order")
+    if chosen in ORDERS:
+        st.session_state[key] = chosen
+    order = str(st.session_state[key])
+    return str(link.keep(field, order, linked=order != field.default))
+
+
+def _news(component: str, name: str) -> object:
+    """What the browser says of `name`, if it did not say so before; else None."""
+    seen = f"{component}.{name}.seen"
+    said = dict(st.session_state.get(component) or {}).get(name)
+    if said == st.session_state.get(seen):
+        return None
+    st.session_state[seen] = said
+    return said
 
 
 def _row_of(shown: Raster, neuron: str) -> int | None:
@@ -207,7 +230,7 @@ def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
 def _raster_data(view: View) -> RasterData:
     shown = view.raster
     bands = tuple(RasterBand(band.name, band.last - band.first + 1) for band in shown.bands)
-    return RasterData(shown.codes, bands, shown.index, view.row)
+    return RasterData(shown.codes, bands, shown.index, view.row, view.order)
 
 
 def _most_changed(shown: Raster) -> int:

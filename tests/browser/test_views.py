@@ -29,6 +29,9 @@ def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
 ) -> None:
     open_playground(page, address, COMPARED)
     page.wait_for_url(lambda url: "compare=" in url and "seed=3" in url)
+    page.locator(".raster .order").select_option("changes")
+    page.wait_for_url(lambda url: "order=changes" in url)
+    settle(page)
     first = markers(page)
     assert len(first) == 3
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
@@ -39,6 +42,7 @@ def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
         settle(other)
         assert markers(other) == first
         assert other.url == page.url
+        assert other.locator(".raster .order").input_value() == "changes"
     finally:
         context.close()
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from rsc_snn.paint import encode_paint
 from rsc_snn.scene import read_scene, replay
 from rsc_snn.ui import presets, takeaway
+from rsc_snn.ui.components import raster
 from rsc_snn.ui.presets import PRESETS, Preset
 from rsc_snn.ui.views import VIEWS
 from rsc_snn.zoo import Zoo
@@ -95,6 +97,72 @@ def test_a_neuron_of_the_link_is_the_one_that_is_shown(assets: Path, page: PageM
     other = page(PLAYGROUND, neuron="9.9", attack="fgsm").run()
     assert not other.exception
     assert "neuron" not in other.query_params
+
+
+def sent(app: AppTest, component: str) -> list[dict[str, Any]]:
+    """What the page sent to a component, one for each time that it is drawn."""
+    return [
+        json.loads(element.proto.json)
+        for element in app.get("bidi_component")
+        if element.proto.component_name.endswith(f"rsc_{component}")
+    ]
+
+
+def test_the_order_of_the_raster_is_in_the_link(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, order="changes", attack="fgsm").run()
+    assert not app.exception
+    assert [data["order"] for data in sent(app, "raster")] == ["changes"]
+    assert app.query_params["order"] == "changes"
+    app.button(key="reset").click().run()
+    assert [data["order"] for data in sent(app, "raster")] == ["number"]
+    assert "order" not in app.query_params
+
+
+def test_a_bad_order_of_the_link_is_one_sentence(assets: Path, page: PageMaker) -> None:
+    app = page(PLAYGROUND, order="backwards", attack="fgsm").run()
+    assert not app.exception
+    assert texts(app.warning).count("there is no order of neurons 'backwards' here") == 1
+    assert "order" not in app.query_params
+
+
+def test_the_order_chosen_in_the_browser_goes_into_the_link_and_a_later_link_wins(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[dict[str, Any]] = []
+
+    def mount(*, data: dict[str, Any], **_: object) -> dict[str, object]:
+        drawn.append(data)
+        return {}
+
+    monkeypatch.setattr(raster, "_mount", mount)
+    app = page(PLAYGROUND, attack="fgsm").run()
+    app.session_state["playground.raster.0"] = {"order": "spikes", "row": 3}
+    app.run()
+    assert (app.query_params["order"], drawn[-1]["order"]) == ("spikes", "spikes")
+    assert drawn[-1]["chosen"] == 3
+    app.query_params["order"] = "changes"
+    app.run()
+    assert (app.query_params["order"], drawn[-1]["order"]) == ("changes", "changes")
+    app.session_state["playground.raster.0"] = {"order": "number", "row": 3}
+    app.run()
+    assert "order" not in app.query_params
+    assert (drawn[-1]["order"], drawn[-1]["chosen"]) == ("number", 3)
+
+
+def test_the_format_of_pictures_is_in_the_link(assets: Path, page: PageMaker) -> None:
+    def formats(app: AppTest) -> set[str]:
+        return {data["config"]["toImageButtonOptions"]["format"] for data in sent(app, "plotting")}
+
+    app = page(PLAYGROUND, format="svg", attack="fgsm").run()
+    assert app.radio(key="playground.format").value == "svg"
+    assert (app.query_params["format"], formats(app)) == ("svg", {"svg"})
+    app.radio(key="playground.format").set_value("png").run()
+    assert "format" not in app.query_params and formats(app) == {"png"}
+    app.radio(key="playground.format").set_value("svg").run()
+    assert (app.query_params["format"], formats(app)) == ("svg", {"svg"})
+    app.button(key="reset").click().run()
+    assert "format" not in app.query_params and formats(app) == {"png"}
+    assert app.radio(key="playground.format").value == "png"
 
 
 def test_the_smallest_epsilon_is_found_on_request(assets: Path, page: PageMaker) -> None:
@@ -228,6 +296,45 @@ def test_a_painted_change_of_the_link_is_scored_and_survives_another_view(
     app.segmented_control(key="playground.view").set_value("rates").run()
     app.segmented_control(key="playground.view").set_value("paint").run()
     assert app.query_params["paint"] == text
+
+
+def test_the_painting_of_the_page_is_in_the_scene(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files: dict[str, bytes] = {}
+    monkeypatch.setattr(
+        takeaway, "_file", lambda label, data, name, mime, icon: files.update({name: data()})
+    )
+    pattern = np.zeros((32, 32), np.int8)
+    pattern[4:20, 6:9] = 1
+    text = encode_paint(pattern)
+    app = page(PLAYGROUND, **THREE, view="paint", paint=text, paint_epsilon="64").run()
+    said = texts(app.markdown)
+    app.segmented_control(key="playground.view").set_value("take").run()
+    assert not app.exception
+    assert (app.query_params["paint"], app.query_params["paint_epsilon"]) == (text, "64")
+    assert "you painted is in it" in texts(app.caption)
+    assert f"paint={text!r}" in app.code[0].value
+    kept = read_scene(files["scene.json"])
+    assert (kept.scene.paint, kept.scene.paint_epsilon) == (text, 64)
+    for result in kept.results:
+        assert result.painted_counts is not None
+        assert f", {result.painted_counts[result.label]} of 8 looks see the" in said
+    threads = {result.model: result.threads for result in kept.results}
+    assert replay(kept.scene, Zoo(assets / "models"), threads=threads) == kept.results
+    app.button(key="reset").click().run()
+    app.segmented_control(key="playground.view").set_value("take").run()
+    assert read_scene(files["scene.json"]).scene.paint is None
+    assert "paint" not in app.query_params
+
+
+def test_a_painting_that_fits_no_photograph_is_left_out_of_the_scene(
+    assets: Path, page: PageMaker
+) -> None:
+    app = page(PLAYGROUND, view="take", paint="AAAA", attack="fgsm").run()
+    assert not app.exception
+    assert "The scene goes without it." in texts(app.caption)
+    assert "paint=" not in app.code[0].value
 
 
 def test_a_damaged_painting_of_the_link_is_one_sentence(assets: Path, page: PageMaker) -> None:

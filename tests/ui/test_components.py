@@ -39,6 +39,7 @@ from rsc_snn.ui.components.payload import (
     stencil_strip,
     unpack_codes,
 )
+from rsc_snn.ui.components.raster import ORDERS
 
 FOLDER = Path(rsc_snn.ui.components.player.__file__).parent
 APP = Path(__file__).parents[1] / "browser" / "components_app.py"
@@ -68,10 +69,10 @@ def column(steps: int, seed: int = 0) -> PlayerColumn:
     )
 
 
-def raster(rows: int = 7, chosen: int | None = None) -> RasterData:
+def raster(rows: int = 7, chosen: int | None = None, order: str = "number") -> RasterData:
     codes = np.random.default_rng(0).integers(0, 4, (3, rows), dtype=np.uint8)
     bands = (RasterBand("first", 2), RasterBand("second", rows - 2))
-    return RasterData(codes, bands, np.arange(rows), chosen)
+    return RasterData(codes, bands, np.arange(rows), chosen, order)
 
 
 def pixels_of(link: str) -> NDArray[np.uint8]:
@@ -135,6 +136,19 @@ def test_rows_are_sent_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> N
     sent = unpack_codes(browser.data["codes"], (7, 3))
     assert sent is not None
     np.testing.assert_array_equal(sent, data.codes.T)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_order_of_rows_is_one_of_those_in_the_browser(
+    monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    browser = use(monkeypatch, rsc_snn.ui.components.raster)
+    raster_view(raster(order=order), key="raster")
+    assert browser.data["order"] == order
+    html = (FOLDER / "raster.html").read_text(encoding="utf-8")
+    assert re.findall(r'<option value="(\w+)"', html) == list(ORDERS)
+    with pytest.raises(ValueError, match="order is one of"):
+        raster(order="backwards")
 
 
 def test_answers_are_the_three_likeliest_and_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ class Raster extends BaseView {
     this.listen(this.find(".out"), "click", () => this.zoomMiddle(STEP));
     this.listen(this.find(".all"), "click", () => this.look(0, this.rows));
     this.listen(this.find(".save"), "click", () => savePicture(this.canvas, "spike-raster.png"));
-    this.listen(this.find(".order"), "change", () => this.sort());
+    this.listen(this.find(".order"), "change", () => this.reorder());
     this.listen(this.find(".segments"), "change", () => this.show());
     this.listenToPointer();
     this.listen(this.canvas, "keydown", (event) => this.press(event));
@@ -42,6 +42,7 @@ class Raster extends BaseView {
     if (other || this.chosen === null || this.chosen >= data.rows) this.chosen = data.chosen;
     this.neurons = numbersOf(data.neurons);
     this.layOut(data.bands);
+    if (data.order !== known?.order) this.find(".order").value = data.order;
     this.sort();
     this.canvas.setAttribute(
       "aria-label",
@@ -87,6 +88,11 @@ class Raster extends BaseView {
       this.place[row] = place;
     });
     this.show();
+  }
+
+  reorder() {
+    this.sort();
+    this.send("order", this.find(".order").value);
   }
 
   mode() {
