@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
-from statsmodels.stats.proportion import proportion_confint
 from torch import Tensor
 
 from rsc_snn.attacks.parameters import Value
@@ -131,6 +130,9 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> Estimate:
     """
     if not (n > 0 and 0 <= successes <= n):
         raise ConfigError(f"{successes} successes of {n} trials is not a share.")
+    # Seconds to load, which not every command and not every worker needs.
+    from statsmodels.stats.proportion import proportion_confint
+
     lower, upper = proportion_confint(successes, n, alpha=1 - confidence, method="wilson")
     value = successes / n
     # At 0 and at n the formula's ends differ from the value by float rounding alone.
