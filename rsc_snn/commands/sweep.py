@@ -292,7 +292,7 @@ class _Progress:
             bar_format="{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left",
             mininterval=0.5 if sys.stderr.isatty() else 60,
             maxinterval=60,
-            smoothing=0.05,
+            smoothing=0,  # The mean rate: cells of one kind come in runs.
         )
 
     def _text(self) -> str:
