@@ -7,6 +7,7 @@ then it runs the same file as a script for every visitor.
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from rsc_snn.ui import resources
 from rsc_snn.ui.components import plot_routes
@@ -42,4 +43,7 @@ def run() -> None:
 if __name__ == "__main__":
     run()
 else:
+    # Until `st.navigation` has run once, the framework takes a link to a page for one to the file
+    # in pages/, and shows that alone: the first visitor of a server would get no menu and no style.
+    PagesManager.uses_pages_directory = False
     app = st.App(__file__, routes=[*health_routes(), *plot_routes()])

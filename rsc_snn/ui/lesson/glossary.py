@@ -1,0 +1,31 @@
+"""The glossary at the end of the lesson, where the links of its texts lead."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import streamlit as st
+
+from rsc_snn.glossary import TERMS, glossary_html
+
+_STYLE = """
+<style>
+.rsc-glossary { columns: 20rem auto; column-gap: 2rem; margin: 0; font-size: 0.92rem; }
+.rsc-glossary > div { break-inside: avoid; padding: 0.3rem 0.5rem; scroll-margin-top: 6rem; }
+.rsc-glossary > div:target { outline: 2px solid currentColor; border-radius: 0.4rem; }
+.rsc-glossary dt { font-weight: 650; }
+.rsc-glossary dd { margin: 0; opacity: 0.85; }
+</style>
+"""
+
+
+def draw_glossary() -> None:
+    """All terms, always there: a link cannot lead into what is folded away."""
+    st.subheader("Glossary", anchor="glossary")
+    st.caption(f"{len(TERMS)} words of this app. Marked words in the text lead here.")
+    st.html(_content())
+
+
+@cache
+def _content() -> str:
+    return _STYLE + glossary_html()
