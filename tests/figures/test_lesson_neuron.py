@@ -59,7 +59,8 @@ def test_the_potential_rises_to_the_spike_and_starts_again_from_zero() -> None:
 
 
 def test_a_silent_neuron_has_no_spikes_and_a_threshold_in_sight() -> None:
-    quiet = NeuronCourse(*[np.zeros(4)] * 3, np.zeros(4, bool), threshold=1.5)
+    nothing = np.zeros(4)
+    quiet = NeuronCourse(nothing, nothing, nothing, nothing > 0, threshold=1.5)
     figure = course_figure(quiet)
     assert len(named(figure)["spike"].x) == 0
     assert figure.layout.yaxis2.range[1] > 1.5

@@ -65,7 +65,7 @@ def draw(link: PageLink) -> None:
 
 
 def _choose(link: PageLink) -> _Choice:
-    left, middle, right = st.columns(3, gap="large", vertical_alignment="bottom")
+    left, middle, right = st.columns(3, gap="large")
     with left:
         current = choose_number(
             link,
@@ -182,11 +182,11 @@ def _without_noise(choice: _Choice) -> str:
 
 def _with_noise(choice: _Choice, curve: RateCurve | None) -> str:
     if curve is None:
-        return "Turn the noise up and watch the steps melt."
+        return "Turn the noise up and watch the stairs melt."
     mean = float(np.interp(choice.current, curve.currents, curve.mean))
     return (
-        f"With noise it spikes in {mean:.0%} of the steps, on average over {NEURONS} such neurons, "
-        "and the steps melt into a ramp: just below a step noise lifts the neuron over it now and "
-        "then, just above it holds it back. A small change of the current, such as an attack "
-        "makes, now moves the rate a little instead of by a whole step: smoothing, at one neuron."
+        f"With noise {NEURONS} such neurons spike in {mean:.0%} of the steps on average, and the "
+        "stairs melt into a ramp: just below a stair noise now and then lifts a neuron onto it, "
+        "just above it holds one back. A small change of the current, such as an attack makes, "
+        "moves the mean rate a little instead of by a whole stair: smoothing, at one neuron."
     )
