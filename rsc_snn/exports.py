@@ -16,15 +16,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rsc_snn.activity import Activity, channel_rates, raster, rates, turnover
 from rsc_snn.attacks import get_attack, score
 from rsc_snn.data.pixels import to_png, to_unit
 from rsc_snn.outcome import AttackRequest, Outcome, Verdict, judge, vote_counts
+from rsc_snn.randomness import derive_seed
 from rsc_snn.scene import Environment, ModelResult, Scene, SceneFile
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
 
 _IMAGES = ("original", "adversarial")
+_NEURONS = 256  # of each layer, whose spikes are in an archive
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def survives_rounding(
     )
 
 
-def archive_npz(outcome: Outcome, request: AttackRequest) -> bytes:
-    """An outcome as a compressed NumPy archive without pickles.
+def archive_npz(outcome: Outcome, request: AttackRequest, activity: Activity) -> bytes:
+    """An outcome and what the network did as a compressed NumPy archive without pickles.
 
     original, adversarial `[C, H, W]`; clean_logits, adversarial_logits `[D, K]`; clean_steps,
     adversarial_steps `[T, K]`; layer_names, clean_rates, adversarial_rates, changed `[L]`. For
@@ -104,28 +107,43 @@ def archive_npz(outcome: Outcome, request: AttackRequest) -> bytes:
     layer_i_adversarial `[T, M]`, their spikes; or, of a network without spikes, the mean
     activation of each channel `[C]`. meta: JSON of all that determined them.
     """
-    layers = outcome.layers
+    measured, changed = rates(activity), turnover(activity)[0]
     arrays: dict[str, NDArray[Any]] = {
         "original": outcome.original,
         "adversarial": outcome.adversarial,
         "clean_logits": outcome.clean_logits,
         "adversarial_logits": outcome.adversarial_logits,
-        "clean_steps": outcome.clean_steps,
-        "adversarial_steps": outcome.adversarial_steps,
-        "layer_names": np.array([layer.name for layer in layers], dtype=np.str_),
-        "clean_rates": np.array([layer.clean_rate for layer in layers]),
-        "adversarial_rates": np.array([layer.adversarial_rate for layer in layers]),
-        "changed": np.array([layer.changed for layer in layers]),
+        "clean_steps": activity.clean.step_logits,
+        "adversarial_steps": activity.adversarial.step_logits,
+        "layer_names": np.array(activity.names, dtype=np.str_),
+        "clean_rates": measured.clean,
+        "adversarial_rates": measured.adversarial,
+        "changed": changed,
         "meta": np.array(json.dumps(_meta(outcome, request))),
     }
-    for index, layer in enumerate(layers):
-        if outcome.spiking:
-            arrays[f"layer_{index}_neurons"] = layer.neurons
-        arrays[f"layer_{index}_clean"] = layer.clean
-        arrays[f"layer_{index}_adversarial"] = layer.adversarial
+    for index, name in enumerate(activity.names):
+        seed = derive_seed(request.seed, "raster", index)
+        found = _spikes(activity, name, seed) if activity.spiking else _channels(activity, name)
+        arrays |= {f"layer_{index}_{part}": values for part, values in found.items()}
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
+
+
+def _spikes(activity: Activity, layer: str, seed: int) -> dict[str, NDArray[Any]]:
+    """Some neurons of a layer by number `[M]`, and their spikes on both images `[T, M]`."""
+    shown = raster(activity, layer, most=_NEURONS, seed=seed)
+    return {
+        "neurons": shown.index,
+        "clean": (shown.codes & 1).astype(bool),
+        "adversarial": (shown.codes >> 1).astype(bool),
+    }
+
+
+def _channels(activity: Activity, layer: str) -> dict[str, NDArray[Any]]:
+    """The mean activation of each channel of a layer without spikes on both images `[C]`."""
+    means = channel_rates(activity, layer)
+    return {"clean": means.clean, "adversarial": means.adversarial}
 
 
 def logits_csv(outcome: Outcome, classes: Sequence[str]) -> bytes:
@@ -140,25 +158,22 @@ def logits_csv(outcome: Outcome, classes: Sequence[str]) -> bytes:
     return _csv(["image", "draw", *classes], rows)
 
 
-def rates_csv(outcome: Outcome) -> bytes:
+def rates_csv(activity: Activity) -> bytes:
     """One row a layer: its neurons, mean rates for both images, their difference, changed spikes.
 
     Rates are spikes per neuron and time step; mean activations of a network without spikes, whose
     column of changed spikes is empty.
     """
-    rows = [
-        [
-            layer.name,
-            layer.total,
-            layer.clean_rate,
-            layer.adversarial_rate,
-            layer.adversarial_rate - layer.clean_rate,
-            layer.changed if outcome.spiking else "",
-        ]
-        for layer in outcome.layers
-    ]
-    header = ["layer", "neurons", "original", "adversarial", "difference", "changed_share"]
-    return _csv(header, rows)
+    measured, layers = rates(activity), activity.clean.layers
+    columns = {
+        "layer": [layer.name for layer in layers],
+        "neurons": [layer.size for layer in layers],
+        "original": measured.clean,
+        "adversarial": measured.adversarial,
+        "difference": measured.change,
+        "changed_share": turnover(activity)[0] if activity.spiking else [""] * len(layers),
+    }
+    return _csv(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:

@@ -1,4 +1,4 @@
-"""What one attack does to one image, and what the network does on both; the Playground's core.
+"""What one attack does to one image, and what the network answers; the Playground's core.
 
 Plain functions of their arguments: seeded, without state, so that any thread may call them and a
 result may be remembered by the arguments.
@@ -15,16 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rsc_snn.activity.record import trace_seed
 from rsc_snn.attacks import AttackSpec, run_attack, score
 from rsc_snn.coding import make_coding
-from rsc_snn.randomness import derive_seed, make_generator
-from rsc_snn.trace import sample_neurons
+from rsc_snn.randomness import make_generator
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import ModelConfig, SpikingClassifier
-    from rsc_snn.trace import LayerTrace, Trace
+    from rsc_snn.trace import Trace
 
-RASTER_NEURONS = 256
 # Single-image network passes (32x32 pixels, one time step) that fit into a slider's move. One
 # takes about 3 ms with its gradient on one small CPU core.
 LIVE_PASSES = 200
@@ -64,32 +63,12 @@ class AttackRequest:
 
 
 @dataclass(frozen=True)
-class LayerView:
-    """One layer on both images.
-
-    clean, adversarial: `[T, M]` spikes of the `neurons` `[M]` of `total`; the mean activation of
-    each channel `[C]` where the network has no spikes. changed: share of all spikes of either
-    image that the other image's pass has not.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    total: int
-    neurons: NDArray[np.int64]
-    clean: NDArray[Any]
-    adversarial: NDArray[Any]
-    clean_rate: float
-    adversarial_rate: float
-    changed: float
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What one attack did to one image.
 
     original, adversarial: `[C, H, W]`. clean_logits, adversarial_logits: `[D, K]` over draws.
-    clean_steps, adversarial_steps: `[T, K]` of one pass each, with the same noise. device,
-    threads: where it was computed, and on how many threads of the CPU.
+    device, threads: where it was computed, and on how many threads of the CPU. What the network
+    did inside, and at each time step, is in `rsc_snn.activity`.
     """
 
     original: NDArray[np.float32]
@@ -97,10 +76,6 @@ class Outcome:
     label: int
     clean_logits: NDArray[np.float32]
     adversarial_logits: NDArray[np.float32]
-    clean_steps: NDArray[np.float32]
-    adversarial_steps: NDArray[np.float32]
-    layers: tuple[LayerView, ...]
-    spiking: bool
     queries: int
     gradients: int
     seconds: float
@@ -215,7 +190,7 @@ def attack_image(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Outcome:
-    """Attack the image and watch the network on both. Raises the errors of `run_attack`."""
+    """Attack the image and score both. Raises the errors of `run_attack`."""
     device = next(model.parameters()).device
     x = request.image.pixels.to(device)
     label = request.image.label
@@ -234,22 +209,12 @@ def attack_image(
         progress=progress,
         cancelled=cancelled,
     )
-    clean, adversarial = (_trace(model, image, request) for image in (x, result.adversarial))
     return Outcome(
         original=_numpy(x[0]),
         adversarial=_numpy(result.adversarial[0]),
         label=label,
         clean_logits=_numpy(result.clean_logits[:, 0]),
         adversarial_logits=_numpy(result.adversarial_logits[:, 0]),
-        clean_steps=_numpy(clean.step_logits[:, 0]),
-        adversarial_steps=_numpy(adversarial.step_logits[:, 0]),
-        layers=tuple(
-            _layer_view(before, after, index, request.seed)
-            for index, (before, after) in enumerate(
-                zip(clean.layers, adversarial.layers, strict=True)
-            )
-        ),
-        spiking=model.is_spiking,
         queries=result.queries,
         gradients=result.gradients,
         seconds=result.seconds,
@@ -272,40 +237,10 @@ def answer_of(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> in
 
 
 def record(model: SpikingClassifier, request: AttackRequest) -> Trace:
-    """What the network does on the original image of a request, with the noise of its outcome."""
-    device = next(model.parameters()).device
-    return _trace(model, request.image.pixels.to(device), request)
-
-
-def _trace(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> Trace:
-    generator = make_generator(derive_seed(request.seed, "trace"), x.device)
+    """What the network does on the original image of a request, with the noise of its activity."""
+    x = request.image.pixels.to(next(model.parameters()).device)
+    generator = make_generator(trace_seed(request.seed), x.device)
     return model.trace(x, time_steps=request.time_steps, sigma=request.sigma, generator=generator)
-
-
-def _layer_view(clean: LayerTrace, adversarial: LayerTrace, index: int, seed: int) -> LayerView:
-    """The parts of a layer's two traces (of one image each) that the figures show."""
-    before, after = clean.spikes[:, 0], adversarial.spikes[:, 0]
-    neurons = sample_neurons(before[0].numel(), RASTER_NEURONS, derive_seed(seed, "raster", index))
-    if clean.spiking:
-        chosen = torch.from_numpy(neurons).to(before.device)
-        shown = [part.flatten(1)[:, chosen] for part in (before, after)]
-        either = int((before | after).sum())
-        changed = int((before ^ after).sum()) / either if either else 0.0
-    else:
-        means = [part.float().mean(dim=0) for part in (before, after)]
-        shown = [part.reshape(len(part), -1).mean(dim=1) for part in means]
-        changed = 0.0
-    return LayerView(
-        name=clean.name,
-        shape=tuple(before.shape[1:]),
-        total=before[0].numel(),
-        neurons=neurons,
-        clean=shown[0].cpu().numpy(),
-        adversarial=shown[1].cpu().numpy(),
-        clean_rate=float(clean.firing_rate()[0]),
-        adversarial_rate=float(adversarial.firing_rate()[0]),
-        changed=changed,
-    )
 
 
 def _numpy(values: Tensor) -> NDArray[np.float32]:

@@ -30,11 +30,9 @@ from rsc_snn.activity import (
     turnover,
 )
 from rsc_snn.activity.record import layer_activity
-from rsc_snn.attacks import ATTACKS, validate_parameters
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.errors import ConfigError
 from rsc_snn.neurons import LIFConfig
-from rsc_snn.outcome import AttackRequest, ImageChoice, attack_image
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.trace import LayerTrace, Trace
 from rsc_snn.zoo import Zoo
@@ -126,35 +124,6 @@ def test_the_passes_are_the_models_traces(zoo: Zoo, name: str) -> None:
             assert mine.name == theirs.name
             np.testing.assert_array_equal(mine.values(), theirs.spikes[:, 0])
             assert mine.rate() == pytest.approx(float(theirs.firing_rate()[0]))
-
-
-def test_it_agrees_with_the_outcome_of_an_attack(zoo: Zoo) -> None:
-    model = zoo.load("tiny-rsc")
-    request = AttackRequest(
-        model="tiny-rsc",
-        sha256="",
-        image=ImageChoice("digest", "picture", 3, pair()[0][None]),
-        attack="pgd",
-        parameters=tuple(validate_parameters(ATTACKS["pgd"], {"steps": 2}).items()),
-        time_steps=STEPS,
-        sigma=SIGMA,
-        draws=2,
-        seed=SEED,
-    )
-    outcome = attack_image(model, request)
-    activity = record_activity(
-        model, outcome.original, outcome.adversarial, time_steps=STEPS, sigma=SIGMA, seed=SEED
-    )
-    np.testing.assert_array_equal(activity.clean.step_logits, outcome.clean_steps)
-    np.testing.assert_array_equal(activity.adversarial.step_logits, outcome.adversarial_steps)
-    measured, changed = rates(activity), turnover(activity)[0]
-    for at, view in enumerate(outcome.layers):
-        shown = raster(activity, view.name)
-        np.testing.assert_array_equal(shown.codes[:, view.neurons] & 1, view.clean)
-        np.testing.assert_array_equal(shown.codes[:, view.neurons] >> 1, view.adversarial)
-        assert measured.clean[at] == pytest.approx(view.clean_rate)
-        assert measured.adversarial[at] == pytest.approx(view.adversarial_rate)
-        assert changed[at] == pytest.approx(view.changed)
 
 
 def test_without_a_perturbation_only_the_control_differs(zoo: Zoo) -> None:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
+from rsc_snn.activity import Activity, record_activity
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.exports import (
     Rounding,
@@ -35,6 +36,7 @@ from rsc_snn.outcome import AttackRequest, Outcome, mean_probabilities, vote_cou
 from rsc_snn.paint import encode_paint
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.scene import Environment, Scene, embed_image, model_result, play, read_scene
+from rsc_snn.trace import Trace
 from rsc_snn.zoo import Zoo
 from tests.app_assets import make_assets
 from tests.conftest import CIFAR10
@@ -52,6 +54,7 @@ SCENE = Scene(
     seed=11,
 )
 PAINT: dict[str, Any] = {"paint": encode_paint(np.ones((32, 32), np.int8)), "paint_epsilon": 8.0}
+Watched = tuple[AttackRequest, Outcome, Activity]
 Played = dict[str, tuple[AttackRequest, Outcome]]
 
 
@@ -141,28 +144,62 @@ def test_what_survives(before: Any, after: Any, survives: bool | None) -> None:
 # --- Numbers -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", BOTH)
-def test_archive(model: str, played: Played) -> None:
-    request, outcome = played[model]
-    content = archive_npz(outcome, request)
-    assert content == archive_npz(outcome, request)
+@pytest.fixture(scope="module", params=BOTH)
+def watched(request: pytest.FixtureRequest, played: Played, zoo: Zoo) -> Watched:
+    """What the app shows of a network: the outcome, and what it did on both images."""
+    wanted, outcome = played[request.param]
+    activity = record_activity(
+        zoo.load(wanted.model),
+        outcome.original,
+        outcome.adversarial,
+        time_steps=wanted.time_steps,
+        sigma=wanted.sigma,
+        seed=wanted.seed,
+    )
+    return wanted, outcome, activity
+
+
+def traces(zoo: Zoo, watched: Watched) -> list[Trace]:
+    """Both images' traces with the noise of the activity, by the model itself."""
+    request, outcome, _ = watched
+    return [
+        zoo.load(request.model).trace(
+            torch.from_numpy(image)[None],
+            time_steps=request.time_steps,
+            sigma=request.sigma,
+            generator=make_generator(derive_seed(request.seed, "trace")),
+        )
+        for image in (outcome.original, outcome.adversarial)
+    ]
+
+
+def test_archive(watched: Watched, zoo: Zoo) -> None:
+    request, outcome, activity = watched
+    content = archive_npz(outcome, request, activity)
+    assert content == archive_npz(outcome, request, activity)
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         found = dict(archive)
-    for name in ("original", "adversarial", "clean_logits", "adversarial_logits", "clean_steps",
-                 "adversarial_steps"):  # fmt: skip
+    for name in ("original", "adversarial", "clean_logits", "adversarial_logits"):
         np.testing.assert_array_equal(found[name], getattr(outcome, name))
-    assert found["layer_names"].tolist() == [layer.name for layer in outcome.layers]
-    assert found["clean_rates"].tolist() == [layer.clean_rate for layer in outcome.layers]
-    assert found["changed"].tolist() == [layer.changed for layer in outcome.layers]
-    for index, layer in enumerate(outcome.layers):
-        np.testing.assert_array_equal(found[f"layer_{index}_clean"], layer.clean)
-        np.testing.assert_array_equal(found[f"layer_{index}_adversarial"], layer.adversarial)
-        if model == "tiny-rsc":
-            spikes, neurons = found[f"layer_{index}_clean"], found[f"layer_{index}_neurons"]
-            assert spikes.dtype == bool and spikes.shape == (3, len(neurons))
+    names = list(zoo.load(request.model).layer_names)
+    assert found["layer_names"].tolist() == names
+    assert found["changed"].shape == (len(names),)
+    for which, trace in zip(("clean", "adversarial"), traces(zoo, watched), strict=True):
+        np.testing.assert_array_equal(found[f"{which}_steps"], trace.step_logits[:, 0])
+        expected = [float(layer.firing_rate()[0]) for layer in trace.layers]
+        np.testing.assert_allclose(found[f"{which}_rates"], expected, rtol=1e-3)
+        for index, layer in enumerate(trace.layers):
+            shown, values = found[f"layer_{index}_{which}"], layer.spikes[:, 0]
+            if layer.spiking:
+                neurons = found[f"layer_{index}_neurons"]
+                assert len(neurons) == min(256, values[0].numel())
+                assert shown.dtype == bool
+                np.testing.assert_array_equal(shown, values.flatten(1)[:, neurons])
+            else:
+                np.testing.assert_allclose(shown, values.mean(dim=(0, 2, 3)), rtol=1e-3)
     meta = json.loads(str(found["meta"]))
     assert meta["parameters"] == dict(request.parameters)
-    assert (meta["model"], meta["seed"], meta["label"]) == (model, 11, 3)
+    assert (meta["model"], meta["seed"], meta["label"]) == (request.model, 11, 3)
     assert meta["verdict"] == outcome.verdict and meta["linf"] == outcome.linf
 
 
@@ -179,17 +216,22 @@ def test_logits_table(played: Played) -> None:
     np.testing.assert_array_equal(values, both)
 
 
-@pytest.mark.parametrize("model", BOTH)
-def test_rates_table(model: str, played: Played) -> None:
-    _, outcome = played[model]
-    rows = list(csv.DictReader(io.StringIO(rates_csv(outcome).decode())))
-    assert [row["layer"] for row in rows] == [layer.name for layer in outcome.layers]
-    for row, layer in zip(rows, outcome.layers, strict=True):
-        assert int(row["neurons"]) == layer.total
-        assert float(row["original"]) == layer.clean_rate
-        assert float(row["adversarial"]) == layer.adversarial_rate
-        assert float(row["difference"]) == layer.adversarial_rate - layer.clean_rate
-        assert row["changed_share"] == (str(layer.changed) if outcome.spiking else "")
+def test_rates_table(watched: Watched, zoo: Zoo) -> None:
+    rows = list(csv.DictReader(io.StringIO(rates_csv(watched[2]).decode())))
+    clean, adversarial = (trace.layers for trace in traces(zoo, watched))
+    for row, before, after in zip(rows, clean, adversarial, strict=True):
+        assert (row["layer"], int(row["neurons"])) == (before.name, before.spikes[0, 0].numel())
+        shares = [float(layer.firing_rate()[0]) for layer in (before, after)]
+        assert [float(row["original"]), float(row["adversarial"])] == pytest.approx(
+            shares, rel=1e-3
+        )
+        assert float(row["difference"]) == pytest.approx(shares[1] - shares[0], abs=1e-4)
+        if before.spiking:
+            either = int((before.spikes | after.spikes).sum())
+            changed = int((before.spikes ^ after.spikes).sum()) / either
+            assert float(row["changed_share"]) == pytest.approx(changed)
+        else:
+            assert row["changed_share"] == ""
 
 
 def test_scene_file(played: Played) -> None:

@@ -430,7 +430,7 @@ def test_a_painted_change_is_scored_on_the_draws_of_the_attack(zoo: Zoo) -> None
         counts = np.bincount(logits.argmax(dim=1), minlength=10)
         assert result.painted_counts == tuple(counts)
         expected = logits.double().softmax(dim=1).mean(dim=0)
-        np.testing.assert_allclose(result.painted_probabilities, expected, rtol=1e-4)
+        assert result.painted_probabilities == pytest.approx(expected.tolist(), rel=1e-4)
         assert result.painted_verdict == judge(np.array(result.clean_counts), counts, 3)
         unpainted = dict.fromkeys(
             ("painted_verdict", "painted_counts", "painted_probabilities"), None

@@ -142,8 +142,8 @@ def record_activity(
 ) -> Activity:
     """Record the three passes of an image and its attacked twin, both `[C, H, W]` in 0..1.
 
-    time_steps, sigma: None for the model's own. The clean and the adversarial pass are those of
-    `rsc_snn.outcome`: same seed, same spikes. Raises ConfigError for wrong shapes or settings.
+    time_steps, sigma: None for the model's own. The clean and the adversarial pass have the same
+    noise. Raises ConfigError for wrong shapes or settings.
     """
     if tuple(original.shape) != tuple(adversarial.shape):
         raise ConfigError("The original and the attacked image must have the same size.")
@@ -162,7 +162,7 @@ def record_activity(
 
 
 def trace_seed(seed: int) -> int:
-    """The seed of the noise of the Playground's traces, see `rsc_snn.outcome`."""
+    """The seed of the noise in which the network is watched, given that of a request."""
     return derive_seed(seed, "trace")
 
 

@@ -161,7 +161,7 @@ def _draw(item: Shown, activity: Activity, layer: str, view: View | None) -> Non
         time_player(_player_data(item, activity, layer), key="playground.player")
         _player_caption(item, activity, layer)
     with right:
-        draw_evolution(item.outcome, item.card.classes, item.request.seed)
+        draw_evolution(item.outcome, activity, item.card.classes, item.request.seed)
     if view is None:
         st.info(
             "This is an ordinary network: its neurons do not spike but answer with a number, so "

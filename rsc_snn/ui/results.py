@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from rsc_snn.activity import Activity
 from rsc_snn.figures import evolution_figure, probability_figure
 from rsc_snn.outcome import Outcome
 from rsc_snn.ui.components import plot
@@ -105,17 +106,16 @@ def draw_answers(outcome: Outcome, classes: Sequence[str], name: str) -> None:
     )
 
 
-def draw_evolution(outcome: Outcome, classes: Sequence[str], seed: int) -> None:
+def draw_evolution(outcome: Outcome, activity: Activity, classes: Sequence[str], seed: int) -> None:
     """How the answer forms over the time steps."""
+    clean, adversarial = activity.clean.step_logits, activity.adversarial.step_logits
     st.subheader("How the answer forms")
     draw_figure(
-        evolution_figure(
-            outcome.clean_steps, outcome.adversarial_steps, classes, outcome.label, outcome.rival
-        ),
+        evolution_figure(clean, adversarial, classes, outcome.label, outcome.rival),
         "evolution",
         "Lines: probability of the true class and of its rival after each time step.",
     )
-    if outcome.spiking:
+    if activity.spiking:
         text = (
             "The answer after the first steps: probability of the right class (solid) and of its "
             f"strongest rival (dotted). One look at each photograph, with the same noise "

@@ -14,6 +14,7 @@ from rsc_snn.paint import decode_paint
 from rsc_snn.scene import Scene, model_result, scene_of
 from rsc_snn.ui import resources
 from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.neurons import obtain_activity
 from rsc_snn.ui.painting import Painting, kept_painting, obtain_painted
 from rsc_snn.ui.playground import Choices, Shown
 
@@ -41,11 +42,12 @@ def _draw(choices: Choices, shown: Sequence[Shown], item: Shown, painting: Paint
 def _draw_files(item: Shown) -> None:
     name = f"rsc-snn-{item.card.name}"
     outcome, request, classes = item.outcome, item.request, item.card.classes
+    activity = obtain_activity(item)
     with st.container(horizontal=True):
         _file("PNG", partial(exports.adversarial_png, outcome), f"{name}.png", "image/png", "image")
         _file(
             "NPZ",
-            partial(exports.archive_npz, outcome, request),
+            partial(exports.archive_npz, outcome, request, activity),
             f"{name}.npz",
             "application/octet-stream",
             "data_object",
@@ -59,7 +61,7 @@ def _draw_files(item: Shown) -> None:
         )
         _file(
             "Rates, CSV",
-            partial(exports.rates_csv, outcome),
+            partial(exports.rates_csv, activity),
             f"{name}-rates.csv",
             "text/csv",
             "table",

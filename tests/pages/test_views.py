@@ -22,8 +22,8 @@ from rsc_snn.ui.components import raster
 from rsc_snn.ui.presets import PRESETS, Preset
 from rsc_snn.ui.views import VIEWS
 from rsc_snn.zoo import Zoo
-from tests.pages.conftest import PageMaker
-from tests.pages.test_playground import PLAYGROUND, figures, texts, wait_for
+from tests.pages.conftest import PageMaker, figures
+from tests.pages.test_playground import PLAYGROUND, texts, wait_for
 
 ROOT = Path(__file__).parents[2]
 THREE = {"model": "tiny-rsc", "compare": "tiny-ann,tiny-poisson", "attack": "fgsm"}
