@@ -11,6 +11,15 @@ from rsc_snn.figures.activity import (
     layer_rates_figure,
 )
 from rsc_snn.figures.comparison import energy_figure, transfer_figure
+from rsc_snn.figures.explorer import (
+    Look,
+    Show,
+    curves_figure,
+    epsilon_figure,
+    heat_figure,
+    plane_figure,
+)
+from rsc_snn.figures.indices import components_figure, prices_figure, votes_figure
 from rsc_snn.figures.neurons import (
     membrane_figure,
     rate_overlay,
@@ -21,14 +30,23 @@ from rsc_snn.figures.training import training_figure
 
 __all__ = [
     "CurvePoint",
+    "Look",
+    "Show",
     "channel_rates_figure",
+    "components_figure",
+    "curves_figure",
     "energy_figure",
+    "epsilon_figure",
     "evolution_figure",
+    "heat_figure",
     "layer_rates_figure",
     "membrane_figure",
+    "plane_figure",
+    "prices_figure",
     "probability_figure",
     "rate_overlay",
     "tradeoff_figure",
     "training_figure",
     "transfer_figure",
+    "votes_figure",
 ]

@@ -1,0 +1,571 @@
+"""The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
+
+Every point carries its cell's key as the first of its `customdata`, so that a click can open it.
+Filled marks are stored results, open ones were measured live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, Literal
+
+import plotly.graph_objects as go
+
+from rsc_snn.figures.style import (
+    ADVERSARIAL,
+    CLEAN,
+    CLEAR,
+    CODING_COLOURS,
+    NEUTRAL,
+    axis,
+    figure,
+    layout,
+    translucent,
+)
+
+if TYPE_CHECKING:
+    from rsc_snn.evaluate import Estimate
+    from rsc_snn.sweep.cells import Cell
+    from rsc_snn.tradeoff import OperatingPoint
+
+Quantity = Literal["clean", "robust", "harmonic"]
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram")
+# Blue and orange are kept for clean and attacked. Each has a contrast of at least 3:1 against both
+# the white and the near-black page; lines beyond the fourth differ by dash and mark.
+PALETTE = tuple(CODING_COLOURS[kind] for kind in ("rsc", "direct", "poisson", "ann"))
+QUANTITIES: dict[Quantity, str] = {
+    "clean": "accuracy",
+    "robust": "robust accuracy",
+    "harmonic": "harmonic mean of both",
+}
+_SCALES: dict[Quantity, str] = {
+    "clean": CLEAN,
+    "robust": ADVERSARIAL,
+    "harmonic": CODING_COLOURS["direct"],
+}
+_PALE = "#E6EAEE"
+_ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
+_ROW = 22
+_CELL = 46
+_COMMAND_WIDTH = 64
+# More bands than this lie over each other; thin bars are drawn instead, in half as many traces.
+_MOST_BANDS = 6
+# Room of a label in the plane, as shares of its width and height.
+_APART = (0.06, 0.045)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is shown: its label and its kind (`ann` or a coding), which gives the colour."""
+
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Show:
+    """What the page knows about the points.
+
+    looks: of models, by name; others show their name and coding. live: keys of points that were
+    measured now, not read from the stored results. here: key of the current choice. command:
+    writes the command that measures a cell, for the hover.
+    """
+
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    live: Collection[str] = frozenset()
+    here: str | None = None
+    command: Callable[[Cell], str] | None = None
+
+    def look(self, point: OperatingPoint) -> Look:
+        """The look of a point's model."""
+        return self.looks.get(point.model) or Look(point.model, point.robust_result.cell.coding)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that one line joins, in its order, and how it is drawn."""
+
+    name: str
+    points: tuple[OperatingPoint, ...]
+    colour: str
+    dash: str
+    symbol: str
+
+
+BARE = Show()
+
+
+def curves_figure(
+    points: Sequence[OperatingPoint],
+    *,
+    effective: bool = False,
+    sigmas: Sequence[float] = (),
+    show: Show = BARE,
+) -> go.Figure:
+    """Clean accuracy above, robust accuracy below, over sigma; a line for each model and T.
+
+    effective: over sigma / sqrt(T) instead. sigmas: noise levels still to come, which hold the
+    axis still. A model without sigma is a level line. Bands, or bars where there would be too many,
+    are 95 % intervals.
+    """
+    series = _series(points, show)
+    places = [place for point in points if (place := _place(point, effective)) is not None]
+    places += [] if effective else sigmas
+    low, high = (min(places), max(places)) if places else (0.0, 1.0)
+    traces = []
+    for index, line in enumerate(series):
+        for quantity, panel in (("clean", "y"), ("robust", "y2")):
+            alone = CLEAN if quantity == "clean" else ADVERSARIAL
+            drawn = line if len(series) > 1 else _recoloured(line, alone)
+            across = [_place(point, effective) for point in line.points]
+            parts = _curve(drawn, across, (low, high), quantity, panel, show, index)
+            traces += _with_intervals(parts, len(series))
+    room = 0.04 * (high - low or 1.0)
+    title = "effective sigma, sigma / sqrt(T)" if effective else "noise level sigma"
+    arrangement = layout(
+        height=520 + _ROW * (len(series) + bool(show.live)),
+        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        xaxis=axis(title, range=[low - room, high + room], anchor="y2"),
+        yaxis=_shares("accuracy", [point.clean for point in points], domain=[0.53, 1]),
+        yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
+        legend=_column(-0.13),
+    )
+    return figure([*traces, *_live_note(show)], arrangement)
+
+
+def plane_figure(
+    points: Sequence[OperatingPoint],
+    front: Sequence[OperatingPoint] = (),
+    *,
+    show: Show = BARE,
+) -> go.Figure:
+    """Robust over clean accuracy: each dial a path with labelled sigma, and the Pareto front.
+
+    front: of `rsc_snn.tradeoff.pareto_front`, drawn as the stairs that bound what was reached.
+    The chosen point has a ring and its intervals.
+    """
+    series = _series(points, show)
+    x_axis = _shares("clean accuracy", [point.clean for point in points])
+    y_axis = _shares("robust accuracy", [point.robust for point in points])
+    spans = tuple(end["range"][1] - end["range"][0] for end in (x_axis, y_axis))
+    traces = [_stairs(front)] if front else []
+    traces += [_path(line, texts, show) for line, texts in _labels(series, spans)]
+    traces += [_chosen(point) for point in points if point.key == show.here]
+    arrangement = layout(
+        height=430 + _ROW * (len(series) + bool(front) + 2),
+        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        xaxis=x_axis,
+        yaxis=y_axis,
+        legend=_column(-0.16),
+    )
+    return figure([*traces, *_live_note(show)], arrangement)
+
+
+def heat_figure(
+    points: Sequence[OperatingPoint], quantity: Quantity = "clean", *, show: Show = BARE
+) -> go.Figure:
+    """A map of sigma by T of one model, each value written in its cell.
+
+    Live cells have a frame, the chosen one a thick frame. Colours span the values that there are.
+    """
+    found = [point for point in points if point.sigma is not None]
+    sigmas = sorted({point.sigma for point in found if point.sigma is not None})
+    steps = sorted({point.time_steps for point in found})
+    values: list[list[float | None]] = [[None] * len(sigmas) for _ in steps]
+    for point in found:
+        row, column = steps.index(point.time_steps), sigmas.index(point.sigma or 0.0)
+        values[row][column] = _value(point, quantity)
+    cells = {
+        "type": "heatmap",
+        "x": list(range(len(sigmas))),
+        "y": list(range(len(steps))),
+        "z": values,
+        "colorscale": [[0, _PALE], [1, _SCALES[quantity]]],
+        "showscale": False,
+        "xgap": 3,
+        "ygap": 3,
+        "hoverinfo": "skip",
+    }
+    # Maps do not report clicks; marks on top of their cells do.
+    marks = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [sigmas.index(point.sigma or 0.0) for point in found],
+        "y": [steps.index(point.time_steps) for point in found],
+        "text": [f"{100 * _value(point, quantity):.0f}" for point in found],
+        "textfont": {"color": _ON_CELL, "size": 13},
+        "customdata": [_custom(point, quantity, show) for point in found],
+        "marker": {
+            "symbol": "square",
+            "size": 26,
+            "color": CLEAR,
+            "line": {"color": _ON_CELL, "width": [_frame(point, show) for point in found]},
+        },
+        **_unfaded(),
+        "hovertemplate": _hover(QUANTITIES[quantity], quantity != "harmonic"),
+        "showlegend": False,
+    }
+    arrangement = layout(
+        height=110 + _CELL * max(len(steps), 1),
+        margin={"l": 8, "r": 8, "t": 30, "b": 8, "autoexpand": True},
+        title={
+            "text": f"{QUANTITIES[quantity]}, %",
+            "font": {"size": 14},
+            "x": 0,
+            "xanchor": "left",
+        },
+        xaxis=_names("noise level sigma", [f"{sigma:g}" for sigma in sigmas]),
+        yaxis=_names("T", [f"{step}" for step in steps]),
+    )
+    return figure([cells, marks], arrangement)
+
+
+def epsilon_figure(
+    points: Sequence[OperatingPoint], *, unit: str = "/255", show: Show = BARE
+) -> go.Figure:
+    """Accuracy over the size of the attack, one line a model, sigma and T.
+
+    points: of several epsilons; the clean accuracy of each line stands at 0. unit: what follows an
+    epsilon, "" for an L2 attack.
+    """
+    series = _series(points, show, by_sigma=True)
+    sizes = sorted({0.0, *(point.epsilon for point in points)})
+    traces = []
+    for index, line in enumerate(series):
+        ordered = sorted(line.points, key=lambda point: point.epsilon)
+        ends = [(ordered[0], "clean"), *((point, "robust") for point in ordered)]
+        across = [0.0, *(point.epsilon for point in ordered)]
+        traces += _with_intervals(_line(line, ends, across, "y", show, index), len(series))
+    every = [estimate for point in points for estimate in (point.clean, point.robust)]
+    arrangement = layout(
+        height=360 + _ROW * (len(series) + bool(show.live)),
+        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        xaxis=axis(
+            "size of the attack, epsilon",
+            tickvals=sizes,
+            ticktext=["clean" if not size else f"{size:g}{unit}" for size in sizes],
+        ),
+        yaxis=_shares("accuracy", every),
+        legend=_column(-0.2),
+    )
+    return figure([*traces, *_live_note(show)], arrangement)
+
+
+# --- Lines and marks -----------------------------------------------------------------------------
+
+
+def _series(
+    points: Iterable[OperatingPoint], show: Show, *, by_sigma: bool = False
+) -> list[Series]:
+    """Points by model and T (and sigma), sigma rising, each with a look of its own."""
+    groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
+    for point in points:
+        kind = (point.model, point.time_steps, point.sigma if by_sigma else None)
+        groups.setdefault(kind, []).append(point)
+    looks = [show.look(group[0]) for group in groups.values()]
+    kinds = [look.kind for look in looks]
+    told_apart = len(set(kinds)) == len(kinds)
+    found = []
+    for index, (look, group) in enumerate(zip(looks, groups.values(), strict=True)):
+        first = group[0]
+        setting = first.setting if by_sigma else f"T = {first.time_steps}"
+        found.append(
+            Series(
+                name=f"{look.label}, {setting}",
+                points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
+                colour=CODING_COLOURS.get(look.kind, NEUTRAL)
+                if told_apart
+                else PALETTE[index % len(PALETTE)],
+                dash=DASHES[index % len(DASHES)],
+                symbol=SYMBOLS[index % len(SYMBOLS)],
+            )
+        )
+    return found
+
+
+def _recoloured(line: Series, colour: str) -> Series:
+    return Series(line.name, line.points, colour, line.dash, line.symbol)
+
+
+def _place(point: OperatingPoint, effective: bool) -> float | None:
+    return point.effective_sigma if effective else point.sigma
+
+
+def _curve(
+    line: Series,
+    across: Sequence[float | None],
+    ends: tuple[float, float],
+    quantity: Literal["clean", "robust"],
+    panel: str,
+    show: Show,
+    index: int,
+) -> list[dict[str, Any]]:
+    """A line over sigma; without a sigma, from end to end."""
+    if all(place is None for place in across):
+        twice = [(line.points[0], quantity)] * 2
+        return _line(line, twice, list(ends), panel, show, index)
+    pairs = [
+        (place, (point, quantity))
+        for place, point in zip(across, line.points, strict=True)
+        if place is not None
+    ]
+    return _line(line, [pair for _, pair in pairs], [x for x, _ in pairs], panel, show, index)
+
+
+def _line(
+    line: Series,
+    values: Sequence[tuple[OperatingPoint, Any]],
+    across: Sequence[float],
+    panel: str,
+    show: Show,
+    index: int,
+) -> list[dict[str, Any]]:
+    """A line of (point, quantity) over a translucent band of their intervals."""
+    estimates = [point.clean if quantity == "clean" else point.robust for point, quantity in values]
+    x = list(across)
+    band = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x + x[::-1],
+        "y": [each.upper for each in estimates] + [each.lower for each in estimates][::-1],
+        "yaxis": panel,
+        "fill": "toself",
+        "fillcolor": translucent(line.colour, 0.13),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": f"{index}",
+        "name": f"{line.name}, interval",
+    }
+    marks = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": line.name,
+        "x": x,
+        "y": [each.value for each in estimates],
+        "yaxis": panel,
+        "customdata": [_custom(point, quantity, show) for point, quantity in values],
+        "line": {"color": line.colour, "width": 2.2, "dash": line.dash},
+        "marker": _marker(line, [point for point, _ in values], show),
+        **_unfaded(),
+        "hovertemplate": _hover("%{customdata[6]}"),
+        "legendgroup": f"{index}",
+        "showlegend": panel == "y",
+    }
+    return [band, marks]
+
+
+def _with_intervals(parts: list[dict[str, Any]], lines: int) -> list[dict[str, Any]]:
+    """A band and its line; of many lines, the line with bars of the same intervals."""
+    band, line = parts
+    if lines <= _MOST_BANDS:
+        return parts
+    custom = line["customdata"]
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [row[3] - value for row, value in zip(custom, line["y"], strict=True)],
+        "arrayminus": [value - row[2] for row, value in zip(custom, line["y"], strict=True)],
+        "color": band["fillcolor"],
+        "thickness": 1.5,
+        "width": 0,
+    }
+    return [{**line, "error_y": bars}]
+
+
+def _marker(line: Series, points: Sequence[OperatingPoint], show: Show) -> dict[str, Any]:
+    """Open where live, larger where chosen."""
+    return {
+        "color": line.colour,
+        "opacity": 1,
+        "size": [13 if point.key == show.here else 8 for point in points],
+        "symbol": [
+            f"{line.symbol}-open" if point.key in show.live else line.symbol for point in points
+        ],
+        "line": {"width": 2, "color": line.colour},
+    }
+
+
+def _labels(
+    lines: Sequence[Series], spans: tuple[float, ...]
+) -> Iterator[tuple[Series, list[str]]]:
+    """Each path's labels, its sigmas; one that would stand on an earlier label is left out."""
+    taken: list[tuple[float, float]] = []
+    for line in lines:
+        texts = []
+        for point in line.points:
+            x, y = point.clean.value / spans[0], point.robust.value / spans[1]
+            free = all(abs(x - a) >= _APART[0] or abs(y - b) >= _APART[1] for a, b in taken)
+            shown = free and point.sigma is not None
+            texts.append(f"{point.sigma:g}" if shown else "")
+            taken += [(x, y)] if shown else []
+        yield line, texts
+
+
+def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
+    """The dial of one model at one T through the plane."""
+    return {
+        "type": "scatter",
+        "mode": "lines+markers+text",
+        "name": line.name,
+        "x": [point.clean.value for point in line.points],
+        "y": [point.robust.value for point in line.points],
+        "text": texts,
+        "textposition": "top right",
+        "textfont": {"size": 11, "color": line.colour},
+        "customdata": [_custom(point, "both", show) for point in line.points],
+        "line": {"color": line.colour, "width": 1.6, "dash": line.dash},
+        "marker": _marker(line, line.points, show),
+        **_unfaded(),
+        "hovertemplate": (
+            "%{customdata[1]}<br>clean %{x:.1%} (%{customdata[6]})<br>robust %{y:.1%} "
+            "(%{customdata[2]:.1%} to %{customdata[3]:.1%}), n = %{customdata[4]:,}"
+            "%{customdata[5]}<extra></extra>"
+        ),
+    }
+
+
+def _stairs(front: Sequence[OperatingPoint]) -> dict[str, Any]:
+    """The bound of what the points of the front reach, clean rising."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Pareto front",
+        "x": [point.clean.value for point in front],
+        "y": [point.robust.value for point in front],
+        # From a point to the right at the height of the next one: down first, then across.
+        "line": {"color": NEUTRAL, "width": 5, "shape": "vh", "dash": "solid"},
+        "opacity": 0.35,
+        "hoverinfo": "skip",
+    }
+
+
+def _chosen(point: OperatingPoint) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"chosen: {point.setting}",
+        "x": [point.clean.value],
+        "y": [point.robust.value],
+        "error_x": _error(point.clean),
+        "error_y": _error(point.robust),
+        "marker": {
+            "symbol": "circle-open",
+            "size": 22,
+            "color": NEUTRAL,
+            "line": {"width": 3, "color": NEUTRAL},
+        },
+        "hoverinfo": "skip",
+    }
+
+
+def _error(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [estimate.upper - estimate.value],
+        "arrayminus": [estimate.value - estimate.lower],
+        "color": NEUTRAL,
+        "thickness": 1.5,
+        "width": 5,
+    }
+
+
+def _frame(point: OperatingPoint, show: Show) -> float:
+    if point.key == show.here:
+        return 3.5
+    return 1.5 if point.key in show.live else 0
+
+
+def _live_note(show: Show) -> list[dict[str, Any]]:
+    """Two lines of the legend that say what filled and open marks are."""
+    if not show.live:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [None],
+            "y": [None],
+            "marker": {"symbol": symbol, "size": 9, "color": NEUTRAL},
+            "hoverinfo": "skip",
+        }
+        for name, symbol in (("filled: stored", "circle"), ("open: measured live", "circle-open"))
+    ]
+
+
+def _unfaded() -> dict[str, Any]:
+    """A click must not fade all other points."""
+    return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
+
+
+# --- Words and axes ------------------------------------------------------------------------------
+
+
+def _value(point: OperatingPoint, quantity: Quantity) -> float:
+    if quantity == "harmonic":
+        return point.harmonic
+    return point.clean.value if quantity == "clean" else point.robust.value
+
+
+def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: Show) -> list[Any]:
+    """[key, model and setting, lower, upper, n, command, words]; see the hover templates.
+
+    The last is the name of the quantity or, for both, the interval of the clean accuracy.
+    """
+    estimate = point.clean if quantity == "clean" else point.robust
+    result = point.clean_result if quantity == "clean" else point.robust_result
+    command = "" if show.command is None else show.command(result.cell)
+    where = f"{show.look(point).label}, {point.setting}"
+    where += " (live)" if point.key in show.live else ""
+    if quantity == "both":
+        words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
+    else:
+        words = QUANTITIES[quantity]
+    return [point.key, where, estimate.lower, estimate.upper, estimate.n, _wrapped(command), words]
+
+
+def _hover(name: str, interval: bool = True) -> str:
+    value = "%{y:.1%}" if "customdata" in name else "%{text}%"
+    ends = "%{customdata[2]:.1%} to %{customdata[3]:.1%}, " if interval else ""
+    return (
+        f"%{{customdata[1]}}<br>{name} {value}<br>{ends}n = %{{customdata[4]:,}}"
+        "%{customdata[5]}<extra></extra>"
+    )
+
+
+def _wrapped(command: str) -> str:
+    """A command in lines of a hover box; nothing for none."""
+    lines: list[str] = []
+    for word in command.split():
+        if lines and len(lines[-1]) + len(word) < _COMMAND_WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "".join(f"<br>{line}" for line in lines)
+
+
+def _shares(title: str, estimates: Sequence[Estimate], **extra: Any) -> dict[str, Any]:
+    """An axis of shares over the tenths that hold all intervals."""
+    low = floor(10 * min((each.lower for each in estimates), default=0.0)) / 10
+    high = ceil(10 * max((each.upper for each in estimates), default=1.0)) / 10
+    room = 0.02 * (high - low)
+    return axis(title, range=[low - room, high + room], tickformat=".0%", **extra)
+
+
+def _names(title: str, names: Sequence[str]) -> dict[str, Any]:
+    """An axis of places 0, 1, ... with names."""
+    ends = [-0.5, len(names) - 0.5]
+    places = list(range(len(names)))
+    return axis(title, tickvals=places, ticktext=list(names), showgrid=False, range=ends)
+
+
+def _column(y: float) -> dict[str, Any]:
+    """A legend below the figure, one line below the other: side by side needs a wide screen."""
+    place = {"x": 0, "xanchor": "left", "y": y, "yanchor": "top"}
+    return {"orientation": "v", "tracegroupgap": 0, **place}

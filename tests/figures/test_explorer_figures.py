@@ -1,0 +1,287 @@
+"""The explorer's figures show the numbers they were given, and a click finds the cell again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from rsc_snn.figures import (
+    Look,
+    Show,
+    components_figure,
+    curves_figure,
+    epsilon_figure,
+    heat_figure,
+    plane_figure,
+    prices_figure,
+    votes_figure,
+)
+from rsc_snn.figures.explorer import _ON_CELL, _PALE, _SCALES, PALETTE
+from rsc_snn.figures.style import ADVERSARIAL, CLEAN, CODING_COLOURS
+from rsc_snn.sweep.cells import Cell
+from rsc_snn.tradeoff import (
+    OperatingPoint,
+    marginal_prices,
+    operating_points,
+    pareto_front,
+    variance_components,
+    vote_curve,
+)
+from tests.figures.test_figures import contrast
+from tests.tradeoff_cells import draw_right, make_point, make_result
+
+N = 100
+
+
+def point(sigma: float | None, clean: float, robust: float, **changes: object) -> OperatingPoint:
+    places = (np.arange(N) + 0.5) / N
+    return make_point(places < clean, places < robust, sigma=sigma, **changes)
+
+
+DIAL = [point(0.2, 0.7, 0.4), point(0.0, 0.9, 0.1), point(0.1, 0.8, 0.3), point(0.3, 0.6, 0.35)]
+SHORT = [point(0.0, 0.85, 0.05, time_steps=1), point(0.2, 0.5, 0.2, time_steps=1)]
+ANN = point(None, 0.95, 0.0, model="ann", coding="direct", time_steps=1)
+
+
+def lines(figure: go.Figure, panel: str | None = None) -> list[go.Scatter]:
+    """The traces of points, without bands and notes."""
+    return [
+        trace
+        for trace in figure.data
+        if trace.customdata is not None and (panel is None or trace.yaxis == panel)
+    ]
+
+
+def keys(trace: go.Scatter) -> list[str]:
+    return [row[0] for row in trace.customdata]
+
+
+def test_curves_have_accuracy_above_and_robust_accuracy_below_by_rising_sigma() -> None:
+    figure = curves_figure(DIAL)
+    (clean,), (robust,) = lines(figure, "y"), lines(figure, "y2")
+    assert list(clean.x) == list(robust.x) == [0, 0.1, 0.2, 0.3]
+    np.testing.assert_allclose(clean.y, [0.9, 0.8, 0.7, 0.6])
+    np.testing.assert_allclose(robust.y, [0.1, 0.3, 0.4, 0.35])
+    assert keys(clean) == keys(robust) == [DIAL[i].key for i in (1, 2, 0, 3)]
+    assert (clean.line.color, robust.line.color) == (CLEAN, ADVERSARIAL)
+    for trace, quantity in ((clean, "clean"), (robust, "robust")):
+        estimate = getattr(DIAL[1], quantity)
+        assert trace.customdata[0][2:5] == [estimate.lower, estimate.upper, N]
+    band = figure.data[0]
+    assert band.fill == "toself"
+    np.testing.assert_allclose(band.y[0], DIAL[1].clean.upper)
+    np.testing.assert_allclose(band.y[-1], DIAL[1].clean.lower)
+
+
+def test_the_effective_sigma_is_another_axis() -> None:
+    figure = curves_figure([*DIAL, *SHORT], effective=True)
+    four, one = lines(figure, "y")
+    np.testing.assert_allclose(four.x, [0, 0.05, 0.1, 0.15])
+    np.testing.assert_allclose(one.x, [0, 0.2])
+    assert "sqrt(T)" in figure.layout.xaxis.title.text
+
+
+def test_a_model_without_sigma_is_a_level_line_from_end_to_end() -> None:
+    figure = curves_figure([*DIAL, ANN], sigmas=(0.0, 0.5))
+    ann = lines(figure, "y")[-1]
+    assert list(ann.x) == [0, 0.5] and list(ann.y) == [0.95, 0.95]
+    assert keys(ann) == [ANN.key] * 2
+    assert figure.layout.xaxis.range[0] < 0 < 0.5 < figure.layout.xaxis.range[1]
+
+
+def test_lines_can_be_told_apart_without_colour_and_share_a_look_in_both_panels() -> None:
+    figure = curves_figure([*DIAL, *SHORT, ANN])
+    above, below = lines(figure, "y"), lines(figure, "y2")
+    assert len({trace.line.dash for trace in above}) == 3
+    assert len({trace.marker.symbol[0] for trace in above}) == 3
+    for first, second in zip(above, below, strict=True):
+        assert first.line == second.line and first.legendgroup == second.legendgroup
+        assert first.showlegend and not second.showlegend
+
+
+def test_models_of_different_kinds_have_the_colours_of_their_kinds() -> None:
+    looks = {"ann": Look("ANN", "ann"), "tiny-rsc": Look("RSC", "rsc")}
+    rsc, ann = lines(curves_figure([*DIAL, ANN], show=Show(looks)), "y")
+    assert rsc.line.color == CODING_COLOURS["rsc"] and ann.line.color == CODING_COLOURS["ann"]
+    assert (rsc.name, ann.name) == ("RSC, T = 4", "ANN, T = 1")
+    same = lines(curves_figure([*DIAL, *SHORT], show=Show(looks)), "y")
+    assert same[0].line.color != same[1].line.color, "one kind, so two colours of the palette"
+
+
+def test_many_lines_have_bars_in_place_of_bands() -> None:
+    points = [point(0.1, 0.8, 0.3, time_steps=t) for t in range(1, 9)]
+    figure = curves_figure(points)
+    assert len(figure.data) == 16
+    bars = figure.data[0].error_y
+    np.testing.assert_allclose(bars.array[0], points[0].clean.upper - 0.8)
+    np.testing.assert_allclose(bars.arrayminus[0], 0.8 - points[0].clean.lower)
+
+
+def test_live_points_are_open_and_a_note_says_so() -> None:
+    live = {DIAL[0].key}
+    for make in (curves_figure, plane_figure, epsilon_figure):
+        figure = make(DIAL, show=Show(live=live))
+        # Over epsilon, the first mark of a line is its clean accuracy.
+        marks = [
+            (key, symbol)
+            for trace in lines(figure)
+            for key, symbol in zip(keys(trace), trace.marker.symbol, strict=True)
+        ]
+        assert {key for key, _ in marks} == {p.key for p in DIAL}
+        assert {key for key, symbol in marks if symbol.endswith("-open")} == live
+        assert [trace.name for trace in figure.data[-2:]] == [
+            "filled: stored",
+            "open: measured live",
+        ]
+        assert all("stored" not in trace.name for trace in make(DIAL).data)
+
+
+def test_hovering_shows_setting_interval_n_and_command() -> None:
+    def command(cell: Cell) -> str:
+        return f"python -m rsc_snn evaluate --sigma {cell.sigma} " + "--option value " * 9
+
+    (trace,) = lines(curves_figure(DIAL[:1], show=Show(command=command)), "y")
+    row = trace.customdata[0]
+    assert row[1] == "tiny-rsc, sigma 0.2, T = 4"
+    assert row[5].startswith("<br>python -m rsc_snn evaluate --sigma 0.2 --option")
+    assert row[5].replace("<br>", " ").split() == command(DIAL[0].robust_result.cell).split()
+    assert max(len(line) for line in row[5].split("<br>")) <= 64
+    for place in (1, 2, 3, 4, 5, 6):
+        assert f"customdata[{place}]" in trace.hovertemplate
+
+
+def test_the_plane_has_paths_the_front_and_the_choice() -> None:
+    points = [*DIAL, *SHORT]
+    front = pareto_front(points)
+    figure = plane_figure(points, front, show=Show(here=DIAL[2].key))
+    stairs, long, short, chosen = figure.data
+    assert list(stairs.x) == [p.clean.value for p in front] and stairs.line.shape == "vh"
+    np.testing.assert_allclose(long.x, [0.9, 0.8, 0.7, 0.6])
+    np.testing.assert_allclose(long.y, [0.1, 0.3, 0.4, 0.35])
+    assert list(long.text) == ["0", "0.1", "0.2", "0.3"]
+    assert keys(long) == [DIAL[i].key for i in (1, 2, 0, 3)] and len(short.x) == 2
+    assert (list(chosen.x), list(chosen.y)) == ([0.8], [0.3])
+    np.testing.assert_allclose(chosen.error_x.array, DIAL[2].clean.upper - 0.8)
+    assert chosen.name == "chosen: sigma 0.1, T = 4"
+
+
+def test_labels_of_a_path_do_not_stand_on_each_other() -> None:
+    crowd = [point(sigma, 0.7, 0.4) for sigma in (0.1, 0.15, 0.2)] + [point(0.3, 0.4, 0.2)]
+    beside = point(0.1, 0.7, 0.4, time_steps=1)
+    path, other = plane_figure([*crowd, beside]).data
+    assert list(path.text) == ["0.1", "", "", "0.3"] and list(other.text) == [""]
+
+
+@pytest.mark.parametrize("quantity", ["clean", "robust", "harmonic"])
+def test_the_map_writes_each_value_in_its_cell(quantity: str) -> None:
+    points = [*DIAL, *SHORT, ANN]
+    figure = heat_figure(points, quantity)  # type: ignore[arg-type]
+    cells, marks = figure.data
+    names = {"clean": "clean.value", "robust": "robust.value", "harmonic": "harmonic"}
+    for x, y, text, row in zip(marks.x, marks.y, marks.text, marks.customdata, strict=True):
+        (found,) = [p for p in points if p.key == row[0]]
+        value = found
+        for name in names[quantity].split("."):
+            value = getattr(value, name)
+        assert cells.z[y][x] == value and text == f"{100 * value:.0f}"  # type: ignore[operator]
+        assert figure.layout.xaxis.ticktext[x] == f"{found.sigma:g}"
+        assert figure.layout.yaxis.ticktext[y] == str(found.time_steps)
+    assert len(marks.x) == 6, "a model without sigma has no place on the map"
+    assert sum(value is None for row in cells.z for value in row) == 2
+
+
+def test_the_map_frames_live_cells_and_the_choice() -> None:
+    show = Show(live={DIAL[0].key}, here=DIAL[1].key)
+    widths = heat_figure(DIAL, show=show).data[1].marker.line.width
+    assert widths[2] == widths[3] == 0 < widths[0] < widths[1]
+
+
+@pytest.mark.parametrize("colour", [_PALE, *_SCALES.values()])
+def test_values_can_be_read_on_every_cell(colour: str) -> None:
+    assert contrast(_ON_CELL, colour) >= 4.5
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#0f1419"])
+def test_lines_are_visible_on_both_themes(background: str) -> None:
+    assert min(contrast(colour, background) for colour in PALETTE) >= 3
+
+
+def test_over_epsilon_each_line_begins_at_its_clean_accuracy() -> None:
+    clean = [make_result(draw_right(np.full(N, 0.9), 2, 0), sigma=s) for s in (0.1, 0.2)]
+    attacked = [
+        make_result(draw_right(np.full(N, 0.5), 2, 1), attack="pgd", epsilon=e, sigma=s)
+        for s in (0.1, 0.2)
+        for e in (2.0, 8.0)
+    ]
+    points = [p for e in (8.0, 2.0) for p in operating_points([*clean, *attacked], "pgd", e)]
+    figure = epsilon_figure(points)
+    first, second = lines(figure)
+    assert list(first.x) == list(second.x) == [0, 2, 8]
+    assert first.y[0] == clean[0].estimate().value and first.y[2] == attacked[1].estimate().value
+    assert first.name == "tiny-rsc, sigma 0.1, T = 4"
+    assert keys(first)[1:] == [attacked[0].cell.key, attacked[1].cell.key]
+    assert list(figure.layout.xaxis.ticktext) == ["clean", "2/255", "8/255"]
+    assert list(epsilon_figure(points, unit="").layout.xaxis.ticktext) == ["clean", "2", "8"]
+
+
+def test_votes_over_passes() -> None:
+    result = make_result(draw_right(np.full(N, 0.6), 5, 0))
+    curve = vote_curve(result)
+    clean, robust = votes_figure(curve, curve[:2]).data
+    assert list(clean.x) == [1, 3, 5] and list(robust.x) == [1, 3]
+    np.testing.assert_allclose(clean.y, [p.estimate.value for p in curve])
+    np.testing.assert_allclose(
+        np.add(clean.y, clean.error_y.array), [p.estimate.upper for p in curve]
+    )
+    assert [row[3] for row in clean.customdata] == [5, 1, 1]
+    assert clean.line.dash != robust.line.dash
+
+
+def test_parts_of_the_noise_add_up() -> None:
+    parts = variance_components(make_result(draw_right(np.linspace(0, 1, N), 5, 0)))
+    images, coding = components_figure([("clean", parts), ("attacked", parts)]).data
+    np.testing.assert_allclose(np.add(images.x, coding.x), 1)
+    assert images.x[0] == pytest.approx((parts.se_images / parts.se) ** 2)
+    assert f"± {100 * parts.se:.2f} points" in images.y[0]
+    assert images.marker.pattern.shape != coding.marker.pattern.shape
+    none = variance_components(make_result([[1, 1], [1, 1]]))
+    assert components_figure([("all right", none)]).data[0].x[0] == 0
+
+
+def test_prices_are_points_gained_over_points_paid() -> None:
+    prices = marginal_prices(DIAL)
+    steps, even = prices_figure(prices, show=Show({"tiny-rsc": Look("RSC", "rsc")})).data
+    assert steps.name == "RSC, T = 4"
+    np.testing.assert_allclose(steps.x, [10, 10, 10])
+    np.testing.assert_allclose(steps.y, [20, 10, -5])
+    assert list(steps.text) == ["0→0.1", "0.1→0.2", "0.2→0.3"]
+    assert keys(steps) == [price.after.key for price in prices]
+    np.testing.assert_allclose(
+        np.add(steps.x, steps.error_x.array), [100 * price.paid.upper for price in prices]
+    )
+    np.testing.assert_allclose(
+        np.subtract(steps.y, steps.error_y.arrayminus), [100 * p.gained.lower for p in prices]
+    )
+    sure = [p.paid.significant and p.gained.significant for p in prices]
+    assert True in sure and False in sure
+    assert [symbol == "x-thin-open" for symbol in steps.marker.symbol] == [not s for s in sure]
+    assert list(even.x) == list(even.y)
+
+
+def test_figures_without_points() -> None:
+    empty: Sequence[OperatingPoint] = ()
+    for figure in (
+        curves_figure(empty),
+        plane_figure(empty),
+        heat_figure(empty),
+        epsilon_figure(empty),
+        votes_figure((), ()),
+        components_figure(()),
+        prices_figure(()),
+    ):
+        json.loads(figure.to_json())
+        assert figure.layout.height > 0
