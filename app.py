@@ -31,6 +31,7 @@ def run() -> None:
                 "pages/playground.py", title="Playground", icon=":material/bolt:", default=True
             ),
             st.Page("pages/poisson_coding.py", title="Lesson", icon=":material/school:"),
+            st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/tune:"),
             st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
         ],
         position="top",

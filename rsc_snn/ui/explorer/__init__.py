@@ -1,0 +1,1 @@
+"""The page "Trade-off": what was measured, chosen, drawn, asked, and measured live."""

@@ -1,0 +1,150 @@
+"""The view that answers: "at most so many points of accuracy lost: which sigma and T?"."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+import torch
+
+from rsc_snn.energy import estimate_energy
+from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.tradeoff import Choice, OperatingPoint, best_under_budget
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.handover import draw_handover
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import number_field
+
+_PASSES = 7
+_MOST_LOSS = 50.0
+_RIVALS = 5
+_PICOJOULES = 1e6  # in one microjoule
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """One pass of one photograph. seconds: median. energy_uj, twin_uj: estimates in microjoules."""
+
+    seconds: float
+    energy_uj: float
+    twin_uj: float
+
+
+def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
+    """The budget."""
+    field = number_field("lose", "The loss of accuracy", 0.0, _MOST_LOSS, 5.0)
+    lose = st.slider(
+        "Points of clean accuracy that may be lost",
+        0.0,
+        _MOST_LOSS,
+        step=0.5,
+        format="%g",
+        key=link.seed(field),
+        help="Against the setting of the highest clean accuracy among those shown.",
+    )
+    return partial(_draw_answer, float(link.keep(field, float(lose))))
+
+
+def _draw_answer(lose: float, frame: Frame) -> None:
+    if nothing_here(frame):
+        return
+    points = frame.everywhere
+    key = ("explorer.ask", frame.key, lose)
+    found = resources.memo().compute(
+        key, tuple, lambda: (best_under_budget(points, max_loss=lose / 100),)
+    )
+    choice: Choice | None = found[0]
+    if choice is None:
+        st.info("No setting that was measured stays within this budget.", icon=":material/info:")
+        return
+    point = choice.point
+    st.success(f"**{frame.labels[point.model]} at {point.setting}**", icon=":material/my_location:")
+    _draw_numbers(frame, choice)
+    st.caption(f"{choice.sentence()} {choice.caveat()}")
+    _draw_rivals(frame, choice)
+    st.caption(
+        f"Asked of all that was measured of the chosen networks, at every T, under "
+        f"{frame.attack_words}; accuracies {frame.answer_words}. One half of the images chooses "
+        "the setting and the other half says what it is worth, so that luck is not counted."
+    )
+    draw_handover(point)
+    draw_provenance(frame, points)
+
+
+def _draw_numbers(frame: Frame, choice: Choice) -> None:
+    """Accuracies, energy and latency of the setting."""
+    cost = _pass_cost(frame.selection.dataset, choice.point)
+    columns = st.columns(4)
+    for column, name, estimate in (
+        (columns[0], "Accuracy", choice.clean),
+        (columns[1], "Robust accuracy", choice.robust),
+    ):
+        ends = f"{100 * estimate.lower:.1f} to {100 * estimate.upper:.1f}"
+        value = f"{100 * estimate.value:.1f}%"
+        column.metric(name, value, ends, delta_color="off", delta_arrow="off")
+    energy = f"{cost.energy_uj / cost.twin_uj:.2f} × its ANN twin"
+    columns[2].metric(
+        "Energy of a pass",
+        f"{cost.energy_uj:.1f} µJ",
+        energy,
+        delta_color="off",
+        delta_arrow="off",
+        help="Estimated from the spikes on the first photograph of the gallery; arithmetic alone.",
+    )
+    columns[3].metric(
+        "Time of a pass",
+        f"{1000 * cost.seconds:.1f} ms",
+        "measured now, here",
+        delta_color="off",
+        delta_arrow="off",
+        help=f"Median of {_PASSES} passes of one photograph on this device.",
+    )
+
+
+def _draw_rivals(frame: Frame, choice: Choice) -> None:
+    """Settings that are as good, as far as the images can tell."""
+    tied = choice.tied[:_RIVALS]
+    if not tied:
+        return
+    names = [
+        f"{frame.labels[rival.point.model]} at {rival.point.setting} "
+        f"({100 * rival.robust.value:.1f}% robust)"
+        for rival in tied
+    ]
+    more = len(choice.tied) - len(tied)
+    rest = f" and {more} more" if more else ""
+    st.markdown(f"Within the noise as good: {'; '.join(names)}{rest}.")
+
+
+def _pass_cost(dataset: str, point: OperatingPoint) -> PassCost:
+    """Energy and time of one pass in the setting, remembered."""
+    cell = point.robust_result.cell
+    key = ("explorer.pass", cell.sha256, cell.sigma, cell.time_steps, str(resources.device()))
+    return resources.live(key, PassCost, lambda: _measure(dataset, point))
+
+
+def _measure(dataset: str, point: OperatingPoint) -> PassCost:
+    device = resources.device()
+    model = resources.zoo().load(point.model, device)
+    steps = point.time_steps if model.config.neuron == "lif" else None
+    photograph = resources.gallery(dataset)[0]
+    x = photograph.pixels(model.config.image_size).to(device)
+    generator = make_generator(derive_seed(0, "explorer"), device)
+    trace = model.trace(x, time_steps=steps, sigma=point.sigma, generator=generator)
+    energy = estimate_energy(model, trace)
+    seconds = []
+    with torch.no_grad():
+        for _ in range(_PASSES):
+            start = time.perf_counter()
+            model(x, time_steps=steps, sigma=point.sigma, generator=generator).cpu()
+            seconds.append(time.perf_counter() - start)
+    return PassCost(
+        float(np.median(seconds)),
+        energy.energy_pj / _PICOJOULES,
+        energy.ann_energy_pj / _PICOJOULES,
+    )

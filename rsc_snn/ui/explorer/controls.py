@@ -1,0 +1,184 @@
+"""The explorer's panel: which results are looked at. Each control reads and writes the link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import streamlit as st
+
+from rsc_snn.data import DATASETS
+from rsc_snn.evaluate import Predictor
+from rsc_snn.tradeoff import WORST
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.measured import Axis, Menu, Sample, Selection, Variant, has_time
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import Field, choice_field, choices_field
+
+_MODELS = 6
+_STEPS = 8
+_DEFAULT_EPSILON = 4.0
+# The model of a range of sigma is the one that a dial turns.
+_RANGE = "-range"
+_AXES = {"sigma": "σ", "effective": "σ / √T"}
+_PREDICTORS = {"single": "A single pass", "vote": "A vote"}
+
+
+def read_selection(link: PageLink, menu: Menu) -> Selection:
+    """Draw the panel and read it. The menu must not be empty."""
+    st.header("Results")
+    dataset = _choose_dataset(link, menu)
+    sample = _choose_sample(link, menu.only(dataset))
+    part = menu.only(dataset, sample)
+    models = _choose_models(link, part)
+    steps = _choose_steps(link, part, models)
+    st.header("Attack")
+    attack = _choose_attack(link, part)
+    epsilon = _choose_epsilon(link, part, part.chosen(attack))
+    st.header("Answer")
+    predictor, passes = _choose_predictor(link, part)
+    axis = _choose_axis(link)
+    return Selection(dataset, sample, models, steps, attack, epsilon, predictor, passes, axis)
+
+
+def _choose_dataset(link: PageLink, menu: Menu) -> str:
+    field = choice_field("dataset", "data set", menu.datasets, menu.datasets[0])
+    chosen = st.segmented_control(
+        "Data",
+        menu.datasets,
+        format_func=lambda name: DATASETS[name].label if name in DATASETS else name,
+        key=link.seed(field),
+        required=True,
+    )
+    return str(link.keep(field, chosen))
+
+
+def _choose_sample(link: PageLink, menu: Menu) -> Sample:
+    """Which images; asked only where several sets of them were measured."""
+    slugs = {sample.slug: sample for sample in menu.samples}
+    field = choice_field("sample", "set of images", list(slugs), next(iter(slugs)))
+    if len(slugs) == 1:
+        link.keep(field, field.default, linked=False)
+        return slugs[field.default]
+    chosen = st.selectbox(
+        "Images",
+        list(slugs),
+        format_func=lambda slug: slugs[slug].label,
+        key=link.seed(field),
+        help="Only numbers of the same images can be compared, so one set is shown at a time.",
+    )
+    return slugs[link.keep(field, chosen, linked=chosen != field.default)]
+
+
+def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
+    labels = {name: resources.zoo().card(name).label for name in menu.models}
+    ranges = [name for name in menu.models if name.endswith(_RANGE)]
+    field = _several("models", "the models", menu.models, [*ranges, *menu.models][:1], _MODELS)
+    chosen = st.multiselect(
+        "Models",
+        menu.models,
+        format_func=labels.__getitem__,
+        key=link.seed(field),
+        max_selections=_MODELS,
+        help="Networks without a noise level are level lines: what the dial is measured against.",
+    )
+    return tuple(link.keep(field, chosen))
+
+
+def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[int, ...]:
+    """The T of spiking models; ordinary networks are shown in any case."""
+    steps = [f"{step}" for step in _steps_of(menu, models)]
+    field = _several("steps", "the time steps", steps, steps[:_STEPS], _STEPS)
+    if not steps:
+        return ()
+    chosen = st.pills(
+        "Time steps T",
+        steps,
+        selection_mode="multi",
+        key=link.seed(field),
+        help="How often the network looks before it answers; more looks average out more noise.",
+    )
+    return tuple(int(step) for step in link.keep(field, chosen))
+
+
+def _steps_of(menu: Menu, models: Sequence[str]) -> list[int]:
+    spiking = {name for name in models if has_time(name)}
+    return sorted({cell.time_steps for cell in menu.cells if cell.model in spiking})
+
+
+def _choose_attack(link: PageLink, menu: Menu) -> str:
+    labels = {variant.slug: variant.label for variant in menu.variants}
+    if len(menu.worst) > 1 and menu.epsilons(menu.worst):
+        labels = {WORST: f"Worst of {', '.join(v.label for v in menu.worst)}"} | labels
+    field = choice_field("attack", "attack", list(labels), next(iter(labels)))
+    chosen = st.selectbox(
+        "Attack",
+        list(labels),
+        format_func=labels.__getitem__,
+        key=link.seed(field),
+        help=(
+            "The worst case counts an image as right only as far as it withstands each of the "
+            "attacks: the most careful number that there is."
+        ),
+    )
+    return str(link.keep(field, chosen))
+
+
+def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> float:
+    found = menu.epsilons(variants)
+    sizes = {f"{epsilon:g}": epsilon for epsilon in found}
+    default = _DEFAULT_EPSILON if _DEFAULT_EPSILON in found else found[len(found) // 2]
+    field = choice_field("epsilon", "epsilon", list(sizes), f"{default:g}")
+    unit = variants[0].unit
+    chosen = st.segmented_control(
+        "Size of the attack ε (epsilon)",
+        list(sizes),
+        format_func=lambda size: f"{size}{unit}",
+        key=link.seed(field),
+        required=True,
+        help="The most that a pixel may change, in 255ths of the pixel range."
+        if unit
+        else "The most that the image may change, in L2.",
+    )
+    return sizes[link.keep(field, chosen)]
+
+
+def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None]:
+    """A single pass, or the majority of some; a model without noise answers both the same."""
+    field = choice_field("predictor", "predictor", list(_PREDICTORS), "single")
+    predictor = st.segmented_control(
+        "What answers",
+        list(_PREDICTORS),
+        format_func=_PREDICTORS.__getitem__,
+        key=link.seed(field),
+        required=True,
+        help="A single pass of the network, or the class that most of m passes name.",
+    )
+    predictor = link.keep(field, predictor, linked=predictor != field.default)
+    odd = [f"{m}" for m in range(3, menu.draws + 1, 2)]
+    if predictor == "single":
+        return "single", None
+    if not odd:
+        st.caption("There are too few draws for a vote; a single pass is shown.")
+        return "single", None
+    passes = choice_field("passes", "number of passes", odd, odd[-1])
+    chosen = st.select_slider("Passes m of the vote", odd, key=link.seed(passes))
+    return cast(Predictor, predictor), int(link.keep(passes, chosen))
+
+
+def _choose_axis(link: PageLink) -> Axis:
+    field = choice_field("axis", "axis", list(_AXES), "sigma")
+    chosen = st.segmented_control(
+        "Curves over",
+        list(_AXES),
+        format_func=_AXES.__getitem__,
+        key=link.seed(field),
+        required=True,
+        help="The noise of each look, or that of the mean of T looks: do curves of all T agree?",
+    )
+    return cast(Axis, link.keep(field, chosen, linked=chosen != field.default))
+
+
+def _several(name: str, label: str, options: list[str], default: list[str], most: int) -> Field:
+    return replace(choices_field(name, label, options, most), default=default)

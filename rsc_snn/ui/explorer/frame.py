@@ -1,0 +1,124 @@
+"""What every view of the explorer is given, and what is said under every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import streamlit as st
+
+from rsc_snn.errors import RscSnnError
+from rsc_snn.figures.explorer import Look, Show
+from rsc_snn.sweep.grid import cell_command
+from rsc_snn.tradeoff import WORST, OperatingPoint
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, remember_click
+from rsc_snn.ui.explorer.measured import Menu, Selection, menu_of, points_of
+from rsc_snn.ui.explorer.provenance import cells_of, grid_of, provenance
+from rsc_snn.ui.explorer.sources import Evidence
+
+_FILE = "shown.toml"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A selection and what was measured of it."""
+
+    selection: Selection
+    evidence: Evidence
+
+    @cached_property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        """The operating points. Raises the errors of reading them."""
+        return points_of(self.evidence, self.selection)
+
+    @cached_property
+    def everywhere(self) -> tuple[OperatingPoint, ...]:
+        """The operating points at every T."""
+        return self.other(steps=tuple(self.menu.steps)).points
+
+    def other(self, **changes: object) -> Frame:
+        """Another selection of the same evidence."""
+        return replace(self, selection=replace(self.selection, **changes))  # type: ignore[arg-type]
+
+    @property
+    def menu(self) -> Menu:
+        """What there is of the chosen images."""
+        return menu_of(self.evidence).only(self.selection.dataset, self.selection.sample)
+
+    @property
+    def key(self) -> Hashable:
+        """By which to remember what is computed from the points."""
+        return (self.evidence.stamp, replace(self.selection, axis="sigma"))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the models."""
+        zoo = resources.zoo()
+        return {name: zoo.card(name).label for name in zoo.names()}
+
+    def show(self, points: Sequence[OperatingPoint]) -> Show:
+        """How figures show points."""
+        zoo = resources.zoo()
+        cards = {name: zoo.card(name) for name in self.selection.models}
+        looks = {
+            name: Look(card.label, "ann" if card.config.neuron == "relu" else card.config.coding)
+            for name, card in cards.items()
+        }
+        here = chosen_point(points)
+        return Show(looks, self.evidence.live, None if here is None else here.key, cell_command)
+
+    @property
+    def attack_words(self) -> str:
+        """The attack and its size, in words."""
+        variants = self.menu.chosen(self.selection.attack)
+        names = ", ".join(variant.label for variant in variants)
+        names = f"the worst of {names}" if self.selection.attack == WORST else names
+        unit = variants[0].unit if variants else ""
+        return f"{names} at epsilon {self.selection.epsilon:g}{unit}"
+
+    @property
+    def answer_words(self) -> str:
+        """What answers, in words."""
+        passes = self.selection.passes
+        return "of a single pass" if passes is None else f"of a vote over {passes} passes"
+
+
+def nothing_here(frame: Frame) -> bool:
+    """True, and a sentence, if nothing was measured for this selection."""
+    if frame.points:
+        return False
+    if not frame.selection.models:
+        st.info("Choose a model in the panel.", icon=":material/checklist:")
+    else:
+        st.info(
+            f"Nothing was measured yet for this choice, under {frame.attack_words}.",
+            icon=":material/hourglass_empty:",
+        )
+    return True
+
+
+def draw_point(points: Sequence[OperatingPoint], clicked: str | None) -> None:
+    """The link to the Playground of the clicked one of the points."""
+    remember_click(clicked)
+    point = chosen_point(points)
+    if point is not None:
+        draw_handover(point)
+
+
+def draw_provenance(frame: Frame, points: Sequence[OperatingPoint] = ()) -> None:
+    """Under a figure: what it rests on, and the command that measures it again."""
+    shown = tuple(points) or frame.points
+    if not shown:
+        return
+    st.caption(provenance(shown, frame.labels))
+    with st.expander("Measure these numbers again", icon=":material/terminal:"):
+        try:
+            text = grid_of(cells_of(shown)).to_toml()
+        except RscSnnError as error:
+            st.caption(str(error))
+            return
+        st.code(f"python -m rsc_snn sweep {_FILE}", language="bash")
+        st.caption(f"with the file {_FILE}, which has what is shown:")
+        st.code(text, language="toml")

@@ -1,0 +1,308 @@
+"""The section "Measure your own grid": its controls, its cost, and the job under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.attacks.run import MAX_DRAWS
+from rsc_snn.errors import RscSnnError
+from rsc_snn.jobs import JobState, JobView
+from rsc_snn.settings import Settings
+from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
+from rsc_snn.sweep.cost import duration_text
+from rsc_snn.sweep.grid import GALLERY, PRESETS, Grid
+from rsc_snn.sweep.run import SweepReport
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
+from rsc_snn.ui.explorer.measured import Sample, has_time, preset_label, variant_of
+from rsc_snn.ui.explorer.sources import Evidence
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field, choices_field, number_field, switch_field
+from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row
+
+FILE = "my-grid.toml"
+_MODELS = 6
+_SIGMAS = tuple(f"{step / 20:g}" for step in range(11))
+_STEPS = (1, 2, 4, 8, 16)
+_EPSILONS = ("1", "2", "4", "8", "16")
+_SEEDS = (0, 2**31 - 1)
+_MOST_IMAGES = 1000
+_IMAGES = {"test": 100, GALLERY: 50}
+_SOURCES = {"test": "Test images", GALLERY: "The gallery's photographs"}
+_REFUSED = "tradeoff.refused"
+_NAMES = (
+    "grid_models", "grid_sigmas", "grid_steps", "grid_attacks", "grid_epsilons", "grid_from",
+    "grid_images", "grid_draws", "grid_seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A grid that the controls say, and its cells."""
+
+    grid: Grid
+    cells: tuple[Cell, ...]
+
+    @property
+    def slot(self) -> Slot:
+        """Where its job is."""
+        return Slot("tradeoff", tuple(cell.key for cell in self.cells))
+
+    def missing(self, evidence: Evidence) -> list[Cell]:
+        """The cells that nobody measured."""
+        return [cell for cell in self.cells if cell.key not in evidence.cells]
+
+
+def read_plan(link: PageLink) -> Plan | None:
+    """The switch of the section and, if it is on, the controls of the grid."""
+    field = switch_field("grid", "Measuring a grid", False)
+    on = st.toggle(
+        "Measure your own grid",
+        key=link.seed(field),
+        help="Measure other settings here and now; they join the figures point by point.",
+    )
+    if not link.keep(field, on, linked=on):
+        link.defer(_NAMES)
+        return None
+    try:
+        grid = _read_grid(link)
+        return None if grid is None else Plan(grid, cells_of_grid(grid))
+    except RscSnnError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def _read_grid(link: PageLink) -> Grid | None:
+    """The controls; None while a list is empty."""
+    limits = resources.settings()
+    left, right = st.columns(2)
+    with left:
+        models = _models(link)
+        sigmas = _several(
+            link, "grid_sigmas", "Noise levels σ", _SIGMAS, ("0", "0.1", "0.2", "0.3")
+        )
+        every = [f"{step}" for step in _STEPS if step <= limits.time_steps]
+        steps = _several(link, "grid_steps", "Time steps T", every, [every[len(every) // 2]])
+        split = _split(link, models)
+    with right:
+        names = _presets(limits)
+        attacks = _several(link, "grid_attacks", "Attacks", list(names), [next(iter(names))], names)
+        epsilons = _several(link, "grid_epsilons", "Sizes of the attack ε, n/255", _EPSILONS, ["4"])
+        images, draws, seed = _numbers(link, limits, split)
+    lists = (models, sigmas, steps, attacks, epsilons)
+    if split is None or not all(lists):
+        st.info("Choose at least one of each.", icon=":material/checklist:")
+        return None
+    return Grid(
+        models=tuple(models),
+        attacks=tuple(PRESETS[name] for name in attacks),
+        epsilons=tuple(float(epsilon) for epsilon in epsilons),
+        sigmas=tuple(float(sigma) for sigma in sigmas),
+        time_steps=tuple(int(step) for step in steps),
+        images=images,
+        draws=draws,
+        seed=seed,
+        split=split,
+    )
+
+
+def _models(link: PageLink) -> list[str]:
+    zoo = resources.zoo()
+    names = [name for name in zoo.names() if name not in zoo.problems()]
+    noisy = [name for name in names if zoo.card(name).config.coding == "rsc"]
+    field = choices_field("grid_models", "the models of the grid", names, _MODELS)
+    chosen = st.multiselect(
+        "Models to measure",
+        names,
+        format_func=lambda name: zoo.card(name).label,
+        key=link.seed(replace(field, default=(noisy or names)[:1])),
+        max_selections=_MODELS,
+    )
+    return list(link.keep(field, chosen))
+
+
+def _several(
+    link: PageLink,
+    name: str,
+    label: str,
+    options: Sequence[str],
+    default: Sequence[str],
+    labels: dict[str, str] | None = None,
+) -> list[str]:
+    """Some of a few values, as a row of buttons."""
+    field = replace(choices_field(name, label, options, len(options)), default=list(default))
+    chosen = st.pills(
+        label,
+        options,
+        selection_mode="multi",
+        format_func=lambda option: (labels or {}).get(option, option),
+        key=link.seed(field),
+    )
+    return list(link.keep(field, chosen))
+
+
+def _split(link: PageLink, models: Sequence[str]) -> str | None:
+    if not models:
+        return None
+    found = splits_at_hand(models[0])
+    if not found:
+        st.warning("There are neither test images nor a gallery to measure on.")
+        return None
+    field = choice_field("grid_from", "source of images", found, found[0])
+    chosen = st.segmented_control(
+        "Measured on", found, format_func=_SOURCES.__getitem__, key=link.seed(field), required=True
+    )
+    return str(link.keep(field, chosen))
+
+
+def _presets(limits: Settings) -> dict[str, str]:
+    """The attacks within the limits of this app, with their labels."""
+    found = {}
+    for name, attack in PRESETS.items():
+        spec = limits.cap_attack(ATTACKS[attack.attack])
+        most = {parameter.name: parameter.maximum for parameter in spec.parameters}
+        numbers = [(key, value) for key, value in attack.parameters if isinstance(value, int)]
+        if all(most[key] is None or value <= (most[key] or 0) for key, value in numbers):
+            found[name] = preset_label(name)
+    return found
+
+
+def _numbers(link: PageLink, limits: Settings, split: str | None) -> tuple[int, int, int]:
+    """Images, draws and seed."""
+    columns = st.columns(3)
+    most = min(MAX_DRAWS, limits.draws)
+    fields = (
+        number_field(
+            "grid_images", "The number of images", 2, _MOST_IMAGES, _IMAGES[split or "test"]
+        ),
+        number_field("grid_draws", "The number of draws", 1, most, min(4, most)),
+        number_field("grid_seed", "The seed", *_SEEDS, 0),
+    )
+    ends = ((2, _MOST_IMAGES), (1, most), _SEEDS)
+    values = []
+    for column, field, (low, high), label in zip(
+        columns, fields, ends, ("Images", "Draws", "Seed"), strict=True
+    ):
+        value = column.number_input(label, low, high, step=1, key=link.seed(field))
+        values.append(int(link.keep(field, int(value))))
+    return values[0], values[1], values[2]
+
+
+def draw_plan(plan: Plan, evidence: Evidence) -> None:
+    """What it takes and the button, or the job under way."""
+    polled(plan.slot, lambda: _draw_job(plan, evidence))
+    st.download_button(
+        "Download as a sweep file",
+        plan.grid.to_toml(),
+        FILE,
+        "application/toml",
+        key="tradeoff.toml",
+        on_click="ignore",
+        icon=":material/download:",
+        help=f"`python -m rsc_snn sweep {FILE}` measures the same with all cores, or on a cluster.",
+    )
+
+
+def _draw_job(plan: Plan, evidence: Evidence) -> None:
+    slot = plan.slot
+    view = slot.view()
+    with st.container(key="rsc-task-tradeoff"):
+        if view is not None and is_active(view):
+            progress_row(slot, view, "" if slot.is_for(slot.key) else " (an earlier grid)")
+            st.caption(
+                "It ends when this tab is closed. Nothing is lost by that: every finished point is "
+                "stored, and the same link goes on from there."
+            )
+            return
+        if view is not None and slot.is_for(slot.key):
+            _say_end(view)
+        _draw_start(plan, plan.missing(evidence))
+
+
+def _say_end(view: JobView) -> None:
+    """How the last job of this grid ended, unless all is well."""
+    if view.state is JobState.FAILED:
+        st.error(view.error or "", icon=":material/error:")
+    elif view.state is JobState.CANCELLED:
+        st.info("Stopped; what was measured is kept.", icon=":material/stop_circle:")
+    elif isinstance(view.result, SweepReport):
+        for sentence in dict.fromkeys(view.result.failed.values()):
+            st.error(sentence, icon=":material/error:")
+
+
+def _draw_start(plan: Plan, missing: list[Cell]) -> None:
+    refused = st.session_state.pop(_REFUSED, None)
+    if refused:
+        st.error(refused, icon=":material/error:")
+    total = len(plan.cells)
+    if not missing:
+        st.caption(f"All {total:,} points of this grid are measured.")
+        if st.button(
+            "Show it in the figures",
+            key="tradeoff.show",
+            on_click=_show,
+            args=(plan,),
+            icon=":material/visibility:",
+        ):
+            st.rerun()
+        return
+    cost = cost_of(missing)
+    limits = resources.settings()
+    count = f"{total:,} points, {total - len(missing):,} of them measured already"
+    st.caption(f"{count}; the rest takes at most about {duration_text(cost.seconds)} here.")
+    too_many = len(missing) > limits.grid_cells or cost.seconds > limits.grid_seconds
+    if too_many:
+        st.warning(
+            f"This app measures up to {limits.grid_cells:,} points and "
+            f"{duration_text(limits.grid_seconds)} at a time. Make the grid smaller, or download "
+            f"it and run `python -m rsc_snn sweep {FILE}`.",
+            icon=":material/hourglass_disabled:",
+        )
+    if st.button(
+        "Go on" if len(missing) < total else "Measure",
+        key="tradeoff.start",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_begin,
+        args=(plan,),
+        disabled=too_many,
+    ):
+        st.rerun()  # All of the page, not this part of it alone.
+
+
+def _begin(plan: Plan) -> None:
+    """Start the job, and set the page to what it measures; runs before the page does."""
+    try:
+        plan.slot.start("Your grid", lambda context: measure_grid(plan.cells, context))
+        _show(plan)
+    except RscSnnError as error:
+        st.session_state[_REFUSED] = str(error)
+
+
+def _show(plan: Plan) -> None:
+    """Set the panel of results to the grid, through the link."""
+    attacked = [cell for cell in plan.cells if cell.attack != CLEAN]
+    if not attacked:
+        return
+    cell = attacked[-1]
+    own = [other for other in plan.cells if other.dataset == cell.dataset]
+    steps = sorted({other.time_steps for other in own if has_time(other.model)})
+    values = {
+        "dataset": cell.dataset,
+        "sample": Sample.of(cell).slug,
+        "models": ",".join(sorted({other.model for other in own})),
+        "steps": ",".join(map(str, steps)),
+        "attack": variant_of(cell).slug,
+        "epsilon": f"{cell.epsilon:g}",
+    }
+    st.query_params.from_dict(st.query_params.to_dict() | values)
+
+
+def measured_so_far(plan: Plan) -> tuple[CellResult, ...]:
+    """What the job under way, or the last one, has measured."""
+    view = plan.slot.view()
+    return () if view is None else view.items

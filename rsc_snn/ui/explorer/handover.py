@@ -1,0 +1,67 @@
+"""From a point of the explorer to the Playground in that setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from rsc_snn.attacks.parameters import Value
+from rsc_snn.sweep.cells import CLEAN, Cell
+from rsc_snn.tradeoff import OperatingPoint
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.measured import variant_of
+
+_PAGE = "pages/playground.py"
+_CHOSEN = "tradeoff.point"
+_MOST_DRAWS = 16
+
+
+def playground_query(cell: Cell) -> dict[str, str]:
+    """The Playground's link for the model, the noise and the attack of a cell."""
+    query = {"model": cell.model}
+    if cell.sigma is not None:
+        query["sigma"] = f"{cell.sigma:g}"
+    if resources.zoo().card(cell.model).config.neuron == "lif":
+        query["time_steps"] = str(cell.time_steps)
+    if cell.attack != CLEAN:
+        query |= {"attack": cell.attack, "epsilon": f"{cell.epsilon:g}"}
+        query |= {name: _text(value) for name, value in cell.parameters}
+    draws = min(cell.draws, _MOST_DRAWS, resources.settings().draws)
+    return query | ({"draws": str(draws)} if cell.draws > 1 else {})
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def remember_click(clicked: str | None) -> None:
+    """Keep the key of a clicked point; the page runs again to mark it."""
+    if clicked is not None and clicked != st.session_state.get(_CHOSEN):
+        st.session_state[_CHOSEN] = clicked
+        st.rerun()
+
+
+def chosen_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
+    """The point that was clicked; before that the one of the best harmonic mean."""
+    key = st.session_state.get(_CHOSEN)
+    clicked = [point for point in points if point.key == key]
+    return next(iter(clicked), max(points, key=lambda point: point.harmonic, default=None))
+
+
+def draw_handover(point: OperatingPoint) -> None:
+    """A link that opens the Playground in the setting of a point."""
+    cell = point.robust_result.cell
+    variant = variant_of(cell)
+    attack = f"{variant.label} at {cell.epsilon:g}{variant.unit}"
+    query = playground_query(cell)
+    label = f"Open {point.setting}, {attack} in the Playground"
+    with st.container(key="rsc-handover"):
+        try:
+            st.page_link(_PAGE, label=label, icon=":material/bolt:", query_params=query)
+        except StreamlitAPIException:  # The page is shown by itself, without the others.
+            st.caption(label)
+        st.caption("Click a point to choose another one.")

@@ -1,0 +1,87 @@
+"""The work behind "Measure your own grid": what it takes, and the job that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rsc_snn.data import data_root
+from rsc_snn.errors import RscSnnError
+from rsc_snn.jobs import JobContext
+from rsc_snn.sweep.cells import Cell, CellResult
+from rsc_snn.sweep.cost import Cost, estimate_cost, measure_speed, passes_of
+from rsc_snn.sweep.grid import GALLERY, Grid, expand, fingerprints, measured_images
+from rsc_snn.sweep.run import SweepReport, run_sweep
+from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.work import Workspace
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.sources import shipped_among, store_path
+
+
+def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
+    """The cells of a grid, remembered. Raises SweepError, DataError, ZooError."""
+    zoo = resources.zoo()
+    shas = tuple((name, zoo.card(name).sha256) for name in zoo.names())
+    key = ("explorer.cells", grid, shas, str(data_root()))
+    return resources.memo().compute(key, tuple, lambda: expand(grid, zoo, fingerprints(grid, zoo)))
+
+
+def splits_at_hand(model: str) -> list[str]:
+    """Where images can come from: the test split if its data is at hand, and the gallery."""
+    card = resources.zoo().card(model)
+
+    def work() -> list[str]:
+        found = []
+        for split in ("test", GALLERY):
+            try:
+                measured_images(card, Grid((model,), ("fgsm",), (0,), images=1, split=split))  # type: ignore[arg-type]
+            except RscSnnError:
+                continue
+            found.append(split)
+        return found
+
+    key = ("explorer.splits", card.dataset, card.config.image_size, str(data_root()))
+    return resources.memo().compute(key, list, work)
+
+
+def cost_of(cells: Sequence[Cell]) -> Cost:
+    """What cells take at the speed of their models on this device, measured once."""
+    speeds = {name: _speed(name) for name in dict.fromkeys(cell.model for cell in cells)}
+    return estimate_cost(cells, speeds)
+
+
+def _speed(name: str) -> float:
+    device = resources.device()
+    key = ("explorer.speed", name, resources.zoo().card(name).sha256, str(device))
+    return resources.live(key, float, lambda: measure_speed(resources.zoo().load(name, device)))
+
+
+def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
+    """Measure what the app's store lacks; each result is stored, then published.
+
+    Results that ship are stored first, so that they are not measured again. Raises SweepError,
+    and Cancelled after a stop, with everything measured so far stored.
+    """
+    with Store(store_path()) as store:
+        store.check_writable()
+        store.put_all(shipped_among(cells))
+        work = {cell.key: passes_of(cell) for cell in store.missing(cells)}
+        total, done = sum(work.values()), 0
+
+        def keep(result: CellResult) -> None:
+            nonlocal done
+            done += work.get(result.cell.key, 0)
+            context.publish(result)
+            context.progress(done / total)
+
+        with store.sweeping():
+            report = run_sweep(
+                cells,
+                store,
+                Workspace(resources.zoo().folders, data_root(), str(resources.device())),
+                workers=1,
+                on_result=keep,
+                cancelled=context.cancelled,
+            )
+    if report.cancelled:
+        context.check()
+    return report

@@ -1,0 +1,255 @@
+"""What can be chosen: data sets, samples of images, models, attacks and epsilons of cells."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import streamlit as st
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.attacks.parameters import Value
+from rsc_snn.evaluate import Predictor
+from rsc_snn.sweep.cells import CLEAN, Cell
+from rsc_snn.sweep.grid import PRESETS, attack_label
+from rsc_snn.tradeoff import WORST, OperatingPoint, operating_points
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.sources import Evidence
+
+Axis = Literal["sigma", "effective"]
+# The worst case is over attacks that have at least this share of the most measured one's cells,
+# so that an attack that was tried at one setting does not take all others out.
+_COVERAGE = 0.5
+_DEFAULT = 8.0
+
+
+@dataclass(frozen=True, order=True)
+class Sample:
+    """Which images were measured and in which batches: cells of one sample can be compared."""
+
+    split: str
+    data: str
+    images: int
+    seed: int
+    batch_size: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> Sample:
+        """That of a cell."""
+        return cls(cell.split, cell.data, cell.images, cell.seed, cell.batch_size)
+
+    @property
+    def slug(self) -> str:
+        """Its name in a link."""
+        return f"{self.split}-{self.images}-{self.data[:6]}-{self.seed}-{self.batch_size}"
+
+    @property
+    def label(self) -> str:
+        """Its name for a person."""
+        kind = "gallery photographs" if self.split == "gallery" else f"{self.split} images"
+        return f"{self.images:,} {kind}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An attack with its parameters, at any epsilon. slug: its name in a link."""
+
+    slug: str
+    label: str
+    attack: str
+    norm: str
+
+    @property
+    def unit(self) -> str:
+        """What follows an epsilon."""
+        return "/255" if self.norm == "Linf" else ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the controls say; steps: T of spiking models. passes: of the vote."""
+
+    dataset: str
+    sample: Sample
+    models: tuple[str, ...]
+    steps: tuple[int, ...]
+    attack: str
+    epsilon: float
+    predictor: Predictor
+    passes: int | None
+    axis: Axis
+
+
+def variant_of(cell: Cell) -> Variant:
+    """The attack of an attacked cell."""
+    return _variant(cell.attack, cell.parameters, cell.epsilon)
+
+
+# Thousands of cells share a few attacks.
+@lru_cache(maxsize=4096)
+def _variant(attack: str, parameters: tuple[tuple[str, Value], ...], epsilon: float) -> Variant:
+    example = Cell("", "", "", "", "", 1, attack, parameters, epsilon, (), "", None, 1, 1, 0, 1)
+    label = attack_label(example)
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return Variant(slug, label, attack, ATTACKS[attack].norm)
+
+
+def preset_label(name: str) -> str:
+    """What a preset of grids is called, here and in every label of its cells."""
+    preset = PRESETS[name]
+    return _variant(preset.attack, preset.at(_DEFAULT), _DEFAULT).label
+
+
+class Menu:
+    """What there is to choose in some cells, measured or still to be measured."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self.cells = tuple(cells)
+        self._parts: dict[tuple[str, Sample | None], Menu] = {}
+
+    def only(self, dataset: str, sample: Sample | None = None) -> Menu:
+        """What there is of one data set, or of one sample of it."""
+        key = (dataset, sample)
+        if key not in self._parts:
+            self._parts[key] = Menu(
+                cell
+                for cell in self.cells
+                if cell.dataset == dataset and sample in (None, Sample.of(cell))
+            )
+        return self._parts[key]
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """Names of data sets."""
+        return sorted({cell.dataset for cell in self.cells})
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """Samples of images, that with the most cells first."""
+        counts = Counter(Sample.of(cell) for cell in self.cells)
+        return sorted(counts, key=lambda sample: (-counts[sample], sample))
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Names of models, those with a noise level first."""
+        bare = {cell.model: cell.sigma is None for cell in self.cells}
+        return sorted(bare, key=lambda name: (bare[name], name))
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Time steps."""
+        return sorted({cell.time_steps for cell in self.cells})
+
+    @cached_property
+    def sigmas(self) -> list[float]:
+        """Noise levels."""
+        return sorted({cell.sigma for cell in self.cells if cell.sigma is not None})
+
+    @cached_property
+    def draws(self) -> int:
+        """The most draws that a cell has."""
+        return max((cell.draws for cell in self.cells), default=1)
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """Attacks, the most measured one first."""
+        return sorted(self._counts, key=lambda variant: (-self._counts[variant], variant.slug))
+
+    @cached_property
+    def worst(self) -> list[Variant]:
+        """The attacks that the worst case is over: one of each name, all of one norm."""
+        most = max(self._counts.values(), default=0)
+        found: dict[str, Variant] = {}
+        for variant in self.variants:
+            norms = {other.norm for other in found.values()} or {variant.norm}
+            if self._counts[variant] >= _COVERAGE * most and variant.norm in norms:
+                found.setdefault(variant.attack, variant)
+        return sorted(found.values(), key=lambda variant: list(ATTACKS).index(variant.attack))
+
+    def chosen(self, attack: str) -> list[Variant]:
+        """The attacks of a slug; several for the worst case."""
+        if attack == WORST:
+            return self.worst
+        return [variant for variant in self.variants if variant.slug == attack]
+
+    def epsilons(self, variants: Sequence[Variant]) -> list[float]:
+        """Epsilons at which all of the attacks were measured, rising."""
+        each = [self._epsilons[variant] for variant in variants]
+        return sorted(set.intersection(*each)) if each else []
+
+    @cached_property
+    def _counts(self) -> Counter[Variant]:
+        return Counter(variant_of(cell) for cell in self.cells if cell.attack != CLEAN)
+
+    @cached_property
+    def _epsilons(self) -> dict[Variant, set[float]]:
+        found: dict[Variant, set[float]] = {}
+        for cell in self.cells:
+            if cell.attack != CLEAN:
+                found.setdefault(variant_of(cell), set()).add(cell.epsilon)
+        return found
+
+
+def menu_of(evidence: Evidence, planned: Sequence[Cell] = ()) -> Menu:
+    """What can be chosen, with cells that a grid will measure; images must have been attacked."""
+    new = tuple(cell for cell in planned if cell.key not in evidence.cells)
+    mark = (evidence.stamp, tuple(cell.key for cell in new))
+    return _menu(mark, [*evidence.cells.values(), *new])
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _menu(mark: Hashable, _cells: Sequence[Cell]) -> Menu:
+    attacked = {(cell.dataset, Sample.of(cell)) for cell in _cells if cell.attack != CLEAN}
+    return Menu(cell for cell in _cells if (cell.dataset, Sample.of(cell)) in attacked)
+
+
+def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
+    """The operating points of a selection, by model, T and sigma; remembered."""
+    key = ("explorer.points", evidence.stamp, replace(selection, axis="sigma"))
+    return resources.memo().compute(key, tuple, lambda: _points(evidence, selection))
+
+
+def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
+    menu = menu_of(evidence).only(selection.dataset, selection.sample)
+    variants = menu.chosen(selection.attack)
+    if not variants:
+        return ()
+    wanted = [
+        cell
+        for cell in menu.cells
+        if cell.model in selection.models
+        and (cell.time_steps in selection.steps or not has_time(cell.model))
+        and _counts(cell, variants, selection.epsilon)
+    ]
+    worst = selection.attack == WORST
+    found = operating_points(
+        evidence.results(wanted),
+        WORST if worst else variants[0].attack,
+        selection.epsilon,
+        selection.predictor,
+        selection.passes,
+        attacks=[variant.attack for variant in variants] if worst else (),
+    )
+    return _most_draws(found)
+
+
+def _counts(cell: Cell, variants: Sequence[Variant], epsilon: float) -> bool:
+    if cell.attack == CLEAN:
+        return True
+    return cell.epsilon == epsilon and variant_of(cell) in variants
+
+
+def _most_draws(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+    """Of points at one setting, as of two grids, that with the most draws."""
+    ranked = sorted(points, key=lambda point: point.robust_result.cell.draws)
+    best = {(point.model, point.time_steps, point.sigma or 0.0): point for point in ranked}
+    return tuple(best[place] for place in sorted(best))
+
+
+def has_time(model: str) -> bool:
+    """False for an ordinary network, which has one T whatever is chosen."""
+    return resources.zoo().card(model).config.neuron == "lif"

@@ -1,0 +1,109 @@
+"""The views of noise: a vote over passes, and what of an accuracy's noise is coding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from rsc_snn.errors import RscSnnError
+from rsc_snn.figures.indices import components_figure, votes_figure
+from rsc_snn.tradeoff import Components, OperatingPoint, variance_components, vote_curve
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.handover import chosen_point, draw_handover
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+from rsc_snn.ui.results import draw_figure
+
+# Bars of the figure of components: settings evenly from the lowest to the highest sigma.
+_BARS = 8
+
+
+def read_votes(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
+    """The setting whose votes are shown."""
+    names = {
+        setting_slug(point): f"{frame.labels[point.model]}, {point.setting}"
+        for point in frame.points
+    }
+    start = chosen_point(
+        [p for p in frame.points if p.robust_result.cell.draws > 1] or frame.points
+    )
+    default = next(iter(names)) if start is None else setting_slug(start)
+    field = choice_field("setting", "setting", list(names), default)
+    chosen = st.selectbox(
+        "Setting", list(names), format_func=names.__getitem__, key=link.seed(field)
+    )
+    return partial(_draw_votes, link.keep(field, chosen))
+
+
+def setting_slug(point: OperatingPoint) -> str:
+    """The name of a point's model and setting in a link."""
+    sigma = "none" if point.sigma is None else f"{point.sigma:g}"
+    return f"{point.model}/{sigma}/{point.time_steps}"
+
+
+def _draw_votes(slug: str, frame: Frame) -> None:
+    found = [point for point in frame.points if setting_slug(point) == slug]
+    if nothing_here(frame) or not found:
+        return
+    point = found[0]
+    draws = point.robust_result.cell.draws
+    clean, robust = vote_curve(point.clean_result), vote_curve(point.robust_result)
+    draw_figure(
+        votes_figure(clean, robust),
+        "explorer.votes",
+        "Lines: accuracy over the number of passes that vote, clean and under attack.",
+    )
+    if draws == 1:
+        st.caption("This network has no noise: every pass answers the same, and so does a vote.")
+    else:
+        st.caption(
+            f"{frame.labels[point.model]} at {point.setting}: what a majority vote over m of the "
+            f"{draws} measured passes answers; m = 1 is a single pass. To see: a vote averages the "
+            "coding noise out. It mostly gains on clean images; what it gains under attack is "
+            "against an attack that did not aim at the vote."
+        )
+    draw_handover(point)
+    draw_provenance(frame, [point])
+
+
+def draw_noise(frame: Frame) -> None:
+    """How much of each accuracy's noise is of the images, and how much of the coding."""
+    if nothing_here(frame):
+        return
+    points = _few(frame.points)
+
+    def work() -> tuple[tuple[str, Components], ...]:
+        return tuple(
+            (f"{frame.labels[point.model]}, {point.setting}", variance_components(result))
+            for point in points
+            for result in (point.robust_result,)
+        )
+
+    try:
+        rows = resources.memo().compute(("explorer.noise", frame.key), tuple, work)
+    except RscSnnError as error:
+        st.info(str(error), icon=":material/info:")
+        return
+    draw_figure(
+        components_figure(rows),
+        "explorer.noise",
+        "Bars: shares of images and of coding noise in the variance of the robust accuracy.",
+    )
+    st.caption(
+        f"Where the uncertainty of the accuracy under {frame.attack_words} comes from (one-way "
+        "random effects). The part of the images shrinks with more images alone, that of coding "
+        "with more draws as well. To see: once most is images, more draws are of no use."
+    )
+    for name, parts in rows:
+        st.markdown(f"- **{name}**: {parts.sentence()}")
+    draw_provenance(frame, points)
+
+
+def _few(points: tuple[OperatingPoint, ...]) -> tuple[OperatingPoint, ...]:
+    """At most _BARS of them, evenly."""
+    if len(points) <= _BARS:
+        return points
+    return tuple(points[round(at * (len(points) - 1) / (_BARS - 1))] for at in range(_BARS))

@@ -1,0 +1,72 @@
+"""The page as a whole: sources, panel, views and the live grid, kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from rsc_snn.ui.errors import shown_errors
+from rsc_snn.ui.explorer.controls import read_selection
+from rsc_snn.ui.explorer.frame import Frame
+from rsc_snn.ui.explorer.grid_panel import Plan, measured_so_far
+from rsc_snn.ui.explorer.measured import Selection, menu_of
+from rsc_snn.ui.explorer.sources import Evidence
+from rsc_snn.ui.explorer.views import choose_view
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.tasks import polled
+
+_COMMAND = "python -m rsc_snn sweep rsc_snn/sweep/quick.toml"
+# Names in the link of the panel's controls and of the views.
+_PANEL = (
+    "dataset", "sample", "models", "steps", "attack", "epsilon", "predictor", "passes", "axis",
+    "view", "quantity", "model", "setting", "lose",
+)  # fmt: skip
+
+
+def draw_sources(evidence: Evidence) -> None:
+    """A sentence for each source that could not be read."""
+    for problem in evidence.problems:
+        st.warning(f"{problem} The page goes on without it.", icon=":material/database_off:")
+
+
+def read_panel(link: PageLink, evidence: Evidence, plan: Plan | None) -> Selection | None:
+    """The panel in the sidebar; None, and a sentence, if there is nothing to choose from."""
+    menu = menu_of(evidence, () if plan is None else plan.cells)
+    if not menu.datasets:
+        link.defer(_PANEL)
+        return None
+    return read_selection(link, menu)
+
+
+def draw_nothing() -> None:
+    """What to do while nothing was measured."""
+    st.info(
+        f"No results of these models are here yet. `{_COMMAND}` measures some, and so does "
+        "“Measure your own grid” below.",
+        icon=":material/science:",
+    )
+
+
+def read_view(
+    link: PageLink, evidence: Evidence, plan: Plan | None, selection: Selection
+) -> Callable[[], None]:
+    """The row of views and the chosen one's controls; returns what draws it, again and again."""
+    with shown_errors():
+        draw = choose_view(link, Frame(selection, _now(evidence, plan)))
+        return partial(_draw_view, lambda: draw(Frame(selection, _now(evidence, plan))), plan)
+    return lambda: None
+
+
+def _draw_view(draw: Callable[[], None], plan: Plan | None) -> None:
+    """Once, or while a grid is measured every time that a point is there."""
+    if plan is None:
+        with shown_errors():
+            draw()
+    else:
+        polled(plan.slot, draw)
+
+
+def _now(evidence: Evidence, plan: Plan | None) -> Evidence:
+    return evidence if plan is None else evidence.plus(measured_so_far(plan))

@@ -1,0 +1,222 @@
+"""The explorer's views: one at a time, chosen by a row of buttons; only that one is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from rsc_snn.figures.explorer import (
+    QUANTITIES,
+    Quantity,
+    curves_figure,
+    epsilon_figure,
+    heat_figure,
+    plane_figure,
+)
+from rsc_snn.tradeoff import OperatingPoint, explains, pareto_front
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, nothing_here
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+from rsc_snn.ui.results import draw_figure
+
+VIEWS = {
+    "curves": ":material/ssid_chart: Curves",
+    "plane": ":material/scatter_plot: Plane",
+    "map": ":material/grid_on: Map",
+    "epsilon": ":material/bolt: Epsilon",
+    "votes": ":material/how_to_vote: Votes",
+    "noise": ":material/grain: Noise",
+    "prices": ":material/sell: Prices",
+    "ask": ":material/contact_support: Ask",
+}
+# Names in the link of controls that belong to a view.
+OF_VIEWS = ("quantity", "model", "setting", "lose")
+Draw = Callable[[Frame], None]
+# More lines of a figure over epsilon could not be told apart.
+_LINES = 8
+
+
+def choose_view(link: PageLink, frame: Frame) -> Draw:
+    """Draw the row of views and the controls of the chosen one; returns its drawing."""
+    field = choice_field("view", "view", list(VIEWS), "curves")
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        key=link.seed(field),
+        required=True,
+        label_visibility="collapsed",
+    )
+    view = link.keep(field, view, linked=view != field.default)
+    if view == "map":
+        return _read_map(link, frame)
+    if view in ("votes", "noise", "prices", "ask"):
+        if not frame.points:
+            link.defer(OF_VIEWS)
+            return _draw_nothing
+        if view == "votes":
+            from rsc_snn.ui.explorer.noise import read_votes
+
+            return read_votes(link, frame)
+        if view == "noise":
+            from rsc_snn.ui.explorer.noise import draw_noise
+
+            return draw_noise
+        if view == "prices":
+            from rsc_snn.ui.explorer.prices import draw_prices
+
+            return draw_prices
+        from rsc_snn.ui.explorer.ask import read_question
+
+        return read_question(link, frame)
+    return {"curves": _draw_curves, "plane": _draw_plane, "epsilon": _draw_epsilon}[view]
+
+
+def _draw_nothing(frame: Frame) -> None:
+    """Until there are points, a sentence; then the page runs again, with the view's controls."""
+    if not nothing_here(frame):
+        st.rerun()
+
+
+def _draw_curves(frame: Frame) -> None:
+    if nothing_here(frame):
+        return
+    effective = frame.selection.axis == "effective"
+    figure = curves_figure(
+        frame.points, effective=effective, sigmas=frame.menu.sigmas, show=frame.show(frame.points)
+    )
+    clicked = draw_figure(
+        figure, "explorer.curves", "Lines: accuracy and robust accuracy over the noise level sigma."
+    )
+    axis = "sigma / sqrt(T), the noise of the mean of T looks" if effective else "sigma"
+    st.caption(
+        f"Accuracy {frame.answer_words} over {axis}: clean above, below under "
+        f"{frame.attack_words}. To see: more noise costs clean accuracy; up to a point it buys "
+        "robust accuracy."
+    )
+    draw_point(frame.points, clicked)
+    _say_collapse(frame)
+    draw_provenance(frame)
+
+
+def _say_collapse(frame: Frame) -> None:
+    """Whether sigma / sqrt(T) explains the curves of different T."""
+
+    def work() -> tuple[str, ...]:
+        both = (explains(frame.points, "clean"), explains(frame.points, "robust"))
+        return tuple(found.sentence() for found in both if found is not None)
+
+    sentences = resources.memo().compute(("explorer.collapse", frame.key), tuple, work)
+    if sentences:
+        st.markdown("**Does the effective sigma, σ / √T, explain the curves?**")
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def _draw_plane(frame: Frame) -> None:
+    if nothing_here(frame):
+        return
+    figure = plane_figure(frame.points, pareto_front(frame.points), show=frame.show(frame.points))
+    clicked = draw_figure(
+        figure, "explorer.plane", "Points: robust accuracy over clean accuracy, with their front."
+    )
+    st.caption(
+        f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; the dial "
+        "sigma is a path with its values beside it. Right and up is better. On the grey front "
+        "nothing measured is better in one accuracy without being worse in the other; points "
+        "beside it may belong there within their intervals."
+    )
+    draw_point(frame.points, clicked)
+    draw_provenance(frame)
+
+
+def _read_map(link: PageLink, frame: Frame) -> Draw:
+    """The quantity and the model of the map."""
+    left, right = st.columns(2)
+    field = choice_field("quantity", "quantity", list(QUANTITIES), "robust")
+    quantity: Quantity = left.segmented_control(
+        "Shown",
+        list(QUANTITIES),
+        format_func=lambda name: QUANTITIES[name].capitalize(),
+        key=link.seed(field),
+        required=True,
+    )
+    link.keep(field, quantity)
+    names = list(dict.fromkeys(point.model for point in frame.points if point.sigma is not None))
+    if len(names) < 2:
+        return partial(_draw_map, quantity, names[0] if names else None)
+    model = choice_field("model", "model", names, names[0])
+    chosen = right.selectbox(
+        "Model of the map", names, format_func=frame.labels.__getitem__, key=link.seed(model)
+    )
+    return partial(_draw_map, quantity, link.keep(model, chosen))
+
+
+def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
+    if nothing_here(frame):
+        return
+    points = tuple(point for point in frame.everywhere if point.model == model)
+    if not points:
+        st.info(
+            "These networks have no noise level, so there is no map; choose an RSC-SNN.",
+            icon=":material/info:",
+        )
+        return
+    clicked = draw_figure(
+        heat_figure(points, quantity, show=frame.show(points)),
+        "explorer.map",
+        f"A map of sigma by T: {QUANTITIES[quantity]} in percent.",
+    )
+    st.caption(
+        f"{QUANTITIES[quantity].capitalize()} {frame.answer_words} in percent, "
+        f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
+        "measured. The harmonic mean is high only where both accuracies are. To see: along "
+        "a row the noise grows, along a column more looks average it out."
+    )
+    draw_point(points, clicked)
+    draw_provenance(frame, points)
+
+
+def _draw_epsilon(frame: Frame) -> None:
+    if nothing_here(frame):
+        return
+    variants = frame.menu.chosen(frame.selection.attack)
+    sizes = frame.menu.epsilons(variants)
+    every = [point for size in sizes for point in frame.other(epsilon=size).points]
+    points = _few_lines(every)
+    clicked = draw_figure(
+        epsilon_figure(points, unit=variants[0].unit, show=frame.show(points)),
+        "explorer.epsilon",
+        "Lines: accuracy over the size of the attack, epsilon.",
+    )
+    left_out = len({(p.model, p.time_steps, p.sigma) for p in every}) - len(
+        {(p.model, p.time_steps, p.sigma) for p in points}
+    )
+    more = f" {left_out} more lines are left out; choose fewer T or models." if left_out else ""
+    st.caption(
+        f"Accuracy {frame.answer_words} as the attack may change more. To see: lines that cross. "
+        f"What is ahead on clean images may be behind under attack.{more}"
+    )
+    draw_point(points, clicked)
+    draw_provenance(frame, points)
+
+
+def _few_lines(points: list[OperatingPoint]) -> list[OperatingPoint]:
+    """At most _LINES lines: noise levels evenly from the lowest to the highest of each dial."""
+    dials: dict[tuple[str, int], list[float]] = {}
+    for point in points:
+        sigmas = dials.setdefault((point.model, point.time_steps), [])
+        if (point.sigma or 0.0) not in sigmas:
+            sigmas.append(point.sigma or 0.0)
+    each = max(2, _LINES // len(dials))
+    kept = {dial: _spread(sorted(sigmas), each) for dial, sigmas in dials.items()}
+    return [p for p in points if (p.sigma or 0.0) in kept[p.model, p.time_steps]]
+
+
+def _spread(values: list[float], most: int) -> list[float]:
+    """At most `most` of the values, the first and the last among them."""
+    if len(values) <= most:
+        return values
+    return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]

@@ -1,0 +1,306 @@
+"""The page Trade-off: from stored results, from live ones, from none, from damaged ones."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rsc_snn.sweep.grid import expand, fingerprints, read_grid
+from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.transfer import FILE, export_parquet
+from rsc_snn.ui.explorer.handover import playground_query
+from rsc_snn.ui.explorer.provenance import grid_of
+from rsc_snn.ui.explorer.views import VIEWS
+from rsc_snn.zoo import Zoo
+from tests.conftest import TINY_CONFIGS
+from tests.explorer_results import make_grid, make_results
+from tests.pages.conftest import PageMaker, figures
+
+PAGE = "pages/tradeoff.py"
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app's own store, which is not there yet; and no data set at hand."""
+    monkeypatch.setenv("RSC_SNN_STORE", str(tmp_path / "store" / "sweep.sqlite"))
+    monkeypatch.setenv("RSC_SNN_DATA", str(tmp_path / "no-data"))
+    return tmp_path / "store" / "sweep.sqlite"
+
+
+@pytest.fixture
+def shipped_grid(assets: Path) -> Path:
+    """Results of all tiny models that ship with the assets."""
+    with Store(":memory:") as memory:
+        memory.put_all(make_results(make_grid(list(TINY_CONFIGS)), Zoo(assets / "models")))
+        export_parquet(memory, assets / "results" / FILE)
+    return assets
+
+
+def words(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.success, app.code)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def is_fine(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert not app.error, app.error[0].value
+    assert not app.warning, app.warning[0].value
+    return app
+
+
+def wait_for(app: AppTest, done: Callable[[AppTest], bool], seconds: float = 60) -> AppTest:
+    """Run the page again, as its polling does, until `done(app)`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if done(app.run()):
+            return app
+        time.sleep(0.05)
+    raise AssertionError(f"the page did not get there: {words(app)}")
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_every_view_answers_from_what_ships(shipped_grid: Path, page: PageMaker, view: str) -> None:
+    app = is_fine(page(PAGE, view=view, models="tiny-rsc,tiny-ann").run())
+    assert len(figures(app)) == (0 if view == "ask" else 1)
+    text = words(app)
+    assert "n = 20 photographs of the gallery" in text
+    assert "python -m rsc_snn sweep shown.toml" in text
+    assert app.query_params["models"] == "tiny-rsc,tiny-ann"
+
+
+def test_the_link_holds_every_control(shipped_grid: Path, page: PageMaker) -> None:
+    link = {
+        "models": "tiny-rsc,tiny-direct", "steps": "4", "attack": "fgsm", "epsilon": "8",
+        "predictor": "vote", "passes": "3", "axis": "effective", "view": "plane",
+        "dataset": "cifar10",
+    }  # fmt: skip
+    app = is_fine(page(PAGE, **link).run())
+    assert {name: app.query_params[name] for name in link} == link
+    assert "of a vote over 3 passes, under FGSM at epsilon 8/255" in words(app)
+    app.segmented_control(key="tradeoff.epsilon").set_value("2").run()
+    assert app.query_params["epsilon"] == "2" and "epsilon 2/255" in words(is_fine(app))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("models", "no-such", "cannot be one of the models"),
+        ("steps", "3", "cannot be one of the time steps"),
+        ("attack", "<b>x", "there is no attack"),
+        ("epsilon", "nan", "there is no epsilon"),
+        ("view", "xyz", "there is no view"),
+        ("dataset", "mnist", "there is no data set"),
+        ("grid", "maybe", "must be true or false"),
+    ],
+)
+def test_a_bad_link_is_a_sentence_and_the_default(
+    shipped_grid: Path, page: PageMaker, name: str, value: str, reason: str
+) -> None:
+    app = page(PAGE, **{name: value}).run()
+    assert not app.exception and not app.error
+    (warning,) = app.warning
+    assert reason in warning.value and "<" not in warning.value
+    assert len(figures(app)) == 1
+
+
+def test_without_results_the_page_says_how_to_get_some(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(PAGE, models="tiny-rsc", view="plane").run())
+    assert "python -m rsc_snn sweep rsc_snn/sweep/quick.toml" in words(app)
+    assert not figures(app)
+
+
+def test_results_of_other_weights_are_not_shown(shipped_grid: Path, page: PageMaker) -> None:
+    from tests.conftest import save_tiny_model
+
+    card = Zoo(shipped_grid / "models").card("tiny-direct")
+    save_tiny_model(shipped_grid / "models", "tiny-rsc", "Other weights", card.config)
+    app = is_fine(page(PAGE).run())
+    assert "tiny-rsc" not in app.multiselect(key="tradeoff.models").options
+    assert "Other weights" not in app.multiselect(key="tradeoff.models").options
+
+
+def test_damaged_results_are_a_sentence_and_the_store_goes_on(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    (shipped_grid / "results" / FILE).write_bytes(b"no parquet")
+    with Store(store) as own:
+        own.put_all(make_results(make_grid(["tiny-rsc"]), Zoo(shipped_grid / "models")))
+    app = page(PAGE).run()
+    assert not app.exception and not app.error
+    assert "are damaged" in app.warning[0].value and "goes on" in app.warning[0].value
+    (figure,) = figures(app).values()
+    assert "open: measured live" in [trace.get("name") for trace in figure["data"]]
+
+
+@pytest.mark.parametrize("kind", ["folder", "other program", "later version", "noise"])
+def test_a_store_that_cannot_be_read_is_a_sentence(
+    shipped_grid: Path, page: PageMaker, store: Path, kind: str
+) -> None:
+    store.parent.mkdir()
+    if kind == "folder":
+        store.mkdir()
+    elif kind == "noise":
+        store.write_bytes(b"x" * 5000)
+    elif kind == "later version":
+        with Store(store):
+            pass
+        with sqlite3.connect(store) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    else:
+        with sqlite3.connect(store) as connection:
+            connection.execute("CREATE TABLE t (x)")
+    app = page(PAGE).run()
+    assert not app.exception and not app.error
+    (warning,) = app.warning
+    assert "\n" not in warning.value and "The page goes on without it." in warning.value
+    assert len(figures(app)) == 1
+
+
+def test_a_sweep_of_the_command_line_shows_up(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    app = is_fine(page(PAGE).run())
+    assert "16" not in app.segmented_control(key="tradeoff.epsilon").options
+    grid = make_grid(["tiny-rsc"], epsilons=(2.0, 4.0, 8.0, 16.0))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+        app.run()
+    assert "16/255" in app.segmented_control(key="tradeoff.epsilon").options
+
+
+def test_what_is_shown_can_be_measured_again(assets: Path, tmp_path: Path) -> None:
+    zoo = Zoo(assets / "models")
+    grid = make_grid(["tiny-rsc", "tiny-ann"])
+    results = make_results(grid, zoo)
+    shown = [r.cell for r in results if r.cell.epsilon in (0, 8) and r.cell.time_steps in (1, 4)]
+    again = grid_of(shown)
+    (tmp_path / "shown.toml").write_text(again.to_toml(), encoding="utf-8")
+    read = read_grid(tmp_path / "shown.toml")
+    keys = {cell.key for cell in expand(read, zoo, fingerprints(read, zoo))}
+    assert {cell.key for cell in shown} <= keys
+
+
+def test_a_point_opens_in_the_playground(assets: Path, page: PageMaker) -> None:
+    results = make_results(make_grid(["tiny-rsc"]), Zoo(assets / "models"))
+    cell = next(
+        r.cell
+        for r in results
+        if r.cell.attack == "pgd" and r.cell.sigma == 0.1 and r.cell.epsilon == 8.0
+        and r.cell.time_steps == 1
+    )  # fmt: skip
+    query = playground_query(cell)
+    assert (query["sigma"], query["time_steps"], query["epsilon"]) == ("0.1", "1", "8")
+    app = page("pages/playground.py", **query).run()
+    assert not app.exception
+    assert not [note for note in app.warning if "The link" in note.value]
+    assert {name: app.query_params[name] for name in query} == query
+
+
+def live_link(**changes: str) -> dict[str, str]:
+    link = {
+        "grid": "true", "grid_models": "tiny-rsc", "grid_sigmas": "0,0.2", "grid_steps": "4",
+        "grid_attacks": "fgsm", "grid_epsilons": "4", "grid_images": "8", "grid_draws": "2",
+    }  # fmt: skip
+    return link | changes
+
+
+def test_a_grid_is_measured_live_and_stays(assets: Path, page: PageMaker, store: Path) -> None:
+    app = is_fine(page(PAGE, **live_link()).run())
+    assert "4 points, 0 of them measured already" in words(app)
+    assert not store.exists()
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    is_fine(app)
+    (figure,) = figures(app).values()
+    lines = [trace for trace in figure["data"] if trace.get("mode") == "lines+markers"]
+    assert [trace["x"] for trace in lines] == [[0.0, 0.2], [0.0, 0.2]]
+    assert all(mark.endswith("-open") for mark in lines[0]["marker"]["symbol"])
+    assert app.query_params["attack"] == "fgsm" and app.query_params["grid"] == "true"
+    again = is_fine(page(PAGE, **live_link()).run())
+    assert "All 4 points of this grid are measured." in words(again)
+    assert len(figures(again)) == 1
+
+
+def test_a_grid_goes_on_where_it_was(assets: Path, page: PageMaker, store: Path) -> None:
+    app = is_fine(page(PAGE, **live_link()).run())
+    grid = make_grid(
+        ["tiny-rsc"], 8, sigmas=(0.2,), time_steps=(4,), draws=2, epsilons=(4.0,),
+        attacks=(make_grid(["x"]).attacks[0],),
+    )  # fmt: skip
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(assets / "models")))
+    app.run()
+    assert "4 points, 2 of them measured already" in words(app)
+    assert app.button(key="tradeoff.start").label == "Go on"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"grid_models": ""}, "Choose at least one of each."),
+        ({"grid_images": "21"}, "images must be at most 20"),
+        ({"grid_images": "100000"}, "must be between 2 and 1000"),
+    ],
+)
+def test_a_grid_that_cannot_be_measured_is_a_sentence(
+    assets: Path, page: PageMaker, changes: dict[str, str], said: str
+) -> None:
+    app = page(PAGE, **live_link(**changes)).run()
+    assert not app.exception
+    text = words(app) + " ".join(element.value for element in [*app.error, *app.warning])
+    assert said in text
+
+
+def test_a_grid_above_the_limits_is_not_started(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_LIMIT_GRID_CELLS", "3")
+    app = page(PAGE, **live_link()).run()
+    assert app.button(key="tradeoff.start").disabled
+    assert "up to 3 points" in app.warning[0].value
+    assert "python -m rsc_snn sweep my-grid.toml" in app.warning[0].value
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("RSC_SNN_STORE", str(tmp_path / "file" / "sweep.sqlite"))
+    app = is_fine(page(PAGE, **live_link()).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: bool(app.error))
+    assert "cannot be made" in app.error[0].value
+
+
+def test_the_clicked_point_is_marked(
+    shipped_grid: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui.explorer import views
+
+    draw: Any = views.draw_figure
+    clicks: list[str | None] = [None]
+
+    def click(figure: Any, key: str, alt: str) -> str | None:
+        draw(figure, key, alt)
+        return clicks.pop() if clicks else None
+
+    monkeypatch.setattr(views, "draw_figure", click)
+    app = is_fine(page(PAGE, view="plane", steps="1").run())
+    results = make_results(make_grid(list(TINY_CONFIGS)), Zoo(shipped_grid / "models"))
+    key = next(
+        r.cell.key for r in results
+        if (r.cell.model, r.cell.sigma, r.cell.time_steps, r.cell.epsilon, r.cell.attack)
+        == ("tiny-rsc", 0.3, 1, 4.0, "pgd")
+    )  # fmt: skip
+    clicks.append(key)
+    app.selectbox(key="tradeoff.attack").set_value("pgd-10").run()
+    is_fine(app)
+    assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(app)
+    (figure,) = figures(app).values()
+    assert "chosen: sigma 0.3, T = 1" in [trace.get("name") for trace in figure["data"]]
