@@ -92,7 +92,7 @@ def staircase(config: LIFConfig, time_steps: int) -> tuple[Floats, Floats]:
 
     Among the currents that fire within k steps `threshold / (tau (1 - d^k))` is the lowest.
     """
-    steps = np.arange(time_steps, 0, -1)
+    steps = np.arange(time_steps, 0.0, -1.0)
     decay = 1 - 1 / config.tau
     currents = rheobase(config) / (1 - decay**steps)
     rates = (time_steps // steps) / time_steps

@@ -205,9 +205,10 @@ def _draw_plane(choice: _Choice, found: _Found) -> None:
         "Every place is an input of two pixels. The thin line is the toy's own edge, frayed and "
         "with islands; the colour is how many of its passes with noise say blue or orange, and "
         "where they are even lies the smoothed edge. Both attacks go down a gradient in "
-        f"{ATTACK_STEPS} steps of {ATTACK_STEP:g} at most: smoothed it leads straight to the edge; "
-        "unsmoothed the decision has none, and that of the score behind it leads up and down "
-        "hills. Hiding a gradient is no safety: the triangle is where the decision changes."
+        f"{ATTACK_STEPS} steps of {ATTACK_STEP:g} at most. With enough noise it leads straight to "
+        "the smoothed edge; without any the decision has none, and that of the score behind it "
+        "leads up and down hills. A hidden gradient is no safety: the triangle is where the "
+        "decision changes all the same."
     )
 
 
