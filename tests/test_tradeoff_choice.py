@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,7 +15,7 @@ from tests.tradeoff_cells import draw_right, make_point
 N = 400
 
 
-def point(sigma: float, clean: float, robust: float, **changes: object) -> OperatingPoint:
+def point(sigma: float, clean: float, robust: float, **changes: Any) -> OperatingPoint:
     """A point with these shares right among the even images and among the odd ones."""
     place = np.arange(N) // 2 / (N // 2)
     return make_point(place < clean, place < robust, sigma=sigma, **changes)

@@ -69,12 +69,12 @@ def test_what_explains_a_part_is_not_complete() -> None:
 
 def test_flat_curves_say_nothing() -> None:
     wrong: list[Verdict] = []
-    for seed in range(12):
+    for seed in range(8):
         collapse = found(curves(lambda sigma, t: 0.6, seed=10_000 * seed))
         wrong += [collapse.verdict] if collapse.verdict != "undecided" else []
         assert collapse.effective_error < 0.02
-    # Each is right at least 95 times in 100: 5 or more wrong of 12 are seen once in 5,000 times.
-    assert len(wrong) < 5
+    # Each is right 95 times in 100: four or more wrong of eight are seen once in 2,700 times.
+    assert len(wrong) < 4
 
 
 def test_the_errors_are_those_of_the_curves() -> None:

@@ -24,6 +24,7 @@ def test_holm_is_that_of_statsmodels() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(deadline=None)
 def test_holm_rejects_as_its_steps_do(ps: list[float]) -> None:
     """The smallest p is held against 0.05 / K, the next against 0.05 / (K - 1), until one fails."""
     order, rejected = np.argsort(ps, kind="stable"), set()
@@ -47,7 +48,7 @@ def test_value_and_interval_are_those_of_scipy() -> None:
 
 
 @given(up=st.integers(0, 9), down=st.integers(0, 9), same=st.integers(1, 9))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_right_or_wrong_is_tested_by_mcnemars_exact_test(up: int, down: int, same: int) -> None:
     column = np.array([1.0] * up + [-1.0] * down + [0.0] * same)
     (found,) = differences(column[:, None])

@@ -130,7 +130,7 @@ _tables = st.lists(st.booleans(), min_size=4, max_size=4)
 
 
 @given(st.lists(st.tuples(_tables, _tables), max_size=8))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_front_is_what_no_point_dominates(tables: list[tuple[list[bool], list[bool]]]) -> None:
     points = [make_point(clean, robust) for clean, robust in tables]
     values = [(point.clean.value, point.robust.value) for point in points]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.tradeoff_cells import draw_right, make_point
 N = 200
 
 
-def point(sigma: float | None, clean: int, robust: int, **changes: object) -> OperatingPoint:
+def point(sigma: float | None, clean: int, robust: int, **changes: Any) -> OperatingPoint:
     """A point at which the first `clean` and `robust` of 200 images are right."""
     images = np.arange(N)
     return make_point(images < clean, images < robust, sigma=sigma, **changes)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rsc_snn.sweep.cells import Cell
     from rsc_snn.tradeoff import OperatingPoint
 
+Accuracy = Literal["clean", "robust"]
 Quantity = Literal["clean", "robust", "harmonic"]
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -47,6 +48,7 @@ _SCALES: dict[Quantity, str] = {
     "robust": ADVERSARIAL,
     "harmonic": CODING_COLOURS["direct"],
 }
+_PANELS: tuple[tuple[Accuracy, str], ...] = (("clean", "y"), ("robust", "y2"))
 _PALE = "#E6EAEE"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
 _ROW = 22
@@ -118,7 +120,7 @@ def curves_figure(
     low, high = (min(places), max(places)) if places else (0.0, 1.0)
     traces = []
     for index, line in enumerate(series):
-        for quantity, panel in (("clean", "y"), ("robust", "y2")):
+        for quantity, panel in _PANELS:
             alone = CLEAN if quantity == "clean" else ADVERSARIAL
             drawn = line if len(series) > 1 else _recoloured(line, alone)
             across = [_place(point, effective) for point in line.points]
@@ -299,7 +301,7 @@ def _curve(
     line: Series,
     across: Sequence[float | None],
     ends: tuple[float, float],
-    quantity: Literal["clean", "robust"],
+    quantity: Accuracy,
     panel: str,
     show: Show,
     index: int,

@@ -105,7 +105,7 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
     if not columns.shape[1]:
         return ()
     lower, upper = intervals(means)
-    exact = np.isin(columns, (-1.0, 0.0, 1.0)).all(axis=0)
+    exact = np.logical_and.reduce(np.isin(columns, (-1.0, 0.0, 1.0)), axis=0)
     ps = np.empty(columns.shape[1])
     ps[exact] = [_mcnemar_p(column) for column in columns[:, exact].T]
     ps[~exact] = _sign_flip_p(columns[:, ~exact])

@@ -208,7 +208,8 @@ def pareto_front(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]
 
     Of the measured values: a point beside the front may belong on it within the intervals.
     """
-    best, front = -1.0, []
+    front: list[OperatingPoint] = []
+    best = -1.0
     ranked = sorted(points, key=lambda point: (-point.clean.value, -point.robust.value))
     for point in ranked:
         twin = bool(front) and _values(front[-1]) == _values(point)

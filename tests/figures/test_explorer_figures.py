@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -37,7 +38,7 @@ from tests.tradeoff_cells import draw_right, make_point, make_result
 N = 100
 
 
-def point(sigma: float | None, clean: float, robust: float, **changes: object) -> OperatingPoint:
+def point(sigma: float | None, clean: float, robust: float, **changes: Any) -> OperatingPoint:
     places = (np.arange(N) + 0.5) / N
     return make_point(places < clean, places < robust, sigma=sigma, **changes)
 
