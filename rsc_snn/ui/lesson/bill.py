@@ -1,0 +1,256 @@
+"""The bill: what noise costs and buys on a real network, from the results that ship."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from rsc_snn.errors import RscSnnError
+from rsc_snn.figures.explorer import Look, Show, plane_figure
+from rsc_snn.sweep.cells import CLEAN
+from rsc_snn.tradeoff import WORST, OperatingPoint, Qte, operating_points, pareto_front, qte
+from rsc_snn.ui import resources
+from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
+from rsc_snn.ui.explorer.sources import Evidence, gather
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
+from rsc_snn.ui.results import draw_figure
+
+if TYPE_CHECKING:
+    from rsc_snn.evaluate import Estimate
+
+CODE = (operating_points, pareto_front, qte)
+
+_MAKE = "python -m rsc_snn sweep rsc_snn/sweep/shipped.toml --export assets/results/sweep.parquet"
+# Fewer settings are no dial.
+_FEWEST = 4
+_RANGE = "-range"
+_EPSILON = "4"
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """All offers of one network under the worst of `attacks`, and its ordinary teacher's one.
+
+    unit: what follows an epsilon.
+    """
+
+    offers: tuple[OperatingPoint, ...]
+    front: tuple[OperatingPoint, ...]
+    ordinary: tuple[OperatingPoint, ...]
+    attacks: tuple[str, ...]
+    unit: str
+
+    @property
+    def dearest(self) -> OperatingPoint:
+        """The offer of the highest clean accuracy: what is paid is counted from there."""
+        return self.front[-1]
+
+
+def draw(link: PageLink) -> None:
+    """The step: network and attack, the dial, the offer against the front."""
+    evidence = gather()
+    for problem in evidence.problems:
+        st.warning(problem, icon=":material/broken_image:")
+    menu = menu_of(evidence)
+    models = _models(menu)
+    if not models:
+        st.info(
+            "This step shows measured results, and there are none here yet. The command "
+            f"`{_MAKE}` measures them (long on a small machine); the app shows them from then on.",
+            icon=":material/hourglass_empty:",
+        )
+        return
+    left, middle, right = st.columns([2, 1, 3], gap="large", vertical_alignment="bottom")
+    with left:
+        model = _choose_model(link, models)
+    part = _of_model(menu, model)
+    with middle:
+        epsilon = _choose_epsilon(link, part)
+    bill = _bill(evidence, part, model, epsilon)
+    with right:
+        chosen = _choose_offer(link, bill)
+    figure, words = st.columns([3, 2], gap="large")
+    with figure:
+        _draw_plane(bill, chosen)
+    with words:
+        _draw_words(bill, chosen)
+
+
+def _models(menu: Menu) -> list[str]:
+    """Networks with enough settings of their noise level, that of a range of sigma first."""
+    settings: dict[str, set[tuple[float, int]]] = {}
+    for cell in menu.cells:
+        if cell.sigma is not None and cell.attack != CLEAN:
+            settings.setdefault(cell.model, set()).add((cell.sigma, cell.time_steps))
+    names = sorted(name for name, found in settings.items() if len(found) >= _FEWEST)
+    return sorted(names, key=lambda name: not name.endswith(_RANGE))
+
+
+def _of_model(menu: Menu, model: str) -> Menu:
+    """What was measured on the images on which the network has most cells."""
+    own = [cell for cell in menu.cells if cell.model == model and cell.attack != CLEAN]
+    counts = Counter(Sample.of(cell) for cell in own)
+    return menu.only(own[0].dataset, max(counts, key=lambda sample: (counts[sample], sample)))
+
+
+def _choose_model(link: PageLink, models: list[str]) -> str:
+    field = choice_field("bill_model", "model", models, models[0])
+    chosen = st.selectbox(
+        "Network",
+        models,
+        format_func=lambda name: resources.zoo().card(name).label,
+        key=link.seed(field),
+        help="Networks whose noise level can be turned, and whose settings were measured.",
+    )
+    return str(link.keep(field, chosen))
+
+
+def _choose_epsilon(link: PageLink, menu: Menu) -> float:
+    found = [epsilon for epsilon in menu.epsilons(menu.worst) if epsilon > 0]
+    sizes = {f"{epsilon:g}": epsilon for epsilon in found}
+    default = _EPSILON if _EPSILON in sizes else next(iter(sizes))
+    field = choice_field("bill_epsilon", "epsilon", list(sizes), default)
+    chosen = st.selectbox(
+        "Attack’s ε",
+        list(sizes),
+        format_func=lambda size: f"{size}{menu.worst[0].unit}",
+        key=link.seed(field),
+        help="The most that the attack may change: a pixel, in 255ths of the pixel range.",
+    )
+    return sizes[link.keep(field, chosen)]
+
+
+def _bill(evidence: Evidence, menu: Menu, model: str, epsilon: float) -> _Bill:
+    """The worst case over the attacks; offers and the teacher's point are of the same images."""
+    (cell, *_) = menu.cells
+    teacher = _teacher(model)
+    selection = Selection(
+        dataset=cell.dataset,
+        sample=Sample.of(cell),
+        models=(model,) if teacher is None else (model, teacher),
+        steps=tuple(menu.steps),
+        attack=WORST,
+        epsilon=epsilon,
+        predictor="single",
+        passes=None,
+        axis="sigma",
+    )
+    points = points_of(evidence, selection)
+    offers = tuple(point for point in points if point.model == model)
+    ordinary = tuple(point for point in points if point.model != model)
+    variants = menu.worst
+    names = tuple(variant.label for variant in variants)
+    return _Bill(offers, pareto_front(offers), ordinary, names, variants[0].unit)
+
+
+def _teacher(model: str) -> str | None:
+    """The ordinary network that it learned from, if it is one of the zoo."""
+    zoo = resources.zoo()
+    training = zoo.card(model).training
+    name = None if training is None else training.teacher
+    return name if name in zoo.names() else None
+
+
+def _choose_offer(link: PageLink, bill: _Bill) -> OperatingPoint | None:
+    """The student's setting; None if it was not measured."""
+    sigmas = sorted({f"{offer.sigma:g}" for offer in bill.offers}, key=float)
+    steps = sorted({f"{offer.time_steps}" for offer in bill.offers}, key=int)
+    left, right = st.columns(2, gap="large")
+    with left:
+        sigma = _dial(link, "bill_sigma", "Noise level σ", sigmas, "Noise added to each pixel.")
+    with right:
+        step = _dial(link, "bill_steps", "Time steps T", steps, "Looks that the answer averages.")
+    place = (float(sigma), int(step))
+    return next((one for one in bill.offers if (one.sigma, one.time_steps) == place), None)
+
+
+def _dial(link: PageLink, name: str, label: str, stops: list[str], text: str) -> str:
+    field = choice_field(name, label, stops, stops[len(stops) // 2])
+    return str(link.keep(field, st.select_slider(label, stops, key=link.seed(field), help=text)))
+
+
+def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
+    zoo = resources.zoo()
+    points = [*bill.offers, *bill.ordinary]
+    cards = {point.model: zoo.card(point.model) for point in points}
+    looks = {
+        name: Look(card.label, "ann" if card.config.neuron == "relu" else card.config.coding)
+        for name, card in cards.items()
+    }
+    show = Show(looks, here=None if chosen is None else chosen.key)
+    draw_figure(
+        plane_figure(points, bill.front, show=show),
+        "lesson-bill-plane",
+        "A plane: robust over clean accuracy of every setting, the Pareto front, and your setting.",
+    )
+    st.caption(
+        "Each mark is a setting, its number the sigma; a line joins those of one T. To the right "
+        "is better where nobody attacks, upwards better under attack. The broad grey line is the "
+        "Pareto front; the ring, with its 95 % intervals, is your setting."
+        + (" The grey mark is the ordinary network it learned from." if bill.ordinary else "")
+    )
+
+
+def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
+    if chosen is None:
+        st.info("This setting was not measured; choose another one.", icon=":material/help:")
+        return
+    clean, robust = st.columns(2)
+    clean.metric("Clean accuracy", f"{chosen.clean.value:.1%}", help=_interval(chosen.clean))
+    robust.metric("Robust accuracy", f"{chosen.robust.value:.1%}", help=_interval(chosen.robust))
+    st.markdown(f"{_price(bill, chosen)}\n\n{_standing(bill, chosen)}")
+    st.caption(
+        f"Robust: the share of images that withstand each of {', '.join(bill.attacks)} at epsilon "
+        f"{chosen.epsilon:g}{bill.unit}. 95 % intervals: clean {_interval(chosen.clean)}, robust "
+        f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, "
+        f"{chosen.scored} fresh noise draws each. Of two settings whose intervals overlap, nobody "
+        "knows which one is better."
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.lower:.1%} to {estimate.upper:.1%}"
+
+
+def _price(bill: _Bill, chosen: OperatingPoint) -> str:
+    """What is paid and gained against the most accurate setting."""
+    dearest = bill.dearest
+    if chosen is dearest:
+        return (
+            "**Paid and gained: nothing yet.** This is the setting of the highest clean accuracy, "
+            "from which the others are counted."
+        )
+    try:
+        found = resources.live(
+            ("lesson.qte", dearest.key, chosen.key), Qte, lambda: qte(dearest, chosen)
+        )
+    except RscSnnError as error:
+        return str(error)
+    return (
+        f"**Paid:** {found.paid.text()} points of clean accuracy against {dearest.setting}, the "
+        f"setting that has most. **Gained:** {found.gained.text()} points of robust accuracy. "
+        f"{found.sentence()}"
+    )
+
+
+def _standing(bill: _Bill, chosen: OperatingPoint) -> str:
+    """Whether another setting beats it."""
+    if any(point is chosen for point in bill.front):
+        return (
+            "**On the Pareto front.** No measured setting is better in one accuracy without being "
+            "worse in the other."
+        )
+    better = [
+        point
+        for point in bill.front
+        if point.clean.value >= chosen.clean.value and point.robust.value >= chosen.robust.value
+    ]
+    best = max(better, key=lambda point: point.harmonic)
+    return (
+        f"**Beaten** by {best.setting}: clean {best.clean.value:.1%}, robust "
+        f"{best.robust.value:.1%}. It asks no more of you and gives no less."
+    )

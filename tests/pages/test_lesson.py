@@ -1,0 +1,365 @@
+"""The lesson as a person meets it, without a browser."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.glossary import linked_slugs
+from rsc_snn.neuron_lab import steps_to_spike
+from rsc_snn.neurons import LIFConfig
+from rsc_snn.smoothing import certified_radius
+from rsc_snn.sweep.cells import CLEAN, CellResult
+from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.transfer import FILE, export_parquet
+from rsc_snn.theory import matched_sigma, time_mean_moments
+from rsc_snn.ui.lesson.code import source
+from rsc_snn.ui.lesson.questions import QUESTIONS, TRIES, Choice, Number, Progress
+from rsc_snn.ui.lesson.texts import STEPS, step_text, text_file
+from rsc_snn.zoo import Zoo
+from tests.pages.conftest import ROOT, PageMaker, figures
+from tests.tradeoff_cells import make_result
+
+LESSON = "pages/poisson_coding.py"
+WRONG = {"pixel": 0.16, "image": 0, "currents": 1, "neuron": 2, "decision": 0.5, "bill": 0}
+
+
+def is_fine(app: AppTest) -> AppTest:
+    assert not app.exception
+    assert not app.error, [element.value for element in app.error]
+    return app
+
+
+def answer_of(step: str) -> float:
+    question = QUESTIONS[step]
+    return question.value if isinstance(question, Number) else question.right
+
+
+def give(app: AppTest, step: str, answer: float) -> AppTest:
+    """Answer a step's question and check it."""
+    key = f"lesson.answer.{step}"
+    if isinstance(QUESTIONS[step], Number):
+        app.number_input(key=key).set_value(answer)
+    else:
+        app.radio(key=key).set_value(int(answer))
+    return is_fine(app.button(key=f"lesson.check.{step}").click().run())
+
+
+def texts(elements: Any) -> str:
+    return " | ".join(element.value for element in elements)
+
+
+def has_button(app: AppTest, key: str) -> bool:
+    return any(button.key == key for button in app.button)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps without figures, for what is around them."""
+    for step in STEPS:
+        monkeypatch.setattr(import_module(f"rsc_snn.ui.lesson.{step}"), "draw", lambda link: None)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_opens_by_its_link(assets: Path, page: PageMaker, step: str) -> None:
+    app = is_fine(page(LESSON, step=step).run())
+    assert app.query_params["step"] == step
+    assert texts(app.header) == f"{STEPS.index(step) + 1}. {step_text(step).title}"
+    assert QUESTIONS[step].text in texts(app.markdown)
+    assert len(app.get("latex") or app.latex) == len(step_text(step).equations)
+    if step != "bill":
+        assert figures(app)
+        assert any(name.startswith(f"{step}_") for name in app.query_params)
+    others = [name for name in STEPS if name != step]
+    assert not any(name.startswith(f"{other}_") for name in app.query_params for other in others)
+
+
+def test_a_newcomer_begins_with_the_first_step(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON).run())
+    assert app.query_params["step"] == "pixel"
+    assert not has_button(app, "lesson.next.pixel")
+    assert has_button(app, "lesson.skip.pixel")
+
+
+def test_only_the_current_step_is_computed(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    for step in STEPS:
+        module = import_module(f"rsc_snn.ui.lesson.{step}")
+        monkeypatch.setattr(module, "draw", lambda link, step=step: drawn.append(step))
+    page(LESSON, step="neuron").run()
+    assert drawn == ["neuron"]
+
+
+def test_a_link_sets_the_controls_of_its_step(assets: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="neuron", neuron_tau="5", neuron_noise="0").run())
+    assert app.slider(key="lesson.neuron_tau").value == 5
+    assert app.query_params["neuron_noise"] == "0"
+
+
+def test_a_bad_link_is_one_sentence(assets: Path, bare: None, page: PageMaker) -> None:
+    app = page(LESSON, step="nowhere").run()
+    assert app.query_params["step"] == "pixel"
+    assert "link cannot be used" in texts(app.warning)
+
+
+def test_settings_of_a_step_are_there_when_one_comes_back(assets: Path, page: PageMaker) -> None:
+    app = page(LESSON).run()
+    app.slider(key="lesson.pixel_x").set_value(0.8).run()
+    app.button(key="lesson.way.neuron").click().run()
+    assert is_fine(app).query_params["step"] == "neuron"
+    app.button(key="lesson.way.pixel").click().run()
+    assert is_fine(app).slider(key="lesson.pixel_x").value == 0.8
+    assert app.query_params["pixel_x"] == "0.8"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_wrong_then_right(assets: Path, bare: None, page: PageMaker, step: str) -> None:
+    app = give(page(LESSON, step=step).run(), step, WRONG[step])
+    question = QUESTIONS[step]
+    assert "is not right" in texts(app.warning)
+    assert question.reply(WRONG[step]) in texts(app.warning)
+    assert not app.success and "second try" in texts(app.caption)
+    assert not has_button(app, f"lesson.next.{step}")
+    app = give(app, step, answer_of(step))
+    assert "is right" in app.success[0].value
+    assert question.reply(answer_of(step)) in app.success[0].value
+    assert not has_button(app, f"lesson.check.{step}")
+    if step != STEPS[-1]:
+        app.button(key=f"lesson.next.{step}").click().run()
+        assert is_fine(app).query_params["step"] == STEPS[STEPS.index(step) + 1]
+
+
+def test_two_wrong_answers_get_the_solution_and_the_way_on(
+    assets: Path, bare: None, page: PageMaker
+) -> None:
+    app = give(page(LESSON).run(), "pixel", 0.16)
+    app = give(app, "pixel", 0.5)
+    assert QUESTIONS["pixel"].solution in texts(app.info)
+    assert has_button(app, "lesson.next.pixel")
+    assert not has_button(app, "lesson.check.pixel")
+
+
+def test_no_answer_is_no_try(assets: Path, bare: None, page: PageMaker) -> None:
+    app = page(LESSON).run()
+    app.button(key="lesson.check.pixel").click().run()
+    assert not is_fine(app).warning
+    assert has_button(app, "lesson.check.pixel")
+
+
+def test_skipping_never_blocks_and_is_forgiven(assets: Path, bare: None, page: PageMaker) -> None:
+    app = page(LESSON).run()
+    for step in STEPS:
+        assert app.query_params["step"] == step
+        app.button(key=f"lesson.skip.{step}").click().run()
+        is_fine(app)
+    assert f"you solved 0 of {len(STEPS)}" in texts(app.success)
+    app.button(key="lesson.way.image").click().run()
+    app = give(app, "image", answer_of("image"))
+    marks = {button.key: button.icon for button in app.button if "lesson.way" in str(button.key)}
+    assert "check_circle" in marks["lesson.way.image"]
+    assert "redo" in marks["lesson.way.pixel"]
+
+
+def test_starting_again_forgets_answers_and_settings(assets: Path, page: PageMaker) -> None:
+    app = give(page(LESSON, step="neuron", neuron_tau="5").run(), "neuron", 3)
+    app.button(key="lesson.reset").click().run()
+    assert is_fine(app).query_params["step"] == "pixel"
+    app.button(key="lesson.way.neuron").click().run()
+    assert app.slider(key="lesson.neuron_tau").value == 2
+    assert has_button(app, "lesson.check.neuron")
+
+
+def test_the_projector_is_in_the_link_and_folds_the_question_away(
+    assets: Path, page: PageMaker
+) -> None:
+    app = is_fine(page(LESSON, step="decision", presentation="true").run())
+    assert app.query_params["presentation"] == "true"
+    assert "The question" in [expander.label for expander in app.expander]
+    app.toggle(key="lesson.presentation").set_value(False).run()
+    assert "presentation" not in is_fine(app).query_params
+    assert "The question" not in [expander.label for expander in app.expander]
+
+
+def test_an_error_of_a_figure_leaves_the_rest(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(link: Any) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(import_module("rsc_snn.ui.lesson.pixel"), "draw", fail)
+    app = page(LESSON).run()
+    assert not app.exception and len(app.error) == 1
+    assert QUESTIONS["pixel"].text in texts(app.markdown)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_code_is_that_of_the_program(
+    assets: Path, bare: None, page: PageMaker, step: str
+) -> None:
+    app = page(LESSON, step=step).run()
+    assert not app.code
+    app.session_state[f"lesson.code.{step}"] = True
+    app.run()
+    parts = import_module(f"rsc_snn.ui.lesson.{step}").CODE
+    assert len(app.code) == len(parts) > 0
+    for part, shown in zip(parts, app.code, strict=True):
+        file, text = source(part)
+        assert shown.value == text.rstrip() or shown.value == text
+        written = [line.strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+        lines = "\n".join(line.strip() for line in text.splitlines())
+        assert lines in "\n".join(written) and f" {part.__name__}" in text.partition(":")[0]
+        assert file.startswith("rsc_snn/")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_texts_are_short_and_have_what_they_need(step: str) -> None:
+    text = step_text(step)
+    sentences = [part for part in text.idea.replace("\n", " ").split(". ") if part]
+    assert len(sentences) <= 5
+    assert text.equations
+    assert linked_slugs(text_file(step).read_text(encoding="utf-8"))
+
+
+def test_every_step_has_a_text_and_a_question() -> None:
+    assert set(QUESTIONS) == set(STEPS)
+    assert {path.name for path in text_file("pixel").parent.glob("*.md")} == {
+        text_file(step).name for step in STEPS
+    }
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_answer_is_explained(step: str) -> None:
+    question = QUESTIONS[step]
+    answers = (
+        range(len(question.options))
+        if isinstance(question, Choice)
+        else [question.value, -1.0, *(slip.value for slip in question.slips)]
+    )
+    replies = [question.reply(answer) for answer in answers]
+    assert all(replies) and len(set(replies)) == len(replies)
+    assert sum(question.is_right(answer) for answer in answers) == 1
+    assert question.is_right(answer_of(step)) and not question.is_right(WRONG[step])
+
+
+def test_right_numbers_are_those_of_the_formulas() -> None:
+    import torch
+
+    from rsc_snn.coding import PoissonCoding
+
+    pixel, neuron, decision = (QUESTIONS[step] for step in ("pixel", "neuron", "decision"))
+    variance = time_mean_moments(PoissonCoding(), torch.tensor([0.2]), 8).variance
+    assert pixel.is_right(float(variance))
+    assert neuron.is_right(steps_to_spike(0.6, LIFConfig(tau=2.0, threshold=1.0)) or 0)
+    assert decision.is_right(certified_radius(0.977, 0.25, 4))
+    grey, poles = torch.full((1, 4), 0.5), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    dark = torch.full((1, 4), 0.1)
+    assert float(matched_sigma(grey)) == 0.5 and float(matched_sigma(poles)) == 0
+    assert 0 < float(matched_sigma(dark)) < 0.5
+
+
+def test_progress() -> None:
+    question = QUESTIONS["image"]
+    progress = Progress()
+    for _ in range(TRIES):
+        assert not progress.finished(question)
+        progress = progress.with_answer(0)
+    assert progress.finished(question) and not progress.solved(question)
+    assert Progress((0, question.right)).solved(question)
+    assert not Progress(skipped=True).finished(question)
+
+
+# --- The bill ------------------------------------------------------------------------------------
+
+
+def results_of(assets: Path) -> list[CellResult]:
+    """A dial of 2 sigmas by 2 T of the tiny RSC model, measured clean and under two attacks."""
+    zoo = Zoo(assets / "models")
+    rates = {(0.1, 2): (0.9, 0.3), (0.1, 4): (0.8, 0.5), (0.3, 2): (0.6, 0.4), (0.3, 4): (0.7, 0.6)}
+    found = []
+    for (sigma, steps), (clean, robust) in rates.items():
+        common = {
+            "model": "tiny-rsc",
+            "sha256": zoo.card("tiny-rsc").sha256,
+            "sigma": sigma,
+            "time_steps": steps,
+        }
+        for attack, epsilon, rate in (
+            (CLEAN, 0.0, clean),
+            ("fgsm", 4.0, robust + 0.1),
+            ("pgd", 4.0, robust),
+        ):
+            parameters = ()
+            if attack != CLEAN:
+                parameters = tuple(
+                    sorted(
+                        (spec.name, spec.default)
+                        for spec in ATTACKS[attack].parameters
+                        if spec.name != "epsilon"
+                    )
+                )
+            right = np.arange(40) < round(40 * rate)
+            found.append(
+                make_result(
+                    [right, right],
+                    attack=attack,
+                    epsilon=epsilon,
+                    parameters=parameters,
+                    **common,
+                )
+            )
+    return found
+
+
+@pytest.fixture
+def measured(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny assets with stored results."""
+    monkeypatch.chdir(tmp_path)
+    (assets / "results").mkdir(exist_ok=True)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.put_all(results_of(assets))
+        export_parquet(store, assets / "results" / FILE)
+    return assets
+
+
+def test_without_results_a_sentence_says_how_to_make_them(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = is_fine(page(LESSON, step="bill").run())
+    assert "python -m rsc_snn sweep" in texts(app.info)
+    assert not figures(app)
+
+
+def test_the_bill_says_what_is_paid_and_gained(measured: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.3", bill_steps="4").run())
+    assert len(figures(app)) == 1
+    assert [metric.value for metric in app.metric] == ["70.0%", "60.0%"]
+    words = texts(app.markdown)
+    assert "**Paid:** 20.0 (" in words and "**Gained:** 30.0 (" in words
+    assert "**On the Pareto front.**" in words
+
+
+def test_the_bill_names_what_beats_a_setting(measured: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.3", bill_steps="2").run())
+    words = texts(app.markdown)
+    assert "**Beaten** by sigma 0.3, T = 4: clean 70.0%, robust 60.0%." in words
+
+
+def test_the_bill_counts_from_the_most_accurate_setting(measured: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.1", bill_steps="2").run())
+    assert "nothing yet" in texts(app.markdown)
+
+
+def test_the_bill_follows_its_dial(measured: Path, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.1", bill_steps="2").run())
+    app.select_slider(key="lesson.bill_sigma").set_value("0.3").run()
+    assert is_fine(app).query_params["bill_sigma"] == "0.3"
+    assert app.metric[0].value == "60.0%"
