@@ -18,6 +18,9 @@ GRID = "rgba(128,136,144,0.22)"
 CLEAR = "rgba(0,0,0,0)"
 CODING_COLOURS = {"ann": NEUTRAL, "direct": "#0B9A74", "poisson": "#C264A0", "rsc": "#7A6BE8"}
 
+# Tests set it.
+VALIDATE = False
+
 _FONT_SIZE = 14
 
 
@@ -59,6 +62,8 @@ def layout(height: int, **extra: Any) -> dict[str, Any]:
         },
         "dragmode": False,
         "uirevision": "keep",
+        # The page brings its own, light or dark.
+        "template": {},
     }
     return base | extra
 
@@ -77,9 +82,10 @@ def axis(title: str = "", **extra: Any) -> dict[str, Any]:
 
 
 def figure(traces: list[dict[str, Any]], arrangement: dict[str, Any]) -> go.Figure:
-    """A figure of plain-dictionary traces.
+    """A figure of plain-dictionary traces and a layout.
 
-    Typed trace objects validate every property one by one; the dictionaries are validated as a
-    whole, in a fraction of the time, which every move of a slider pays.
+    plotly validates every property, for some figures longer than all else that a slider's move
+    makes the server do. What is drawn here comes from this package alone, so only its tests let
+    plotly validate (tests/figures/conftest.py).
     """
-    return go.Figure({"data": traces, "layout": arrangement})
+    return go.Figure({"data": traces, "layout": arrangement}, _validate=VALIDATE)
