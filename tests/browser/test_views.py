@@ -12,7 +12,7 @@ import pytest
 
 from rsc_snn.marker import read_markers
 from rsc_snn.paint import decode_paint
-from tests.browser.driving import ROOT, open_playground, settle
+from tests.browser.driving import ROOT, TIMEOUT, open_playground, settle
 
 pytestmark = pytest.mark.browser
 
@@ -37,6 +37,7 @@ def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     try:
         other = context.new_page()
+        other.set_default_timeout(TIMEOUT * 1000)
         other.goto(page.url)
         other.wait_for_selector("[data-rsc-result]", state="attached")
         settle(other)
