@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rsc_snn.zoo import models_folder
-from tests.pages.conftest import PageMaker
-from tests.pages.test_playground import PLAYGROUND, figures, is_fine
+from tests.pages.conftest import PageMaker, figures
+from tests.pages.test_playground import PLAYGROUND, is_fine
 
 pytestmark = pytest.mark.usefixtures("shipped")
 
