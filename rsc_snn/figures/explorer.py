@@ -1,6 +1,6 @@
 """The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
 
-Every point carries its cell's key as the first of its `customdata`, so that a click can open it.
+Every point carries its cell's key as the last of its `customdata`, so that a click can open it.
 Filled marks are stored results, open ones were measured live.
 """
 
@@ -516,9 +516,10 @@ def _value(point: OperatingPoint, quantity: Quantity) -> float:
 
 
 def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: Show) -> list[Any]:
-    """[key, model and setting, lower, upper, n, command, words]; see the hover templates.
+    """[key, model and setting, lower, upper, n, command, words, key]; see the hover templates.
 
-    The last is the name of the quantity or, for both, the interval of the clean accuracy.
+    words: the name of the quantity or, for both, the interval of the clean accuracy. The last is
+    what a page gets of a clicked point.
     """
     estimate = point.clean if quantity == "clean" else point.robust
     result = point.clean_result if quantity == "clean" else point.robust_result
@@ -529,7 +530,8 @@ def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: S
         words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
     else:
         words = QUANTITIES[quantity]
-    return [point.key, where, estimate.lower, estimate.upper, estimate.n, _wrapped(command), words]
+    numbers = (estimate.lower, estimate.upper, estimate.n)
+    return [point.key, where, *numbers, _wrapped(command), words, point.key]
 
 
 def _hover(name: str, interval: bool = True) -> str:

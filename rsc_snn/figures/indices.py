@@ -127,7 +127,7 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
     """Points of robustness gained over points of accuracy paid, a mark for each step of the dial.
 
     On the dotted line one point buys one. A step with a part that is within the noise is pale and
-    a cross; `customdata` begins with the key of the cell after the step.
+    a cross; `customdata` ends with the key of the cell after the step.
     """
     groups: dict[tuple[str, int], list[Price]] = {}
     for price in prices:
@@ -177,10 +177,7 @@ def _steps(name: str, prices: Sequence[Price], index: int) -> dict[str, Any]:
         "text": [f"{price.before.sigma:g}→{price.after.sigma:g}" for price in prices],
         "textposition": "top right",
         "textfont": {"size": 11, "color": colour},
-        "customdata": [
-            [price.after.key, price.paid.text(), price.gained.text(), price.paid.n]
-            for price in prices
-        ],
+        "customdata": [[price.after.key, *_words(price), price.after.key] for price in prices],
         "error_x": _errors([price.paid for price in prices], colour),
         "error_y": _errors([price.gained for price in prices], colour),
         "marker": {
@@ -198,6 +195,11 @@ def _steps(name: str, prices: Sequence[Price], index: int) -> dict[str, Any]:
             "%{customdata[2]} points of robustness, n = %{customdata[3]:,}<extra></extra>"
         ),
     }
+
+
+def _words(price: Price) -> tuple[str, str, int]:
+    """What is paid, what is gained, and n, for the hover."""
+    return price.paid.text(), price.gained.text(), price.paid.n
 
 
 def _errors(changes: Sequence[Difference], colour: str) -> dict[str, Any]:

@@ -303,4 +303,6 @@ def test_the_clicked_point_is_marked(
     is_fine(app)
     assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(app)
     (figure,) = figures(app).values()
+    rows = [row for trace in figure["data"] for row in trace.get("customdata", ())]
+    assert key in [row[-1] for row in rows]  # what a click sends
     assert "chosen: sigma 0.3, T = 1" in [trace.get("name") for trace in figure["data"]]

@@ -105,6 +105,7 @@ def draw_point(points: Sequence[OperatingPoint], clicked: str | None) -> None:
     point = chosen_point(points)
     if point is not None:
         draw_handover(point)
+        st.caption("Click a point of the figure to choose another setting.")
 
 
 def draw_provenance(frame: Frame, points: Sequence[OperatingPoint] = ()) -> None:

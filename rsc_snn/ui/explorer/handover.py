@@ -64,4 +64,3 @@ def draw_handover(point: OperatingPoint) -> None:
             st.page_link(_PAGE, label=label, icon=":material/bolt:", query_params=query)
         except StreamlitAPIException:  # The page is shown by itself, without the others.
             st.caption(label)
-        st.caption("Click a point to choose another one.")

@@ -45,7 +45,7 @@ def draw_prices(frame: Frame) -> None:
         ("explorer.prices", frame.key), tuple, lambda: marginal_prices(frame.points)
     )
     clicked = draw_figure(
-        prices_figure(prices),
+        prices_figure(prices, show=frame.show(frame.points)),
         "explorer.prices",
         "Points: robustness gained over accuracy paid, for each step of the dial.",
     )
@@ -56,7 +56,9 @@ def draw_prices(frame: Frame) -> None:
     )
     draw_point(frame.points, clicked)
     for dial in curves:
-        _draw_dial(frame, dial, prices)
+        title = f"{frame.labels[dial[0].model]}, T = {dial[0].time_steps}"
+        with st.expander(title, expanded=dial is curves[0]):
+            _draw_dial(frame, dial, prices)
     with st.expander("What the numbers mean", icon=":material/help:"):
         st.markdown(_DEFINITIONS)
     draw_provenance(frame)
@@ -65,7 +67,6 @@ def draw_prices(frame: Frame) -> None:
 def _draw_dial(frame: Frame, dial: Sequence[OperatingPoint], prices: Sequence[Price]) -> None:
     """The steps of one network at one T in words, and the table of its settings."""
     first = dial[0]
-    st.markdown(f"**{frame.labels[first.model]}, T = {first.time_steps}**")
     own = [price for price in prices if price.after in dial]
     st.markdown("\n".join(f"- {price.sentence()}" for price in own))
     ratios = resources.memo().compute(

@@ -81,28 +81,31 @@ def gather() -> Evidence:
     reader = _reader_now(problems)
     zoo = resources.zoo()
     shas = tuple((name, zoo.card(name).sha256) for name in zoo.names())
-    stamp = (mark, None if reader is None else reader.mark, shas)
-    cells, live = _current(stamp, shipped, {} if reader is None else reader.cells)
+    sources = (mark, () if reader is None else reader.mark)
+    cells, live = _current(sources, shas, shipped, {} if reader is None else reader.cells)
 
     def fetch(keys: Sequence[str]) -> list[CellResult]:
         own = [shipped[key] for key in keys if key in shipped]
         others = [key for key in keys if key not in shipped]
         return own if reader is None else [*own, *reader.results(others)]
 
-    return Evidence(cells, live, stamp, tuple(problems), fetch)
+    return Evidence(cells, live, (sources, shas), tuple(problems), fetch)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _current(
-    stamp: Stamp, _shipped: Mapping[str, CellResult], _stored: Mapping[str, Cell]
+    sources: tuple[Stamp, ...],
+    shas: tuple[tuple[str, str], ...],
+    _shipped: Mapping[str, CellResult],
+    _stored: Mapping[str, Cell],
 ) -> tuple[dict[str, Cell], frozenset[str]]:
     """The cells of the models at hand, and which of them did not ship."""
-    shas = set(stamp[-1])  # type: ignore[arg-type]
+    known = set(shas)
     every = dict(_stored) | {key: result.cell for key, result in _shipped.items()}
     cells = {
         key: cell
         for key, cell in every.items()
-        if (cell.model, cell.sha256) in shas and cell.protocol == PROTOCOL
+        if (cell.model, cell.sha256) in known and cell.protocol == PROTOCOL
     }
     return cells, frozenset(key for key in cells if key not in _shipped)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import streamlit as st
 
@@ -136,22 +137,22 @@ def _read_map(link: PageLink, frame: Frame) -> Draw:
     """The quantity and the model of the map."""
     left, right = st.columns(2)
     field = choice_field("quantity", "quantity", list(QUANTITIES), "robust")
-    quantity: Quantity = left.segmented_control(
+    chosen = left.segmented_control(
         "Shown",
         list(QUANTITIES),
         format_func=lambda name: QUANTITIES[name].capitalize(),
         key=link.seed(field),
         required=True,
     )
-    link.keep(field, quantity)
+    quantity = cast(Quantity, link.keep(field, chosen))
     names = list(dict.fromkeys(point.model for point in frame.points if point.sigma is not None))
     if len(names) < 2:
         return partial(_draw_map, quantity, names[0] if names else None)
     model = choice_field("model", "model", names, names[0])
-    chosen = right.selectbox(
+    name = right.selectbox(
         "Model of the map", names, format_func=frame.labels.__getitem__, key=link.seed(model)
     )
-    return partial(_draw_map, quantity, link.keep(model, chosen))
+    return partial(_draw_map, quantity, link.keep(model, name))
 
 
 def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
