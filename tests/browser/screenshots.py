@@ -24,6 +24,7 @@ from tests.browser.driving import (
 
 _DESKTOP = {"width": 1440, "height": 900}
 _PHONE = {"width": 390, "height": 844}
+TRADEOFF_VIEWS = ("curves", "plane", "map", "prices")
 # Three networks on one photograph, and what the attack does to them.
 COMPARED = (
     "model=cifar10-snn-rsc-020-at&compare=cifar10-snn-rsc-020,cifar10-ann&image=ship-8&view=rates"
@@ -38,6 +39,18 @@ def whole_page(page: Any, path: Path) -> None:
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
     page.set_viewport_size(size)
+
+
+def take_tradeoff(page: Any, address: str, out: Path, name: str) -> None:
+    """The explorer's views, if there are results to show."""
+    for view in TRADEOFF_VIEWS:
+        page.goto(f"{address}/tradeoff?view={view}")
+        page.wait_for_selector("h1")
+        settle(page)
+        page.wait_for_timeout(3000)
+        if page.locator(".js-plotly-plot").count() == 0:
+            return
+        whole_page(page, out / f"tradeoff-{view}-{name}.png")
 
 
 def take(browser: Any, address: str, out: Path, query: str) -> None:
@@ -58,6 +71,7 @@ def take(browser: Any, address: str, out: Path, query: str) -> None:
         open_playground(page, address, COMPARED, figures=2)
         page.wait_for_timeout(1500)
         page.screenshot(path=out / f"compare-{name}-window.png")
+        take_tradeoff(page, address, out, name)
         page.goto(f"{address}/models")
         page.wait_for_selector("table")
         settle(page)
