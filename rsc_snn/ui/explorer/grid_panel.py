@@ -288,7 +288,7 @@ def _show(plan: Plan) -> None:
     attacked = [cell for cell in plan.cells if cell.attack != CLEAN]
     if not attacked:
         return
-    cell = attacked[-1]
+    cell = attacked[0]  # Of the smallest epsilon, which is measured first.
     own = [other for other in plan.cells if other.dataset == cell.dataset]
     steps = sorted({other.time_steps for other in own if has_time(other.model)})
     values = {

@@ -61,9 +61,9 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     else:
         st.caption(
             f"{frame.labels[point.model]} at {point.setting}: what a majority vote over m of the "
-            f"{draws} measured passes answers; m = 1 is a single pass. To see: a vote averages the "
-            "coding noise out. It mostly gains on clean images; what it gains under attack is "
-            "against an attack that did not aim at the vote."
+            f"{draws} measured passes answers; m = 1 is a single pass. To see: whether averaging "
+            "the coding noise out helps. Images that more than half of the passes get right gain, "
+            "the others lose. The attack did not aim at the vote."
         )
     draw_handover(point)
     draw_provenance(frame, [point])

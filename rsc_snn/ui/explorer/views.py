@@ -95,8 +95,8 @@ def _draw_curves(frame: Frame) -> None:
     axis = "sigma / sqrt(T), the noise of the mean of T looks" if effective else "sigma"
     st.caption(
         f"Accuracy {frame.answer_words} over {axis}: clean above, below under "
-        f"{frame.attack_words}. To see: more noise costs clean accuracy; up to a point it buys "
-        "robust accuracy."
+        f"{frame.attack_words}. To see: what noise costs on clean images, and whether it buys "
+        "robustness."
     )
     draw_point(frame.points, clicked)
     _say_collapse(frame)
