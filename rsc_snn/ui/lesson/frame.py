@@ -37,7 +37,11 @@ _STYLE = """
 .st-key-lesson-equations .katex-display {
   margin: 0.15em 0; overflow-x: auto; overflow-y: hidden; padding: 0.15em 0;
 }
-.st-key-lesson-question, .st-key-lesson-end { max-width: 60rem; }
+.st-key-lesson-tools .st-key-copy-link { min-width: 8.5rem; }
+.st-key-lesson-question { max-width: 60rem; }
+@media (max-width: 640px) {
+  [data-testid="stMain"] [data-testid="stHorizontalBlock"] { gap: 1rem !important; }
+}
 </style>
 """
 # Everything on a page is in units of this size, but for the figures.

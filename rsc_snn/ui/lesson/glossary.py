@@ -10,7 +10,9 @@ from rsc_snn.glossary import TERMS, glossary_html
 
 _STYLE = """
 <style>
-.rsc-glossary { columns: 20rem auto; column-gap: 2rem; margin: 0; font-size: 0.92rem; }
+.rsc-glossary {
+  columns: 20rem auto; column-gap: 2rem; margin: 0; padding: 0 !important; font-size: 0.92rem;
+}
 .rsc-glossary > div { break-inside: avoid; padding: 0.3rem 0.5rem; scroll-margin-top: 6rem; }
 .rsc-glossary > div:target { outline: 2px solid currentColor; border-radius: 0.4rem; }
 .rsc-glossary dt { font-weight: 650; }
