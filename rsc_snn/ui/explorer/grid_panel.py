@@ -34,6 +34,7 @@ _MOST_IMAGES = 1000
 _IMAGES = {"test": 100, GALLERY: 50}
 _SOURCES = {"test": "Test images", GALLERY: "The gallery's photographs"}
 _REFUSED = "tradeoff.refused"
+_CHANGED = "tradeoff.changed"
 _NAMES = (
     "grid_models", "grid_sigmas", "grid_steps", "grid_attacks", "grid_epsilons", "grid_from",
     "grid_images", "grid_draws", "grid_seed",
@@ -208,6 +209,8 @@ def draw_plan(plan: Plan, evidence: Evidence) -> None:
 
 
 def _draw_job(plan: Plan, evidence: Evidence) -> None:
+    if st.session_state.pop(_CHANGED, False):
+        st.rerun()  # A button runs this part of the page alone; all of it must follow.
     slot = plan.slot
     view = slot.view()
     with st.container(key="rsc-task-tradeoff"):
@@ -241,14 +244,13 @@ def _draw_start(plan: Plan, missing: list[Cell]) -> None:
     total = len(plan.cells)
     if not missing:
         st.caption(f"All {total:,} points of this grid are measured.")
-        if st.button(
+        st.button(
             "Show it in the figures",
             key="tradeoff.show",
             on_click=_show,
             args=(plan,),
             icon=":material/visibility:",
-        ):
-            st.rerun()
+        )
         return
     cost = cost_of(missing)
     limits = resources.settings()
@@ -262,7 +264,7 @@ def _draw_start(plan: Plan, missing: list[Cell]) -> None:
             f"it and run `python -m rsc_snn sweep {FILE}`.",
             icon=":material/hourglass_disabled:",
         )
-    if st.button(
+    st.button(
         "Go on" if len(missing) < total else "Measure",
         key="tradeoff.start",
         type="primary",
@@ -270,8 +272,7 @@ def _draw_start(plan: Plan, missing: list[Cell]) -> None:
         on_click=_begin,
         args=(plan,),
         disabled=too_many,
-    ):
-        st.rerun()  # All of the page, not this part of it alone.
+    )
 
 
 def _begin(plan: Plan) -> None:
@@ -300,6 +301,7 @@ def _show(plan: Plan) -> None:
         "epsilon": f"{cell.epsilon:g}",
     }
     st.query_params.from_dict(st.query_params.to_dict() | values)
+    st.session_state[_CHANGED] = True
 
 
 def measured_so_far(plan: Plan) -> tuple[CellResult, ...]:
