@@ -1,0 +1,119 @@
+"""The page Trade-off in real Chromium: clicks lead to the Playground, live grids survive."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.transfer import FILE, export_parquet
+from rsc_snn.zoo import Zoo
+from tests.app_assets import make_assets
+from tests.browser.driving import TIMEOUT, control, served_app, settle
+from tests.explorer_results import make_grid, make_results
+
+pytestmark = pytest.mark.browser
+
+GRID = (
+    "grid=true&grid_models=tiny-rsc&grid_sigmas=0,0.05,0.1,0.15,0.2,0.25,0.3,0.35,0.4,0.45,0.5"
+    "&grid_steps=4,8,16&grid_attacks=pgd10&grid_epsilons=1,2,4,8,16&grid_images=20&grid_draws=3"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Assets with results that ship, and an environment in which they are all there is."""
+    folder = tmp_path_factory.mktemp("tradeoff")
+    assets = make_assets(tiny_zoo, folder / "assets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RSC_SNN_ASSETS", str(assets))
+        patch.setenv("RSC_SNN_DATA", str(folder / "no-data"))
+        patch.setenv("RSC_SNN_STORE", str(folder / "sweep.sqlite"))
+        patch.setenv("RSC_SNN_LIMIT_RECONNECT_SECONDS", "1")
+        patch.setenv("RSC_SNN_LIMIT_GRID_SECONDS", "1e6")  # Speeds on a busy machine are any.
+        grid = make_grid(["tiny-ann", "tiny-rsc"])
+        with Store(":memory:") as memory:
+            memory.put_all(make_results(grid, Zoo(assets / "models")))
+            export_parquet(memory, assets / "results" / FILE)
+        yield folder
+
+
+def open_page(page: Any, address: str, query: str) -> None:
+    page.goto(f"{address}/tradeoff?{query}")
+    page.wait_for_selector(".js-plotly-plot .draglayer")
+    settle(page)
+
+
+def measured(page: Any) -> int:
+    """How many points of the grid the page says are measured."""
+    text = page.get_by_text("of them measured already").inner_text()
+    return int(re.search(r"points, ([\d,]+) of them", text)[1])  # type: ignore[index]
+
+
+def wait_until(page: Any, holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < end, "it never came true"
+        page.wait_for_timeout(100)
+
+
+def test_a_clicked_point_opens_in_the_playground(page: Any, folder: Path) -> None:
+    with served_app(folder / "log", folder / "assets") as (address, _):
+        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+        link = page.get_by_role("link", name="in the Playground")
+        before = link.inner_text()
+        count = page.locator(".js-plotly-plot .scatterlayer .point").count()
+        for index in range(count):
+            box = page.locator(".js-plotly-plot .scatterlayer .point").nth(index).bounding_box()
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.wait_for_timeout(600)
+            settle(page)
+            if link.inner_text() != before:
+                break
+        chosen = link.inner_text()
+        assert chosen != before, "no point could be clicked"
+        sigma = re.search(r"sigma ([\d.]+), T = 4, PGD-10 at 4/255", chosen)
+        assert sigma
+        link.click()
+        page.wait_for_url(lambda url: f"sigma={sigma[1]}&" in url)
+        settle(page)
+        query = {name: value[0] for name, value in parse_qs(urlsplit(page.url).query).items()}
+        assert (query["model"], query["attack"], query["time_steps"]) == ("tiny-rsc", "pgd", "4")
+        assert query["epsilon"] == "4" and query["sigma"] == sigma[1]
+
+
+def test_a_live_grid_survives_a_reload_and_a_kill(page: Any, folder: Path) -> None:
+    with served_app(folder / "log", folder / "assets") as (address, process):
+        page.goto(f"{address}/tradeoff?{GRID}")
+        page.locator(f"{control(page, 'tradeoff.start')} button").click()
+        page.get_by_role("button", name="Cancel").wait_for()
+        open_marks = "() => document.querySelector('.js-plotly-plot')?.data?.some(trace => "
+        open_marks += "[trace.marker?.symbol].flat().some(s => s?.endsWith('-open')))"
+        page.wait_for_function(open_marks)  # Points stream in while the job is under way.
+        assert page.get_by_role("button", name="Cancel").count() == 1
+        page.reload()
+        page.get_by_role("button", name="Go on").wait_for()
+        settle(page)
+        first = measured(page)
+        assert first > 0
+        page.get_by_role("button", name="Go on").click()
+        wait_until(page, lambda: stored(folder) > first)
+        process.kill()
+        process.wait()
+    known = stored(folder)
+    with served_app(folder / "log", folder / "assets") as (address, _):
+        page.goto(f"{address}/tradeoff?{GRID}")
+        page.get_by_role("button", name="Go on").wait_for()
+        settle(page)
+        assert measured(page) == known > first
+
+
+def stored(folder: Path) -> int:
+    with Store(folder / "sweep.sqlite", create=False) as store:
+        return len(store)
