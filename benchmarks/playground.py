@@ -75,10 +75,13 @@ def open_page(page: Any, address: str, query: str = "") -> None:
     settle(page)
 
 
-def slider_moves(page: Any, key: str, count: int) -> list[float]:
-    """Seconds from each of `count` key presses on a slider to the last new figure."""
+def slider_moves(page: Any, key: str, count: int, watch: str = _WATCH) -> list[float]:
+    """Seconds from each of `count` key presses on a slider to the last new figure.
+
+    watch: a script that notes both as `_WATCH` does.
+    """
     thumb = page.locator(f"{control(page, key)} [role=slider], {control(page, key)} input").first
-    page.evaluate(_WATCH)
+    page.evaluate(watch)
     seconds = []
     for _ in range(count):
         thumb.focus()

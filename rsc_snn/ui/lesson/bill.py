@@ -191,7 +191,7 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
         "Each mark is a setting, its number the sigma; a line joins those of one T. To the right "
         "is better where nobody attacks, upwards better under attack. The broad grey line is the "
         "Pareto front; the ring, with its 95 % intervals, is your setting."
-        + (" The grey mark is the ordinary network it learned from." if bill.ordinary else "")
+        + (" The mark alone is the ordinary network it learned from." if bill.ordinary else "")
     )
 
 
@@ -207,8 +207,8 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
         f"Robust: the share of images that withstand each of {', '.join(bill.attacks)} at epsilon "
         f"{chosen.epsilon:g}{bill.unit}. 95 % intervals: clean {_interval(chosen.clean)}, robust "
         f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, "
-        f"{chosen.scored} fresh noise draws each. Of two settings whose intervals overlap, nobody "
-        "knows which one is better."
+        f"{chosen.scored} fresh noise draws each. Paid and gained are compared image by image; "
+        "where an interval holds 0, the change may be chance."
     )
 
 

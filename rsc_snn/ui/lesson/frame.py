@@ -44,14 +44,14 @@ _STYLE = """
 }
 </style>
 """
-# Everything on a page is in units of this size, but for the figures.
+# Everything on a page is in units of this size, but for the figures; their legends, which are laid
+# out for their size, stay as they are.
 _LARGE = """
 <style>
 html { font-size: 20px !important; }
 [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] { display: none; }
 [data-testid="stMainBlockContainer"] { max-width: none; }
 .js-plotly-plot .xtick text, .js-plotly-plot .ytick text { font-size: 15px !important; }
-.js-plotly-plot .legendtext, .js-plotly-plot .annotation-text { font-size: 16px !important; }
 .js-plotly-plot .xtitle, .js-plotly-plot [class$="ytitle"] { font-size: 17px !important; }
 </style>
 """
