@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,20 @@ def answers(page: Any, address: str, key: str, query: str, count: int) -> list[f
     page.wait_for_selector(".js-plotly-plot .draglayer")
     settle(page)
     page.evaluate(_WATCH)
-    buttons = page.locator(f"{control(page, key)} button")
+    # The button of a help text, beside the label, has no text of its own.
+    buttons = page.locator(f"{control(page, key)} button").filter(has_text=re.compile(r"\S"))
+    for index in (0, 1):  # The first may be chosen already; from here on every click changes.
+        buttons.nth(index).click()
+        page.wait_for_timeout(3000)
+        settle(page)
     seconds = []
-    for index in range(count + 2):
+    for index in range(count):
         buttons.nth(index % 2).click()
-        page.wait_for_timeout(300)
+        page.wait_for_function("() => window.rscChanged > window.rscStart")
         settle(page)
         page.wait_for_timeout(300)
-        taken = page.evaluate("() => window.rscChanged - window.rscStart") / 1000
-        if index >= 2 and taken > 0:  # A button that was chosen already changes nothing.
-            seconds.append(taken)
+        settle(page)
+        seconds.append(page.evaluate("() => window.rscChanged - window.rscStart") / 1000)
     return seconds
 
 
