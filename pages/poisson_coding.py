@@ -15,7 +15,6 @@ link = PageLink("lesson")
 frame = read_frame(link)
 notices = st.container()
 draw_step(link, frame)
-link.publish()
 with notices:
     link.complain()
 draw_glossary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -136,8 +137,7 @@ def draw_step(link: PageLink, frame: Frame) -> None:
         for equation in text.equations:
             st.latex(equation)
     module = import_module(f"{__package__}.{step}")
-    with shown_errors():
-        module.draw(link)
+    _draw_figures(link, module.draw)
     if frame.projector:
         with st.expander("The question", icon=":material/quiz:"):
             _draw_question(link, step)
@@ -145,6 +145,14 @@ def draw_step(link: PageLink, frame: Frame) -> None:
         with st.container(border=True, key="lesson-question"):
             _draw_question(link, step)
     draw_code(step, module.CODE)
+
+
+@st.fragment
+def _draw_figures(link: PageLink, draw: Callable[[PageLink], None]) -> None:
+    """The step's controls and figures; a move of a control runs, and draws, nothing else."""
+    with shown_errors():
+        draw(link)
+    link.publish()
 
 
 def _draw_question(link: PageLink, step: str) -> None:
