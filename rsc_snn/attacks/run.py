@@ -311,6 +311,7 @@ def _attack(
     with ExitStack() as stack:
         if x.device.type != "cpu":
             stack.enter_context(torch.device(x.device))
+        stack.callback(target.release)
         stack.enter_context(ExpectedLoss(target))
         stack.enter_context(seeded_draws(generator))
         found = spec.builder(target, fractions)(x, labels).detach()

@@ -189,6 +189,11 @@ class Target(nn.Module):
             return loss(logits)
         return torch.stack([loss(draw) for draw in self._last[1]]).mean(dim=0)
 
+    def release(self) -> None:
+        """Forget the latest call. Its logits' graph holds this target, which held the logits: a
+        circle that leads through the autograd engine, where no garbage collector sees it."""
+        self._last = None
+
     def train(self, mode: bool = True) -> Target:
         """Does nothing: the model is shared."""
         return self

@@ -90,8 +90,8 @@ def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> Non
             draw_figure(
                 robustness_figure(lines),
                 f"robustness.{dataset}.{len(lines)}.{title.split()[0].lower()}",
-                f"Lines: accuracy of the models of {dataset} that were {title[0].lower()}{title[1:]}, "
-                "in the worst case over all attacks, by epsilon.",
+                f"Lines: worst case over all attacks, by epsilon, of the models of {dataset} "
+                f"({title.lower()}).",
             )
     st.caption(
         "Worst case: an image counts as right only as far as it withstands every attack of the "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,19 @@ def test_norm_and_pixel_range(name: str, epsilon: float | None, kind: str) -> No
         size = flat.abs().amax(dim=1) if spec.norm == "Linf" else flat.norm(dim=1)
         assert (size <= bound + 1e-6).all()
     assert torch.equal(result.original, x)
+
+
+@every_attack
+def test_nothing_of_an_attack_is_left_behind(
+    name: str, rsc_model: SpikingClassifier, batch: Batch
+) -> None:
+    def living() -> int:
+        attack(rsc_model, batch, name, draws=2)
+        gc.collect()
+        # By type alone: asking other libraries' lazy objects what they are would load them.
+        return sum(type(item) is Tensor for item in gc.get_objects())
+
+    assert living() == living()
 
 
 @every_attack
