@@ -111,7 +111,7 @@ def test_links_of_the_lesson_lead_to_the_term_they_show(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LESSON, ids=lambda path: path.name)
 def test_the_first_use_of_each_term_is_linked(path: Path) -> None:
-    text = without_formulas(str(path.read_text(encoding="utf-8")))  # type: ignore[attr-defined]
+    text = without_formulas(str(path.read_text(encoding="utf-8")))
     body = text.partition("\n")[2]
     marked = re.sub(r"\[([^\]]+)\]\(#([\w-]+)\)", lambda match: f"⟦{match[1]}⟧", body)
     unlinked = re.sub("⟦[^⟧]*⟧", lambda match: "⟦" + "_" * (len(match[0]) - 2) + "⟧", marked)

@@ -13,6 +13,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from rsc_snn.ui.lesson.texts import STEPS
 from tests.browser.driving import (
     TIMEOUT,
     find_chromium,
@@ -53,6 +54,24 @@ def take_tradeoff(page: Any, address: str, out: Path, name: str) -> None:
         whole_page(page, out / f"tradeoff-{view}-{name}.png")
 
 
+def take_lesson(page: Any, address: str, out: Path, name: str) -> None:
+    """Every step of the lesson as far as its glossary, which is the same in all."""
+    for step in STEPS:
+        page.goto(f"{address}/poisson_coding?step={step}")
+        page.wait_for_selector(".rsc-glossary")
+        settle(page)
+        page.wait_for_timeout(2500)
+        size = page.viewport_size
+        end = page.locator(".rsc-glossary").evaluate(
+            "list => list.getBoundingClientRect().top"
+            " + document.querySelector('[data-testid=stMain]').scrollTop"
+        )
+        page.set_viewport_size({"width": size["width"], "height": int(end)})
+        page.wait_for_timeout(1500)
+        page.screenshot(path=out / f"lesson-{step}-{name}.png")
+        page.set_viewport_size(size)
+
+
 def take(browser: Any, address: str, out: Path, query: str) -> None:
     """All pictures."""
     for name, size, scheme in (
@@ -72,6 +91,7 @@ def take(browser: Any, address: str, out: Path, query: str) -> None:
         page.wait_for_timeout(1500)
         page.screenshot(path=out / f"compare-{name}-window.png")
         take_tradeoff(page, address, out, name)
+        take_lesson(page, address, out, name)
         page.goto(f"{address}/models")
         page.wait_for_selector("table")
         settle(page)

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
+from rsc_snn.attacks.parameters import Value
 from rsc_snn.glossary import linked_slugs
 from rsc_snn.neuron_lab import steps_to_spike
 from rsc_snn.neurons import LIFConfig
@@ -272,7 +273,7 @@ def test_progress() -> None:
         assert not progress.finished(question)
         progress = progress.with_answer(0)
     assert progress.finished(question) and not progress.solved(question)
-    assert Progress((0, question.right)).solved(question)
+    assert Progress((0, answer_of("image"))).solved(question)
     assert not Progress(skipped=True).finished(question)
 
 
@@ -296,7 +297,7 @@ def results_of(assets: Path) -> list[CellResult]:
             ("fgsm", 4.0, robust + 0.1),
             ("pgd", 4.0, robust),
         ):
-            parameters = ()
+            parameters: tuple[tuple[str, Value], ...] = ()
             if attack != CLEAN:
                 parameters = tuple(
                     sorted(
