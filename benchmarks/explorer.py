@@ -8,38 +8,16 @@ the machine adds to every time. Needs results in assets/results/sweep.parquet.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
-
-from benchmarks.playground import report
+from benchmarks.watching import desktop, report, seconds_to_figures, watch
 from rsc_snn.robustness.store import results_folder
 from rsc_snn.sweep.transfer import FILE
-from tests.browser.driving import TIMEOUT, control, find_chromium, launch, served_app, settle
+from tests.browser.driving import control, served_app, settle
 
 GOAL = "< 300 ms"
-# Notes when something was clicked, and when the figure last changed what it shows.
-_WATCH = """
-() => {
-  const plot = () => document.querySelector('.js-plotly-plot');
-  const digest = () => JSON.stringify((plot()?.data || []).map(trace => [trace.x, trace.y]));
-  let last = digest();
-  window.rscStart = Infinity;
-  window.rscChanged = 0;
-  document.addEventListener('click', () => { window.rscStart = performance.now(); }, true);
-  setInterval(() => {
-    const now = digest();
-    if (now !== last) {
-      last = now;
-      requestAnimationFrame(() => { window.rscChanged = performance.now(); });
-    }
-  }, 5);
-}
-"""
 # The first two buttons of each control are clicked in turn.
 CONTROLS = {
     "epsilon": ("tradeoff.epsilon", "view=curves"),
@@ -53,13 +31,15 @@ CONTROLS = {
 
 
 def answers(page: Any, address: str, key: str, query: str, count: int) -> list[float]:
-    """Seconds from each of `count` clicks to the last new figure."""
+    """Seconds from each of `count` clicks to the last new figure; none if there is no choice."""
     page.goto(f"{address}/tradeoff?{query}")
     page.wait_for_selector(".js-plotly-plot .draglayer")
     settle(page)
-    page.evaluate(_WATCH)
+    watch(page)
     # The button of a help text, beside the label, has no text of its own.
     buttons = page.locator(f"{control(page, key)} button").filter(has_text=re.compile(r"\S"))
+    if buttons.count() < 2:
+        return []
     for index in (0, 1):  # The first may be chosen already; from here on every click changes.
         buttons.nth(index).click()
         page.wait_for_timeout(3000)
@@ -67,11 +47,7 @@ def answers(page: Any, address: str, key: str, query: str, count: int) -> list[f
     seconds = []
     for index in range(count):
         buttons.nth(index % 2).click()
-        page.wait_for_function("() => window.rscChanged > window.rscStart")
-        settle(page)
-        page.wait_for_timeout(300)
-        settle(page)
-        seconds.append(page.evaluate("() => window.rscChanged - window.rscStart") / 1000)
+        seconds.append(seconds_to_figures(page))
     return seconds
 
 
@@ -87,19 +63,16 @@ def main() -> None:
         raise SystemExit(
             f"There are no results at {results / FILE}; a sweep with --export makes them."
         )
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        executable = find_chromium(playwright)
-        if executable is None:
-            raise SystemExit("no Chromium: set RSC_SNN_CHROMIUM, or install chromium")
-        browser = launch(playwright, executable)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(TIMEOUT * 1000)
-        with served_app(Path(scratch) / "log", arguments.assets) as (address, _):
-            for name, (key, query) in CONTROLS.items():
-                report(name, answers(page, address, key, query, arguments.clicks), GOAL)
-        browser.close()
+    with (
+        desktop(arguments.cores) as (page, scratch),
+        served_app(scratch / "log", arguments.assets) as (address, _),
+    ):
+        for name, (key, query) in CONTROLS.items():
+            seconds = answers(page, address, key, query, arguments.clicks)
+            if seconds:
+                report(name, seconds, GOAL)
+            else:
+                print(f"{name}: nothing to choose; the results have one value", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,41 +8,15 @@ given by `--cores`. Other work on the machine adds to every time.
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
-
-from benchmarks.playground import report, slider_moves
-from tests.browser.driving import TIMEOUT, control, find_chromium, launch, served_app, settle
+from benchmarks.watching import desktop, report, slider_moves
+from tests.browser.driving import control, served_app, settle
 
 GOAL = "median < 0.2 s"
 STEPS = ("pixel", "image", "currents", "neuron", "decision", "bill")
 _FIGURES = ".js-plotly-plot .draglayer"
-# Notes when a key was pressed, and when a figure last drew something else: a slider may move a
-# line that marks a place and leave all curves alone.
-_WATCH = """
-() => {
-  const digest = () => JSON.stringify(
-    [...document.querySelectorAll('.js-plotly-plot')].map(plot => [
-      (plot.data || []).map(trace => [trace.x, trace.y, trace.error_y, trace.z && trace.z[40]]),
-      (plot.layout || {}).shapes, (plot.layout || {}).annotations]));
-  let last = digest();
-  window.rscStart = Infinity;
-  window.rscChanged = 0;
-  document.addEventListener('keydown', () => { window.rscStart = performance.now(); }, true);
-  setInterval(() => {
-    const now = digest();
-    if (now !== last) {
-      last = now;
-      requestAnimationFrame(() => { window.rscChanged = performance.now(); });
-    }
-  }, 10);
-}
-"""
 
 
 def open_step(page: Any, address: str, step: str, query: str = "") -> bool:
@@ -50,7 +24,7 @@ def open_step(page: Any, address: str, step: str, query: str = "") -> bool:
     page.goto(f"{address}/poisson_coding?step={step}{query}")
     page.wait_for_selector(".st-key-lesson-question")
     settle(page)
-    if step != STEPS[-1] or page.locator(".js-plotly-plot").count():
+    if step != STEPS[-1] or page.locator(".rsc-plot").count():
         page.wait_for_selector(_FIGURES)
         settle(page)
     return bool(page.locator(_FIGURES).count())
@@ -74,7 +48,7 @@ def measure(page: Any, key: str, moves: int) -> list[float]:
     settle(page)
     if key.startswith("lesson-bill"):  # sliders over what was measured
         moves = min(moves, int(float(thumb.get_attribute("aria-valuemax") or moves)))
-    return slider_moves(page, key, moves, _WATCH)
+    return slider_moves(page, key, moves)
 
 
 def main() -> None:
@@ -84,23 +58,13 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=10, help="moves of each slider")
     parser.add_argument("--steps", nargs="+", default=STEPS, choices=STEPS, help="of the lesson")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        executable = find_chromium(playwright)
-        if executable is None:
-            raise SystemExit("no Chromium: set RSC_SNN_CHROMIUM, or install chromium")
-        browser = launch(playwright, executable)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(TIMEOUT * 1000)
-        with served_app(Path(scratch) / "log") as (address, _):
-            for step in arguments.steps:
-                if not open_step(page, address, step):
-                    print(f"{step}: no figure; there are no stored results", flush=True)
-                    continue
-                for key in sliders(page):
-                    report(key.removeprefix("lesson-"), measure(page, key, arguments.moves), GOAL)
-        browser.close()
+    with desktop(arguments.cores) as (page, scratch), served_app(scratch / "log") as (address, _):
+        for step in arguments.steps:
+            if not open_step(page, address, step):
+                print(f"{step}: no figure; there are no stored results", flush=True)
+                continue
+            for key in sliders(page):
+                report(key.removeprefix("lesson-"), measure(page, key, arguments.moves), GOAL)
 
 
 if __name__ == "__main__":

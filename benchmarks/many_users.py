@@ -25,8 +25,9 @@ from urllib.parse import urlencode
 import torch
 from playwright.async_api import Browser, async_playwright
 
-from benchmarks.playground import memory_of, spread
+from benchmarks.playground import memory_of
 from benchmarks.visitor import Seen, Visitor
+from benchmarks.watching import spread
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.data.gallery import GalleryImage, gallery_reference, image_id, load_gallery
 from rsc_snn.marker import ATTRIBUTE, read_markers, request_digest, result_facts

@@ -10,48 +10,16 @@ share the number of cores given by `--cores`. Other work on the machine adds to 
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from playwright.sync_api import sync_playwright
-
-from tests.browser.driving import (
-    TIMEOUT,
-    control,
-    find_chromium,
-    launch,
-    served_app,
-    settle,
-)
+from benchmarks.watching import desktop, report, slider_moves
+from tests.browser.driving import control, served_app, settle
 
 # No gradient is computed: what is left is two scorings, two traced passes, and the page itself.
 NO_ATTACK = "attack=uniform_noise&epsilon=8"
 COMPONENTS = "tests/browser/components_app.py"
-# Notes when a key was pressed, and when a figure last changed what it shows.
-_WATCH = """
-() => {
-  const digest = () => JSON.stringify(
-    [...document.querySelectorAll('.js-plotly-plot')]
-      .map(plot => (plot.data || []).map(trace => trace.orientation === 'h' ? trace.x : trace.y)
-        .filter(values => values && values.length < 500)));
-  let last = digest();
-  window.rscStart = Infinity;
-  window.rscChanged = 0;
-  document.addEventListener('keydown', () => { window.rscStart = performance.now(); }, true);
-  setInterval(() => {
-    const now = digest();
-    if (now !== last) {
-      last = now;
-      requestAnimationFrame(() => { window.rscChanged = performance.now(); });
-    }
-  }, 10);
-}
-"""
 # Components live in shadow trees, which scripts of a page must enter one by one.
 _WATCH_RASTER = """
 () => {
@@ -73,25 +41,6 @@ def open_page(page: Any, address: str, query: str = "") -> None:
         "() => document.querySelectorAll('.js-plotly-plot .draglayer').length > 0"
     )
     settle(page)
-
-
-def slider_moves(page: Any, key: str, count: int, watch: str = _WATCH) -> list[float]:
-    """Seconds from each of `count` key presses on a slider to the last new figure.
-
-    watch: a script that notes both as `_WATCH` does.
-    """
-    thumb = page.locator(f"{control(page, key)} [role=slider], {control(page, key)} input").first
-    page.evaluate(watch)
-    seconds = []
-    for _ in range(count):
-        thumb.focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_function("() => window.rscChanged > window.rscStart")
-        settle(page)
-        page.wait_for_timeout(300)
-        settle(page)
-        seconds.append(page.evaluate("() => window.rscChanged - window.rscStart") / 1000)
-    return seconds
 
 
 def raster_draws(page: Any, address: str, count: int) -> tuple[list[float], list[float]]:
@@ -144,21 +93,6 @@ def measure_pgd(count: int) -> list[float]:
     return seconds[1:]
 
 
-def spread(seconds: Sequence[float]) -> tuple[float, float]:
-    """Median and 95th percentile."""
-    return float(np.median(seconds)), float(np.percentile(seconds, 95))
-
-
-def report(name: str, seconds: Sequence[float], goal: str) -> None:
-    """One line."""
-    middle, high = spread(seconds)
-    print(
-        f"{name:<40}median {middle:7.3f} s   95 % within {high:7.3f} s   n = {len(seconds):<4}"
-        f"goal: {goal}",
-        flush=True,
-    )
-
-
 def report_sliders(page: Any, address: str, moves: int) -> None:
     """A line for each slider without an attack and with PGD, and one for all without."""
     for name, attack, goal in (
@@ -181,17 +115,9 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help="cores for server and browser")
     parser.add_argument("--moves", type=int, default=15, help="moves of each slider")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
-        executable = find_chromium(playwright)
-        if executable is None:
-            raise SystemExit("no Chromium: set RSC_SNN_CHROMIUM, or install chromium")
-        browser = launch(playwright, executable)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(TIMEOUT * 1000)
+    with desktop(arguments.cores) as (page, scratch):
         start = time.perf_counter()
-        with served_app(Path(scratch) / "log") as (address, process):
+        with served_app(scratch / "log") as (address, process):
             open_page(page, address)
             report("cold start", [time.perf_counter() - start], "< 8 s")
             report_sliders(page, address, arguments.moves)
@@ -202,11 +128,10 @@ def main() -> None:
                 open_page(page, address, f"model={name}")
             label = f"memory, {len(names)} models"
             print(f"{label:<40}{memory_of(process.pid) / 1024:.2f} GB   goal: < 1.5 GB")
-        with served_app(Path(scratch) / "components", script=COMPONENTS) as (address, _):
+        with served_app(scratch / "components", script=COMPONENTS) as (address, _):
             drawing, arriving = raster_draws(page, address, arguments.moves)
             report("raster of 20,000 neurons x 8, drawing", drawing, "< 0.5 s")
             report("raster of 20,000 neurons x 8, from click", arriving, "< 0.5 s")
-        browser.close()
     report("PGD-10, one image", measure_pgd(arguments.moves), "< 1 s")
 
 

@@ -19,9 +19,11 @@ Where its rules and ours are about the same thing, tests hold the counts to it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import median
 from typing import Any
 
 import torch
@@ -32,6 +34,7 @@ from rsc_snn.errors import ConfigError
 from rsc_snn.networks.blocks import ConvBN
 from rsc_snn.networks.ms_resnet import MSBlock, MSResNet
 from rsc_snn.networks.vgg import VGG
+from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.trace import Trace
 
 MAC_PJ = 4.6
@@ -157,6 +160,38 @@ def estimate_energy(model: SpikingClassifier, trace: Trace, image: int = 0) -> E
         shortcuts = _ANALOG_SHORTCUT if any(item.analog for item in synapses) else ()
         assumptions += (_INPUT[_input_kind(model, trace)], *_SPIKING, *shortcuts)
     return EnergyEstimate(layers, assumptions)
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """One pass of one image. seconds: the median of several, on the device at hand."""
+
+    seconds: float
+    energy: EnergyEstimate
+
+
+def measure_pass(
+    model: SpikingClassifier,
+    x: Tensor,
+    *,
+    time_steps: int | None = None,
+    sigma: float | None = None,
+    passes: int = 7,
+) -> PassCost:
+    """Energy and time of a pass of the image `x` `[1, C, H, W]`, which is on the model's device.
+
+    The first pass is traced, for the energy; `passes` more are timed. Raises ConfigError.
+    """
+    generator = make_generator(derive_seed(0, "pass"), x.device)
+    options: dict[str, Any] = {"time_steps": time_steps, "sigma": sigma, "generator": generator}
+    energy = estimate_energy(model, model.trace(x, **options))
+    seconds = []
+    with torch.no_grad():
+        for _ in range(passes):
+            start = time.perf_counter()
+            model(x, **options).cpu()  # On a GPU a pass has ended only when its result is there.
+            seconds.append(time.perf_counter() - start)
+    return PassCost(median(seconds), energy)
 
 
 def _layer(item: _Synapses, model: SpikingClassifier, trace: Trace, image: int) -> LayerEnergy:

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from rsc_snn import energy as energy_module
 from rsc_snn.classifier import ModelConfig, SpikingClassifier
 from rsc_snn.coding import DirectCoding
-from rsc_snn.energy import AC_PJ, MAC_PJ, EnergyEstimate, estimate_energy
+from rsc_snn.energy import AC_PJ, MAC_PJ, EnergyEstimate, estimate_energy, measure_pass
 from rsc_snn.errors import ConfigError
 from rsc_snn.neurons import Call
-from rsc_snn.randomness import make_generator
+from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.trace import Trace
 from tests.attacks.tiny import linear_model, random_images
 from tests.conftest import lively_model
@@ -167,6 +167,16 @@ def test_energy_is_the_sum_of_the_prices() -> None:
     assert estimate.ann_energy_pj == pytest.approx(4.6 * estimate.ann_macs)
     for total, part in (("macs", "macs"), ("acs", "acs"), ("ann_macs", "ann_macs")):
         assert getattr(estimate, total) == sum(getattr(item, part) for item in estimate.per_layer)
+
+
+def test_a_measured_pass_has_the_energy_of_its_setting() -> None:
+    model = make(coding="rsc", sigma=0.3)
+    x = random_images(1, seed=4)
+    cost = measure_pass(model, x, time_steps=3, sigma=0.1, passes=2)
+    seed = make_generator(derive_seed(0, "pass"))
+    trace = model.trace(x, time_steps=3, sigma=0.1, generator=seed)
+    assert cost.energy == estimate_energy(model, trace)
+    assert cost.seconds > 0
 
 
 def test_more_steps_cost_more() -> None:

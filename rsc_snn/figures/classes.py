@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.style import CLEAN, NEUTRAL, axis, figure, layout
+from rsc_snn.figures.style import CLEAN, NEUTRAL, axis, figure, interval_bars, layout
 
 MOST_CLASSES = 20
 _ROW = 26
@@ -41,15 +41,7 @@ def class_figure(
         "x": [bar.value for bar in ranked],
         "y": [bar.name for bar in ranked],
         "customdata": [[bar.lower, bar.upper, bar.n] for bar in ranked],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [bar.upper - bar.value for bar in ranked],
-            "arrayminus": [bar.value - bar.lower for bar in ranked],
-            "thickness": 1.2,
-            "width": 3,
-            "color": NEUTRAL,
-        },
+        "error_x": interval_bars(ranked, NEUTRAL, thickness=1.2, width=3),
         "marker": {"color": CLEAN, "line": {"width": 0}},
         "hovertemplate": (
             "%{y}: %{x:.1%}<br>%{customdata[0]:.1%} to %{customdata[1]:.1%}, "

@@ -21,6 +21,7 @@ from rsc_snn.figures.style import (
     NEUTRAL,
     axis,
     figure,
+    interval_bars,
     layout,
     translucent,
 )
@@ -466,15 +467,7 @@ def _chosen(point: OperatingPoint) -> dict[str, Any]:
 
 
 def _error(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [estimate.upper - estimate.value],
-        "arrayminus": [estimate.value - estimate.lower],
-        "color": NEUTRAL,
-        "thickness": 1.5,
-        "width": 5,
-    }
+    return interval_bars([estimate], NEUTRAL, width=5)
 
 
 def _frame(point: OperatingPoint, show: Show) -> float:

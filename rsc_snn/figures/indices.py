@@ -15,6 +15,7 @@ from rsc_snn.figures.style import (
     axis,
     figure,
     hatch,
+    interval_bars,
     layout,
     translucent,
 )
@@ -56,15 +57,7 @@ def _votes(
             [each.lower, each.upper, each.n, point.groups]
             for point, each in zip(ordered, estimates, strict=True)
         ],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [each.upper - each.value for each in estimates],
-            "arrayminus": [each.value - each.lower for each in estimates],
-            "color": translucent(colour, 0.7),
-            "thickness": 1.5,
-            "width": 4,
-        },
+        "error_y": interval_bars(estimates, translucent(colour, 0.7)),
         "line": {"color": colour, "width": 2.5, "dash": dash},
         "marker": {"color": colour, "size": 9, "symbol": symbol},
         "hovertemplate": (
@@ -203,12 +196,4 @@ def _words(price: Price) -> tuple[str, str, int]:
 
 
 def _errors(changes: Sequence[Difference], colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [100 * (change.upper - change.value) for change in changes],
-        "arrayminus": [100 * (change.value - change.lower) for change in changes],
-        "color": translucent(colour, 0.45),
-        "thickness": 1.2,
-        "width": 3,
-    }
+    return interval_bars(changes, translucent(colour, 0.45), thickness=1.2, width=3, scale=100)

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from rsc_snn.figures.neurons import potential_path
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
@@ -18,6 +19,7 @@ from rsc_snn.figures.style import (
     axis,
     figure,
     layout,
+    level_line,
     translucent,
 )
 
@@ -38,7 +40,7 @@ def course_figure(course: NeuronCourse) -> go.Figure:
     steps = len(course.spikes)
     arrangement = layout(
         height=440,
-        shapes=[_level(course.threshold, "y2")],
+        shapes=[level_line(course.threshold, "y2")],
         annotations=[_name(0.66, "dashed: threshold", "paper")],
         xaxis=axis("time step t", range=[0.0, steps + 0.6], anchor="y3", nticks=9),
         yaxis=axis("current", domain=[0.73, 1.0], range=_span(course.current), nticks=4),
@@ -66,7 +68,7 @@ def _course_traces(course: NeuronCourse) -> list[dict[str, Any]]:
     steps = np.arange(1, len(course.spikes) + 1)
     fired = steps[course.spikes]
     peaks = course.charged[course.spikes]
-    x, y = _potential(course)
+    x, y = potential_path(course.charged, course.spikes)
     common = {"type": "scatter", "yaxis": "y2"}
     return [
         common
@@ -119,30 +121,6 @@ def _course_traces(course: NeuronCourse) -> list[dict[str, Any]]:
             "hovertemplate": "spike at step %{x}<extra></extra>",
         },
     ]
-
-
-def _potential(course: NeuronCourse) -> tuple[list[float | None], list[float | None]]:
-    """The potential from rest at step 0, broken at each reset."""
-    x: list[float | None] = [0.0]
-    y: list[float | None] = [0.0]
-    for step, (peak, spike) in enumerate(zip(course.charged, course.spikes, strict=True), 1):
-        x += [float(step), None, float(step)] if spike else [float(step)]
-        y += [float(peak), None, 0.0] if spike else [float(peak)]
-    return x, y
-
-
-def _level(height: float, yaxis: str) -> dict[str, Any]:
-    line = {"color": NEUTRAL, "width": 1.5, "dash": "longdash"}
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": yaxis,
-        "y0": height,
-        "y1": height,
-        "line": line,
-    }
 
 
 def _name(height: float, text: str, yaxis: str) -> dict[str, Any]:
@@ -439,7 +417,7 @@ def radius_figure(
         height=330,
         xaxis=axis("noise level sigma", range=[0, float(sigmas[-1]) * 1.02]),
         yaxis=axis("certified radius (L2)", rangemode="tozero", nticks=6),
-        shapes=[_level(nearest, "y")],
+        shapes=[level_line(nearest, "y")],
         annotations=[_name(nearest, "nearest change without smoothing", "y")],
     )
     return figure(traces, arrangement)

@@ -20,6 +20,7 @@ from rsc_snn.figures.style import (
     axis,
     figure,
     layout,
+    level_line,
     translucent,
 )
 
@@ -59,7 +60,7 @@ def membrane_figure(clean: NeuronTrace, adversarial: NeuronTrace) -> go.Figure:
         arrangement[key.replace("y", "yaxis")] = axis(
             "potential", domain=domain, range=span, nticks=5, anchor="x"
         )
-        arrangement["shapes"].append(_threshold(trace.threshold, key))
+        arrangement["shapes"].append(level_line(trace.threshold, key))
         arrangement["annotations"] += _membrane_titles(trace, name, colour, key, domain[1])
     return figure(traces, arrangement)
 
@@ -79,7 +80,7 @@ def _membrane_traces(
     fired = steps[neuron.spikes]
     peaks = neuron.charged[neuron.spikes]
     common = {"type": "scatter", "yaxis": yaxis, "showlegend": yaxis == "y"}
-    x, y = _potential_path(neuron)
+    x, y = potential_path(neuron.charged, neuron.spikes)
     return [
         common
         | {
@@ -120,27 +121,19 @@ def _membrane_traces(
     ]
 
 
-def _potential_path(neuron: NeuronTrace) -> tuple[list[float | None], list[float | None]]:
-    """The potential from rest at step 0, broken at each reset."""
+def potential_path(
+    charged: Floats, spikes: NDArray[np.bool_]
+) -> tuple[list[float | None], list[float | None]]:
+    """x and y of the potential from rest at step 0, broken at each reset.
+
+    charged: potentials before the reset `[T]`; spikes: `[T]`.
+    """
     x: list[float | None] = [0.0]
     y: list[float | None] = [0.0]
-    for step, (peak, spike) in enumerate(zip(neuron.charged, neuron.spikes, strict=True), 1):
+    for step, (peak, spike) in enumerate(zip(charged, spikes, strict=True), 1):
         x += [float(step), None, float(step)] if spike else [float(step)]
         y += [float(peak), None, 0.0] if spike else [float(peak)]
     return x, y
-
-
-def _threshold(level: float, yaxis: str) -> dict[str, Any]:
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": yaxis,
-        "y0": level,
-        "y1": level,
-        "line": {"color": NEUTRAL, "width": 1.5, "dash": "longdash"},
-    }
 
 
 def _membrane_titles(

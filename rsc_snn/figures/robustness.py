@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.style import CODING_COLOURS, NEUTRAL, axis, figure, layout
+from rsc_snn.figures.style import CODING_COLOURS, NEUTRAL, axis, figure, interval_bars, layout
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
@@ -77,15 +77,7 @@ def _trace(line: RobustLine, shift: float, place: int) -> dict[str, Any]:
         "x": [point.epsilon + shift for point in points],
         "y": [point.value for point in points],
         "customdata": [[point.lower, point.upper, point.n, point.epsilon] for point in points],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.upper - point.value for point in points],
-            "arrayminus": [point.value - point.lower for point in points],
-            "thickness": 1.2,
-            "width": 3,
-            "color": colour,
-        },
+        "error_y": interval_bars(points, colour, thickness=1.2, width=3),
         "line": {"color": colour, "width": 2.5, "dash": _DASHES[place % len(_DASHES)]},
         "marker": {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 8, "color": colour},
         "hovertemplate": (

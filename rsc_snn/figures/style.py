@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 # plotly asks whether a value is a pandas one as soon as any thread has begun to import pandas, and
 # fails on a module that is half imported; importing it here first leaves no such moment.
@@ -39,6 +40,53 @@ def hatch(shape: str) -> dict[str, Any]:
     """Stripes over a bar's colour, such as "/"; "" for none."""
     stripes = {"fillmode": "overlay", "size": 6, "solidity": 0.22}
     return {"shape": shape, "fgcolor": "rgba(255,255,255,0.75)", **stripes}
+
+
+class Bounded(Protocol):
+    """A value with its interval, such as `rsc_snn.evaluate.Estimate`."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def lower(self) -> float: ...
+
+    @property
+    def upper(self) -> float: ...
+
+
+def interval_bars(
+    estimates: Sequence[Bounded],
+    colour: str,
+    *,
+    thickness: float = 1.5,
+    width: int = 4,
+    scale: float = 1.0,
+) -> dict[str, Any]:
+    """plotly's error bars from `lower` to `upper`, for values drawn `scale` times as large."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [scale * (each.upper - each.value) for each in estimates],
+        "arrayminus": [scale * (each.value - each.lower) for each in estimates],
+        "color": colour,
+        "thickness": thickness,
+        "width": width,
+    }
+
+
+def level_line(height: float, yaxis: str) -> dict[str, Any]:
+    """A dashed line across the figure at `height` of `yaxis`, such as a threshold."""
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": yaxis,
+        "y0": height,
+        "y1": height,
+        "line": {"color": NEUTRAL, "width": 1.5, "dash": "longdash"},
+    }
 
 
 def layout(height: int, **extra: Any) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL, axis, figure, layout, translucent
+from rsc_snn.figures.style import (
+    ADVERSARIAL,
+    CLEAN,
+    NEUTRAL,
+    axis,
+    figure,
+    interval_bars,
+    layout,
+    translucent,
+)
 
 
 @dataclass(frozen=True)
@@ -116,15 +125,7 @@ def _curve(
         "x": x,
         "y": [point.value for point in ordered],
         "customdata": [[point.lower, point.upper, point.n] for point in ordered],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.upper - point.value for point in ordered],
-            "arrayminus": [point.value - point.lower for point in ordered],
-            "color": translucent(colour, 0.7),
-            "thickness": 1.5,
-            "width": 4,
-        },
+        "error_y": interval_bars(ordered, translucent(colour, 0.7)),
         "line": {"color": colour, "width": 2.5, "dash": dash},
         "marker": {"color": colour, "size": 9, "symbol": symbol},
         "hovertemplate": (

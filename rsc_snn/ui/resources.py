@@ -124,7 +124,7 @@ def settle_memory() -> None:
     """Once the first page is drawn: what is loaded by then stays, so leave it out of collections.
 
     The framework collects garbage after every run of a page. The libraries are nearly all of what
-    it would look through each time, a quarter of a second in which no other visitor is served.
+    it would look through each time, and meanwhile no other visitor is served.
     """
     gc.collect()
     gc.freeze()

@@ -10,9 +10,9 @@ from functools import partial
 
 import streamlit as st
 
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Choices, Shown
-from rsc_snn.ui.query import choice_field
 
 VIEWS = {
     "neurons": ":material/bolt: Neurons",
@@ -30,16 +30,7 @@ _OF_VIEWS = ("focus", "layer", "neuron", "order", "paint", "paint_epsilon")
 
 def choose_view(link: PageLink, choices: Choices, shown: Sequence[Shown]) -> Callable[[], None]:
     """Draw the row of views and the controls that belong to the chosen one; returns its drawing."""
-    field = choice_field("view", "view", list(VIEWS), "neurons")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        key=link.seed(field),
-        required=True,
-        label_visibility="collapsed",
-    )
-    view = link.keep(field, view, linked=view != field.default)
+    view = choose_button(link, "view", "View", VIEWS, hidden=True, terse=True)
     if view in _NEEDS_OUTCOME and not shown:
         link.defer(_OF_VIEWS)
         return _nothing_yet
@@ -82,12 +73,5 @@ def _choose_focus(link: PageLink, shown: Sequence[Shown]) -> Shown:
     if len(shown) == 1:
         return shown[0]
     names = {item.card.name: item for item in shown}
-    field = choice_field("focus", "network to look into", list(names), next(iter(names)))
-    chosen = st.segmented_control(
-        "Look into",
-        list(names),
-        format_func=lambda name: names[name].card.label,
-        key=link.seed(field),
-        required=True,
-    )
-    return names[str(link.keep(field, chosen))]
+    labels = {name: item.card.label for name, item in names.items()}
+    return names[choose_button(link, "focus", "Look into", labels, noun="network to look into")]

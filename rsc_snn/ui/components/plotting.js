@@ -13,8 +13,8 @@ class Plot extends BaseView {
     super(root);
     this.drawing = this.find(".drawing");
     this.waiting = Promise.resolve();
-    this.onResize(this.drawing, () => this.later("resize", 60, () => this.resize()));
-    this.listen(document, "fullscreenchange", () => this.later("resize", 60, () => this.resize()));
+    this.onResize(this.drawing, () => this.later("resize", 60, () => this.draw()));
+    this.listen(document, "fullscreenchange", () => this.later("resize", 60, () => this.draw()));
   }
 
   update(data) {
@@ -25,26 +25,29 @@ class Plot extends BaseView {
     this.draw();
   }
 
-  // One drawing at a time, and only the newest of those that wait.
+  // One drawing at a time, only the newest of those that wait, and only if it shows anything new.
   draw() {
     const turn = this.turn;
     this.waiting = this.waiting
-      .then(() => library(this.data.library))
+      .then(() => plotly(this.data.script))
       .then((Plotly) => (turn === this.turn && this.width() > 0 ? this.react(Plotly) : null))
       .catch((problem) => this.fail(problem));
   }
 
   async react(Plotly) {
+    const wanted = JSON.stringify([this.data, this.width(), this.theme(), this.enlarged()]);
+    if (wanted === this.shown) return;
     const { data, layout } = JSON.parse(this.data.spec);
     const config = { ...this.data.config, responsive: false };
     config.modeBarButtons = [[...config.modeBarButtons[0], ENLARGE]];
     layout.width = this.width();
-    if (document.fullscreenElement === this.find(".rsc-plot")) layout.height = innerHeight - 64;
+    if (this.enlarged()) layout.height = innerHeight - 64;
     layout.template = { layout: this.theme() };
-    const first = !this.shown;
-    this.shown = layout.width;
     await Plotly.react(this.drawing, data, layout, config);
-    if (first) this.drawing.on("plotly_click", (event) => this.clicked(event));
+    this.find(".problem").hidden = true;
+    if (!this.shown) this.drawing.on("plotly_click", (event) => this.clicked(event));
+    this.shown = wanted;
+    this.drawing.dispatchEvent(new CustomEvent("rsc-drawn", { bubbles: true, composed: true }));
   }
 
   clicked(event) {
@@ -52,10 +55,8 @@ class Plot extends BaseView {
     if (chosen) this.component.setTriggerValue("point", chosen.customdata.at(-1));
   }
 
-  resize() {
-    const whole = document.fullscreenElement === this.find(".rsc-plot");
-    if (this.width() > 0 && (this.width() !== this.shown || whole !== this.whole)) this.draw();
-    this.whole = whole;
+  enlarged() {
+    return document.fullscreenElement === this.find(".rsc-plot");
   }
 
   width() {
@@ -84,13 +85,13 @@ class Plot extends BaseView {
 
   end() {
     super.end();
-    library(this.data.library).then((Plotly) => Plotly.purge(this.drawing), () => {});
+    plotly(this.data.script).then((Plotly) => Plotly.purge(this.drawing), () => {});
   }
 }
 
 // Once a page, whatever number of figures it has. The framework's own script says where the app
 // is, which a proxy may have put anywhere.
-function library(path) {
+function plotly(path) {
   if (!window.rscPlotly) {
     window.rscPlotly = new Promise((resolve, reject) => {
       const own = document.querySelector('script[src*="static/js/"]').src;

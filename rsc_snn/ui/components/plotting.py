@@ -1,9 +1,9 @@
 """A plotly figure that changes in place.
 
-The framework's own `st.plotly_chart` makes a new chart for every change and draws it three times,
-about 130 ms of a slider's move for a small figure. This component hands the figure to
-`Plotly.react`, the library's way to change a figure that is there: about 20 ms, and no flicker.
-The library is the one inside the installed plotly package, served by the app itself.
+The framework's own `st.plotly_chart` makes a new chart for every change and draws it several
+times, which is most of what a slider's move costs the browser. This component hands the figure to
+`Plotly.react`, plotly's way to change a figure that is there: once, and without a flicker. The
+script is the one inside the installed plotly package, served by the app itself.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def plot(figure: go.Figure, *, key: str, alt: str, config: dict[str, Any]) -> st
         "config": config,
         "alt": alt,
         "height": int(spec["layout"]["height"]),
-        "library": PATH,
+        "script": PATH,
     }
     state = _mount(key=key, data=data, on_point_change=nothing)
     point = state.get("point")
@@ -59,11 +59,11 @@ def plot_spec(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def plot_routes() -> list[Route]:
-    """The route of plotly's library for browsers, for `st.App(routes=...)`."""
-    return [Route(PATH, _library, methods=["GET"])]
+    """The route of plotly's script for browsers, for `st.App(routes=...)`."""
+    return [Route(PATH, _script, methods=["GET"])]
 
 
-def _library(request: Request) -> Response:
+def _script(request: Request) -> Response:
     packed = "gzip" in request.headers.get("accept-encoding", "")
     headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
     if packed:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import streamlit as st
-import torch
 
-from rsc_snn.energy import estimate_energy
-from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.energy import PassCost, measure_pass
 from rsc_snn.tradeoff import Choice, OperatingPoint, best_under_budget
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
@@ -23,16 +18,6 @@ from rsc_snn.ui.query import number_field
 _PASSES = 7
 _MOST_LOSS = 50.0
 _RIVALS = 5
-_PICOJOULES = 1e6  # in one microjoule
-
-
-@dataclass(frozen=True)
-class PassCost:
-    """One pass of one photograph. seconds: median. energy_uj, twin_uj: estimates in microjoules."""
-
-    seconds: float
-    energy_uj: float
-    twin_uj: float
 
 
 def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
@@ -87,10 +72,10 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
         ends = f"{100 * estimate.lower:.1f} to {100 * estimate.upper:.1f}"
         value = f"{100 * estimate.value:.1f}%"
         column.metric(name, value, ends, delta_color="off", delta_arrow="off")
-    energy = f"{cost.energy_uj / cost.twin_uj:.2f} × its ANN twin"
+    energy = f"{cost.energy.energy_pj / cost.energy.ann_energy_pj:.2f} × its ANN twin"
     columns[2].metric(
         "Energy of a pass",
-        f"{cost.energy_uj:.1f} µJ",
+        f"{cost.energy.energy_pj / 1e6:.1f} µJ",
         energy,
         delta_color="off",
         delta_arrow="off",
@@ -132,19 +117,5 @@ def _measure(dataset: str, point: OperatingPoint) -> PassCost:
     device = resources.device()
     model = resources.zoo().load(point.model, device)
     steps = point.time_steps if model.config.neuron == "lif" else None
-    photograph = resources.gallery(dataset)[0]
-    x = photograph.pixels(model.config.image_size).to(device)
-    generator = make_generator(derive_seed(0, "explorer"), device)
-    trace = model.trace(x, time_steps=steps, sigma=point.sigma, generator=generator)
-    energy = estimate_energy(model, trace)
-    seconds = []
-    with torch.no_grad():
-        for _ in range(_PASSES):
-            start = time.perf_counter()
-            model(x, time_steps=steps, sigma=point.sigma, generator=generator).cpu()
-            seconds.append(time.perf_counter() - start)
-    return PassCost(
-        float(np.median(seconds)),
-        energy.energy_pj / _PICOJOULES,
-        energy.ann_energy_pj / _PICOJOULES,
-    )
+    x = resources.gallery(dataset)[0].pixels(model.config.image_size).to(device)
+    return measure_pass(model, x, time_steps=steps, sigma=point.sigma, passes=_PASSES)

@@ -12,6 +12,7 @@ from rsc_snn.data import DATASETS
 from rsc_snn.evaluate import Predictor
 from rsc_snn.tradeoff import WORST
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.measured import Axis, Menu, Sample, Selection, Variant, has_time
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import Field, choice_field, choices_field
@@ -43,15 +44,8 @@ def read_selection(link: PageLink, menu: Menu) -> Selection:
 
 
 def _choose_dataset(link: PageLink, menu: Menu) -> str:
-    field = choice_field("dataset", "data set", menu.datasets, menu.datasets[0])
-    chosen = st.segmented_control(
-        "Data",
-        menu.datasets,
-        format_func=lambda name: DATASETS[name].label if name in DATASETS else name,
-        key=link.seed(field),
-        required=True,
-    )
-    return str(link.keep(field, chosen))
+    labels = {name: DATASETS[name].label if name in DATASETS else name for name in menu.datasets}
+    return choose_button(link, "dataset", "Data", labels, noun="data set")
 
 
 def _choose_sample(link: PageLink, menu: Menu) -> Sample:
@@ -129,33 +123,31 @@ def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> 
     found = menu.epsilons(variants)
     sizes = {f"{epsilon:g}": epsilon for epsilon in found}
     default = _DEFAULT_EPSILON if _DEFAULT_EPSILON in found else found[len(found) // 2]
-    field = choice_field("epsilon", "epsilon", list(sizes), f"{default:g}")
     unit = variants[0].unit
-    chosen = st.segmented_control(
+    chosen = choose_button(
+        link,
+        "epsilon",
         "Size of the attack ε (epsilon)",
-        list(sizes),
-        format_func=lambda size: f"{size}{unit}",
-        key=link.seed(field),
-        required=True,
+        {size: f"{size}{unit}" for size in sizes},
+        f"{default:g}",
         help="The most that a pixel may change, in 255ths of the pixel range."
         if unit
         else "The most that the image may change, in L2.",
     )
-    return sizes[link.keep(field, chosen)]
+    return sizes[chosen]
 
 
 def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None]:
     """A single pass, or the majority of some; a model without noise answers both the same."""
-    field = choice_field("predictor", "predictor", list(_PREDICTORS), "single")
-    predictor = st.segmented_control(
+    predictor = choose_button(
+        link,
+        "predictor",
         "What answers",
-        list(_PREDICTORS),
-        format_func=_PREDICTORS.__getitem__,
-        key=link.seed(field),
-        required=True,
+        _PREDICTORS,
+        "single",
         help="A single pass of the network, or the class that most of m passes name.",
+        terse=True,
     )
-    predictor = link.keep(field, predictor, linked=predictor != field.default)
     odd = [f"{m}" for m in range(3, menu.draws + 1, 2)]
     if predictor == "single":
         return "single", None
@@ -168,16 +160,16 @@ def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None
 
 
 def _choose_axis(link: PageLink) -> Axis:
-    field = choice_field("axis", "axis", list(_AXES), "sigma")
-    chosen = st.segmented_control(
+    chosen = choose_button(
+        link,
+        "axis",
         "Curves over",
-        list(_AXES),
-        format_func=_AXES.__getitem__,
-        key=link.seed(field),
-        required=True,
+        _AXES,
+        "sigma",
         help="The noise of each look, or that of the mean of T looks: do curves of all T agree?",
+        terse=True,
     )
-    return cast(Axis, link.keep(field, chosen, linked=chosen != field.default))
+    return cast(Axis, chosen)
 
 
 def _several(name: str, label: str, options: list[str], default: list[str], most: int) -> Field:

@@ -17,11 +17,12 @@ from rsc_snn.sweep.cost import duration_text
 from rsc_snn.sweep.grid import GALLERY, PRESETS, Grid
 from rsc_snn.sweep.run import SweepReport
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
 from rsc_snn.ui.explorer.measured import Sample, has_time, preset_label, variant_of
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.link import PageLink
-from rsc_snn.ui.query import choice_field, choices_field, number_field, switch_field
+from rsc_snn.ui.query import choices_field, number_field, switch_field
 from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row
 
 FILE = "my-grid.toml"
@@ -153,11 +154,8 @@ def _split(link: PageLink, models: Sequence[str]) -> str | None:
     if not found:
         st.warning("There are neither test images nor a gallery to measure on.")
         return None
-    field = choice_field("grid_from", "source of images", found, found[0])
-    chosen = st.segmented_control(
-        "Measured on", found, format_func=_SOURCES.__getitem__, key=link.seed(field), required=True
-    )
-    return str(link.keep(field, chosen))
+    labels = {name: _SOURCES[name] for name in found}
+    return choose_button(link, "grid_from", "Measured on", labels, noun="source of images")
 
 
 def _presets(limits: Settings) -> dict[str, str]:

@@ -12,12 +12,11 @@ from rsc_snn.ui.explorer.controls import read_selection
 from rsc_snn.ui.explorer.frame import Frame
 from rsc_snn.ui.explorer.grid_panel import Plan, measured_so_far
 from rsc_snn.ui.explorer.measured import Selection, menu_of
-from rsc_snn.ui.explorer.sources import Evidence
+from rsc_snn.ui.explorer.sources import COMMAND, Evidence
 from rsc_snn.ui.explorer.views import choose_view
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.tasks import polled
 
-_COMMAND = "python -m rsc_snn sweep rsc_snn/sweep/quick.toml"
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
     "dataset", "sample", "models", "steps", "attack", "epsilon", "predictor", "passes", "axis",
@@ -43,7 +42,7 @@ def read_panel(link: PageLink, evidence: Evidence, plan: Plan | None) -> Selecti
 def draw_nothing() -> None:
     """What to do while nothing was measured."""
     st.info(
-        f"No results of these models are here yet. `{_COMMAND}` measures some, and so does "
+        f"No results of these models are here yet. `{COMMAND}` measures some, and so does "
         "“Measure your own grid” below.",
         icon=":material/science:",
     )

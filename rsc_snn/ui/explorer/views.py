@@ -18,6 +18,7 @@ from rsc_snn.figures.explorer import (
 )
 from rsc_snn.tradeoff import OperatingPoint, explains, pareto_front
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, nothing_here
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
@@ -42,16 +43,7 @@ _LINES = 8
 
 def choose_view(link: PageLink, frame: Frame) -> Draw:
     """Draw the row of views and the controls of the chosen one; returns its drawing."""
-    field = choice_field("view", "view", list(VIEWS), "curves")
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        format_func=VIEWS.__getitem__,
-        key=link.seed(field),
-        required=True,
-        label_visibility="collapsed",
-    )
-    view = link.keep(field, view, linked=view != field.default)
+    view = choose_button(link, "view", "View", VIEWS, hidden=True, terse=True)
     if view == "map":
         return _read_map(link, frame)
     if view in ("votes", "noise", "prices", "ask"):
@@ -136,15 +128,10 @@ def _draw_plane(frame: Frame) -> None:
 def _read_map(link: PageLink, frame: Frame) -> Draw:
     """The quantity and the model of the map."""
     left, right = st.columns(2)
-    field = choice_field("quantity", "quantity", list(QUANTITIES), "robust")
-    chosen = left.segmented_control(
-        "Shown",
-        list(QUANTITIES),
-        format_func=lambda name: QUANTITIES[name].capitalize(),
-        key=link.seed(field),
-        required=True,
+    labels: dict[str, str] = {name: text.capitalize() for name, text in QUANTITIES.items()}
+    quantity = cast(
+        Quantity, choose_button(link, "quantity", "Shown", labels, "robust", place=left)
     )
-    quantity = cast(Quantity, link.keep(field, chosen))
     names = list(dict.fromkeys(point.model for point in frame.points if point.sigma is not None))
     if len(names) < 2:
         return partial(_draw_map, quantity, names[0] if names else None)

@@ -14,7 +14,7 @@ from rsc_snn.sweep.cells import CLEAN
 from rsc_snn.tradeoff import WORST, OperatingPoint, Qte, operating_points, pareto_front, qte
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
-from rsc_snn.ui.explorer.sources import Evidence, gather
+from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CODE = (operating_points, pareto_front, qte)
 
-_MAKE = "python -m rsc_snn sweep rsc_snn/sweep/shipped.toml --export assets/results/sweep.parquet"
 # Fewer settings are no dial.
 _FEWEST = 4
 _RANGE = "-range"
@@ -60,7 +59,7 @@ def draw(link: PageLink) -> None:
     if not models:
         st.info(
             "This step shows measured results, and there are none here yet. The command "
-            f"`{_MAKE}` measures them (long on a small machine); the app shows them from then on.",
+            f"`{COMMAND}` measures them (long on a small machine); they are shown from then on.",
             icon=":material/hourglass_empty:",
         )
         return

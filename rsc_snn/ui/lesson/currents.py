@@ -38,6 +38,7 @@ from rsc_snn.theory import (
     seen_pixels,
 )
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.lesson.inputs import choose_number, choose_photograph, draw_again
 from rsc_snn.ui.link import PageLink
@@ -160,16 +161,9 @@ def _side(card: ModelCard) -> int:
 
 
 def _choose_view(link: PageLink) -> str:
-    field = choice_field("currents_view", "view", list(_VIEWS), "one")
-    chosen = st.segmented_control(
-        "What to look at",
-        list(_VIEWS),
-        format_func=_VIEWS.__getitem__,
-        key=link.seed(field),
-        required=True,
-        label_visibility="collapsed",
+    return choose_button(
+        link, "currents_view", "What to look at", _VIEWS, "one", noun="view", hidden=True
     )
-    return str(link.keep(field, chosen))
 
 
 def _obtain(card: ModelCard, image: GalleryImage, row: int, column: int, seed: int) -> _Place:
