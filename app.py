@@ -10,12 +10,14 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from rsc_snn.ui import resources
+from rsc_snn.ui.burst import burst
 from rsc_snn.ui.components import plot_routes
 from rsc_snn.ui.health import health_routes
 from rsc_snn.ui.shell import device_badge, icon
 from rsc_snn.ui.style import apply_style
 
 
+@burst()
 def run() -> None:
     """Choose the page of the visitor's address, and show it."""
     st.set_page_config(

@@ -17,10 +17,12 @@ from rsc_snn.activity import (
     DARKEST,
     GAP,
     Activity,
+    Membranes,
     PassActivity,
     Which,
     channel_maps,
     channel_rates,
+    neuron_inside,
     neuron_trace,
     raster,
     rate_map,
@@ -415,6 +417,31 @@ def test_the_current_of_the_first_layer_is_its_convolution(zoo: Zoo) -> None:
     convs = cast(Any, model.backbone).convs
     expected = convs[0](normalised).flatten(1)[:, 77].detach()
     np.testing.assert_allclose(found.current, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tiny-rsc", "tiny-direct"])
+def test_a_recording_may_give_the_neurons_of_its_own_passes(zoo: Zoo, name: str) -> None:
+    model, images = zoo.load(name), pair()
+    sigma = SIGMA if name == "tiny-rsc" else None
+    options: dict[str, Any] = {"time_steps": STEPS, "sigma": sigma, "seed": SEED}
+    inside: dict[Which, Membranes] = {}
+    activity = record_activity(model, *images, **options, membranes=inside)
+    assert list(inside) == ["clean", "adversarial"]
+    plain = record_activity(model, *images, **options)
+    for which, image in zip(PASSES[:2], images, strict=True):
+        np.testing.assert_array_equal(activity.of(which).step_logits, plain.of(which).step_logits)
+        for layer in model.layer_names:
+            found = neuron_inside(model, inside[which], layer, 5)
+            alone = neuron_trace(model, image, layer, 5, **options)
+            for part in ("current", "charged", "membrane", "spikes"):
+                np.testing.assert_array_equal(getattr(found, part), getattr(alone, part))
+
+
+def test_a_network_without_membranes_gives_none(zoo: Zoo) -> None:
+    inside: dict[Which, Membranes] = {}
+    options: dict[str, Any] = {"time_steps": None, "sigma": None, "seed": 0}
+    record_activity(zoo.load("tiny-ann"), *pair(), **options, membranes=inside)
+    assert not inside
 
 
 # Mistakes

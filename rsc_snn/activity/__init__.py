@@ -16,7 +16,7 @@ from rsc_snn.activity.maps import (
     channel_maps,
     rate_map,
 )
-from rsc_snn.activity.neuron import NeuronTrace, neuron_trace
+from rsc_snn.activity.neuron import NeuronTrace, neuron_inside, neuron_trace
 from rsc_snn.activity.rasters import (
     BOTH,
     MOST_ROWS,
@@ -31,6 +31,7 @@ from rsc_snn.activity.rasters import (
 from rsc_snn.activity.record import (
     Activity,
     LayerActivity,
+    Membranes,
     PassActivity,
     Which,
     record_activity,
@@ -48,6 +49,7 @@ __all__ = [
     "Activity",
     "Band",
     "LayerActivity",
+    "Membranes",
     "NeuronTrace",
     "Order",
     "PassActivity",
@@ -56,6 +58,7 @@ __all__ = [
     "Which",
     "channel_maps",
     "channel_rates",
+    "neuron_inside",
     "neuron_trace",
     "raster",
     "rate_map",

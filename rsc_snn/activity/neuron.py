@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsc_snn.activity.record import Floats, Pixels, single_batch, trace_seed
+from rsc_snn.activity.record import Floats, Membranes, Pixels, look_inside, trace_seed
 from rsc_snn.errors import ConfigError
-from rsc_snn.randomness import make_generator
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
@@ -55,31 +54,24 @@ def neuron_trace(
 
     Raises ConfigError for a network without membranes and for a neuron that it does not have.
     """
-    if not model.is_spiking:
-        raise ConfigError("A network without spikes has no membranes to look at.")
-    if layer not in model.layer_names:
-        raise ConfigError(
-            f"There is no layer {layer!r}; choose one of {', '.join(model.layer_names)}."
-        )
-    x = single_batch(model, image)
-    currents: list[Tensor] = []
-    trace = model.trace(
-        x,
-        time_steps=time_steps,
-        sigma=sigma,
-        generator=make_generator(trace_seed(seed), x.device),
-        membranes=True,
-        currents=currents,
-    )
-    position = model.layer_names.index(layer)
-    recorded = trace.layers[position]
+    _check_layer(model, layer)
+    inside = look_inside(model, image, time_steps, sigma, trace_seed(seed))
+    return neuron_inside(model, inside, layer, index)
+
+
+def neuron_inside(
+    model: SpikingClassifier, inside: Membranes, layer: str, index: int
+) -> NeuronTrace:
+    """Neuron `index` of a layer in a pass of `model` that was watched. Raises ConfigError."""
+    position = _check_layer(model, layer)
+    recorded = inside.trace.layers[position]
     shape = tuple(recorded.spikes.shape[2:])
     if not 0 <= index < np.prod(shape):
         raise ConfigError(f"{layer} has no neuron {index}: the last is {np.prod(shape) - 1}.")
     assert recorded.membranes is not None  # they were asked for
     current, membrane = (
         _one(values, index).astype(np.float32)
-        for values in (currents[position].float(), recorded.membranes.float())
+        for values in (inside.currents[position].float(), recorded.membranes.float())
     )
     spikes = _one(recorded.spikes, index)
     before = np.concatenate([np.zeros(1, np.float32), membrane[:-1]])
@@ -97,7 +89,18 @@ def neuron_trace(
     )
 
 
+def _check_layer(model: SpikingClassifier, layer: str) -> int:
+    """The place of a layer with membranes. Raises ConfigError."""
+    if not model.is_spiking:
+        raise ConfigError("A network without spikes has no membranes to look at.")
+    if layer not in model.layer_names:
+        raise ConfigError(
+            f"There is no layer {layer!r}; choose one of {', '.join(model.layer_names)}."
+        )
+    return model.layer_names.index(layer)
+
+
 def _one(values: Tensor, index: int) -> NDArray[Any]:
     """One neuron of `[T, 1, *shape]`, `[T]`."""
     found: NDArray[Any] = values[:, 0].flatten(1)[:, index].cpu().numpy()
-    return found
+    return found.copy()  # A view would keep the whole layer alive.

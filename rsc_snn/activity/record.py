@@ -16,7 +16,7 @@ from rsc_snn.randomness import derive_seed, make_generator
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
-    from rsc_snn.trace import LayerTrace
+    from rsc_snn.trace import LayerTrace, Trace
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -131,6 +131,17 @@ class Activity:
         return clean, adversarial, control
 
 
+@dataclass(frozen=True)
+class Membranes:
+    """The inside of all neurons in one pass: much memory, meant for a moment.
+
+    trace: with membranes. currents: the input of each layer, `[T, 1, *shape]`.
+    """
+
+    trace: Trace
+    currents: tuple[Tensor, ...]
+
+
 def record_activity(
     model: SpikingClassifier,
     original: Pixels,
@@ -139,23 +150,34 @@ def record_activity(
     time_steps: int | None,
     sigma: float | None,
     seed: int,
+    membranes: dict[Which, Membranes] | None = None,
 ) -> Activity:
     """Record the three passes of an image and its attacked twin, both `[C, H, W]` in 0..1.
 
     time_steps, sigma: None for the model's own. The clean and the adversarial pass have the same
-    noise. Raises ConfigError for wrong shapes or settings.
+    noise. membranes: if given, filled with those of these two passes, unless the network has none.
+    Raises ConfigError for wrong shapes or settings.
     """
     if tuple(original.shape) != tuple(adversarial.shape):
         raise ConfigError("The original and the attacked image must have the same size.")
     coding = model.resolve_coding(sigma)
     noisy = coding.stochastic and coding_sigma(coding) != 0
-    clean = _record(model, original, time_steps, sigma, trace_seed(seed))
+    passes: dict[Which, PassActivity] = {}
+    images: tuple[tuple[Which, Pixels], ...] = (("clean", original), ("adversarial", adversarial))
+    for which, image in images:
+        if membranes is None or not model.is_spiking:
+            trace = _trace(model, image, time_steps, sigma, trace_seed(seed))
+        else:
+            membranes[which] = look_inside(model, image, time_steps, sigma, trace_seed(seed))
+            trace = membranes[which].trace
+        passes[which] = _pass_activity(trace)
+    if noisy:
+        other = derive_seed(seed, "trace", "control")
+        passes["control"] = _pass_activity(_trace(model, original, time_steps, sigma, other))
     return Activity(
-        clean=clean,
-        adversarial=_record(model, adversarial, time_steps, sigma, trace_seed(seed)),
-        control=_record(model, original, time_steps, sigma, derive_seed(seed, "trace", "control"))
-        if noisy
-        else clean,
+        clean=passes["clean"],
+        adversarial=passes["adversarial"],
+        control=passes.get("control", passes["clean"]),
         spiking=model.is_spiking,
         noisy=noisy,
     )
@@ -166,12 +188,36 @@ def trace_seed(seed: int) -> int:
     return derive_seed(seed, "trace")
 
 
-def _record(
+def look_inside(
     model: SpikingClassifier, image: Pixels, time_steps: int | None, sigma: float | None, seed: int
-) -> PassActivity:
+) -> Membranes:
+    """One pass of a spiking network with noise of `seed`, watched closely."""
+    currents: list[Tensor] = []
+    trace = _trace(model, image, time_steps, sigma, seed, currents)
+    return Membranes(trace, tuple(currents))
+
+
+def _trace(
+    model: SpikingClassifier,
+    image: Pixels,
+    time_steps: int | None,
+    sigma: float | None,
+    seed: int,
+    currents: list[Tensor] | None = None,
+) -> Trace:
+    """One pass; with membranes if `currents` is given, which it fills."""
     x = single_batch(model, image)
-    generator = make_generator(seed, x.device)
-    trace = model.trace(x, time_steps=time_steps, sigma=sigma, generator=generator)
+    return model.trace(
+        x,
+        time_steps=time_steps,
+        sigma=sigma,
+        generator=make_generator(seed, x.device),
+        membranes=currents is not None,
+        currents=currents,
+    )
+
+
+def _pass_activity(trace: Trace) -> PassActivity:
     frames = (trace.frames[:, 0].clamp(0, 1) * 255).round().to(torch.uint8)
     return PassActivity(
         frames=frames.cpu().numpy(),

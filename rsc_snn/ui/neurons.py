@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from rsc_snn.activity import (
     ONLY_ADVERSARIAL,
     ONLY_CLEAN,
     Activity,
+    Membranes,
     NeuronTrace,
     Raster,
     Which,
     channel_maps,
+    neuron_inside,
     neuron_trace,
     raster,
     record_activity,
@@ -45,24 +47,48 @@ if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
 
 SPLIT = (3, 2)
-_LONGEST_NEURON = 20
+# `layer.index` of the neuron that was chosen; a name has at most 20 characters.
+_NEURON = text_field("neuron", 20, str)
 
 
-def obtain_activity(item: Shown) -> Activity:
-    """Everything that the network did on the photograph, on its attacked twin, and by chance."""
+def obtain_activity(item: Shown, neuron: str | None = None) -> Activity:
+    """Everything that the network did on the photograph, on its attacked twin, and by chance.
+
+    neuron: the one that will be looked into, as in the link, or "" for the one that changes most.
+    If the passes have to be made, its trace is remembered on the way; None if nobody asks for it.
+    """
     request = item.request
 
     def work() -> Activity:
-        return record_activity(
+        inside: dict[Which, Membranes] | None = None if neuron is None else {}
+        activity = record_activity(
             _model(item),
             item.outcome.original,
             item.outcome.adversarial,
             time_steps=request.time_steps,
             sigma=request.sigma,
             seed=request.seed,
+            membranes=inside,
         )
+        if inside:
+            shown = _raster(item, activity)
+            layer, index = shown.neuron(_row_or_most_changed(shown, _row_of(shown, neuron or "")))
+            for which, one in inside.items():
+                trace = neuron_inside(_model(item), one, layer, index)
+                resources.memo().put(_neuron_key(item, which, layer, index), trace)
+        return activity
 
     return resources.live(("activity", request.key), Activity, work)
+
+
+def _raster(item: Shown, activity: Activity) -> Raster:
+    seed = item.request.seed
+    key = ("raster", item.request.key)
+    return resources.memo().compute(key, Raster, lambda: raster(activity, seed=seed))
+
+
+def _neuron_key(item: Shown, which: Which, layer: str, index: int) -> Hashable:
+    return ("neuron", item.request.key, which, layer, index)
 
 
 def _model(item: Shown) -> SpikingClassifier:
@@ -71,11 +97,12 @@ def _model(item: Shown) -> SpikingClassifier:
 
 def read_neurons(link: PageLink, item: Shown) -> Callable[[], None]:
     """The view's controls; returns its drawing."""
-    activity = obtain_activity(item)
+    wanted = str(st.session_state[link.seed(_NEURON)])
+    activity = obtain_activity(item, wanted)
     layer = choose_layer(link, activity)
     if not activity.spiking:
         return partial(_draw, item, activity, layer, None)
-    shown = raster(activity, seed=item.request.seed)
+    shown = _raster(item, activity)
     # Put back, the page has another raster, in which nobody has chosen anything.
     key = f"playground.raster.{link.generation}"
     view = View(shown, _chosen_row(link, shown, key), _chosen_order(link, key), key)
@@ -98,15 +125,14 @@ def _chosen_row(link: PageLink, shown: Raster, component: str) -> int | None:
     A click counts once: a link that is opened after it wins, and in another network's raster the
     neuron stays, not the row.
     """
-    field = text_field("neuron", _LONGEST_NEURON, str)
-    key = link.seed(field)
+    key = link.seed(_NEURON)
     clicked = _news(component, "row")
     row = _row_of(shown, str(st.session_state[key]))
     if isinstance(clicked, int) and 0 <= clicked < len(shown.index):
         row = clicked
     text = "" if row is None else f"{shown.layer[row]}.{shown.index[row]}"
     st.session_state[key] = text
-    link.keep(field, text, linked=bool(text))
+    link.keep(_NEURON, text, linked=bool(text))
     return row
 
 
@@ -176,7 +202,7 @@ def _draw(item: Shown, activity: Activity, layer: str, view: View | None) -> Non
         _raster_caption(activity, view.raster)
     with right:
         st.subheader("One neuron")
-        row = _most_changed(view.raster) if view.row is None else view.row
+        row = _row_or_most_changed(view.raster, view.row)
         _draw_neuron(item, *view.raster.neuron(row))
 
 
@@ -233,8 +259,10 @@ def _raster_data(view: View) -> RasterData:
     return RasterData(shown.codes, bands, shown.index, view.row, view.order)
 
 
-def _most_changed(shown: Raster) -> int:
-    """The neuron that changed most: the one worth a look before any is chosen."""
+def _row_or_most_changed(shown: Raster, row: int | None) -> int:
+    """`row`, or that of the neuron that changed most: worth a look before any is chosen."""
+    if row is not None:
+        return row
     changed = ((shown.codes == ONLY_CLEAN) | (shown.codes == ONLY_ADVERSARIAL)).sum(axis=0)
     return int(changed.argmax())
 
@@ -256,16 +284,17 @@ def _raster_caption(activity: Activity, shown: Raster) -> None:
 
 
 def _draw_neuron(item: Shown, layer: str, index: int) -> None:
+    images: tuple[tuple[Which, np.ndarray], ...] = (
+        ("clean", item.outcome.original),
+        ("adversarial", item.outcome.adversarial),
+    )
     traces = [
         resources.live(
-            ("neuron", item.request.key, which, layer, index),
+            _neuron_key(item, which, layer, index),
             NeuronTrace,
             partial(_trace, item, image, layer, index),
         )
-        for which, image in (
-            ("clean", item.outcome.original),
-            ("adversarial", item.outcome.adversarial),
-        )
+        for which, image in images
     ]
     draw_figure(
         membrane_figure(*traces),
