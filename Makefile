@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+WORKERS ?= 2
 ADDRESS ?= 127.0.0.1
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -15,7 +16,7 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar 
 help:
 	@echo "make app          install and start the app on http://$(ADDRESS):$(PORT)"
 	@echo "                  (PORT=... for another port, ADDRESS=0.0.0.0 to let other machines in)"
-	@echo "make test         install and run the tests"
+	@echo "make test         install and run the tests (WORKERS=... at once)"
 	@echo "make lint         ruff and mypy"
 	@echo "make benchmarks   print speeds against named peers"
 	@echo "make screenshots  make docs/screenshots with headless Chromium"
@@ -25,8 +26,9 @@ app: $(VENV)/.installed
 	$(RUN) -m streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT) \
 		--server.showEmailPrompt false
 
+# Tests of one file share an app and a browser, so they stay in one process.
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,10 @@ import torch
 
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.zoo import CleanAccuracy, TrainingFacts, save_model
+
+# Tests that run side by side share the cores.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 Fact = TypeVar("Fact")
 CIFAR10 = (
@@ -23,6 +28,14 @@ TINY_CONFIGS = {
     "tiny-poisson": ("Tiny SNN, Poisson coding", {"coding": "poisson"}),
     "tiny-rsc": ("Tiny RSC-SNN, sigma 0.2", {"coding": "rsc", "sigma": 0.2}),
 }
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """The framework runs pages as `__main__`, which processes of a later test would import."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from rsc_snn.ui.query import Field, format_value, read_field
 
 _GENERATION = "link.generation"
+_VISITED = "link.page"
+# So many links may be on their way to the browser.
+_MOST_SENT = 32
 
 
 class PageLink:
@@ -19,14 +23,20 @@ class PageLink:
     nothing of controls whose choices depend on other controls. A page makes one PageLink a run,
     calls `seed` before and `keep` after each control, then `publish` and `complain`. A link that
     was not written by the page itself (typed, pasted, or the browser's back button) wins over
-    what the session remembers.
+    what the session remembers. One that the page wrote a moment ago does not: the visitor moved a
+    control again before the newer link had reached the browser.
     """
 
     def __init__(self, page: str) -> None:
         self._page = page
         self._store: dict[str, Any] = st.session_state.setdefault(f"{page}.values", {})
+        if st.session_state.get(_VISITED) != page:
+            st.session_state[_VISITED] = page
+            st.session_state[self._link_key] = st.session_state.get(self._link_key, [])[-1:]
         query = st.query_params.to_dict()
-        self._incoming = {} if query == st.session_state.get(self._link_key) else query
+        known = st.session_state.setdefault(self._link_key, [])
+        own = query in (known[-1:] if _by_history() else known)
+        self._incoming = {} if own else query
         self._incoming = st.session_state.pop(self._deferred_key, {}) | self._incoming
         self._written: dict[str, str] = {}
         self.problems: list[str] = []
@@ -89,9 +99,16 @@ class PageLink:
         """Write the link if it differs."""
         if st.query_params.to_dict() != self._written:
             st.query_params.from_dict(self._written)
-        st.session_state[self._link_key] = self._written
+        known = [link for link in st.session_state[self._link_key] if link != self._written]
+        st.session_state[self._link_key] = [*known, self._written][-_MOST_SENT:]
 
     def complain(self) -> None:
         """Say what in the old link could not be used."""
         for problem in self.problems:
             st.warning(problem, icon=":material/link_off:")
+
+
+def _by_history() -> bool:
+    """True if the visitor went back or forward in the browser's history."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation

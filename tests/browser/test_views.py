@@ -27,6 +27,8 @@ def markers(page: Any) -> dict[str, dict[str, Any]]:
 def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
     page: Any, chromium: Any, address: str
 ) -> None:
+    from playwright.sync_api import expect
+
     open_playground(page, address, COMPARED)
     page.wait_for_url(lambda url: "compare=" in url and "seed=3" in url)
     page.locator(".raster .order").select_option("changes")
@@ -43,7 +45,8 @@ def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
         settle(other)
         assert markers(other) == first
         assert other.url == page.url
-        assert other.locator(".raster .order").input_value() == "changes"
+        # The frame of the raster is loaded on its own, after the page has settled.
+        expect(other.locator(".raster .order")).to_have_value("changes", timeout=TIMEOUT * 1000)
     finally:
         context.close()
 

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
+from rsc_snn.ui import link as link_module
 from rsc_snn.ui import resources
 from tests.pages.conftest import PageMaker, figures
 
@@ -91,6 +92,24 @@ def test_a_slider_changes_the_figures_and_the_link(assets: Path, page: PageMaker
     assert all(before[alt] != after[alt] for alt in before)
     app.slider(key="playground.time_steps").set_value(9).run()
     assert is_fine(app).query_params["time_steps"] == "9"
+
+
+def test_a_move_made_before_the_newer_link_had_arrived_counts(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = is_fine(page(PLAYGROUND).run())
+    old = dict(app.query_params)
+    app.slider(key="playground.sigma").set_value(0.6).run()
+    newer = dict(is_fine(app).query_params)
+    for name, value in old.items():  # What the browser still takes for the page's address.
+        app.query_params[name] = value
+    app.slider(key="playground.time_steps").set_value(9).run()
+    assert is_fine(app).slider(key="playground.sigma").value == 0.6
+    assert app.query_params["sigma"] == "0.6" and app.query_params["time_steps"] == "9"
+    for name, value in newer.items():
+        app.query_params[name] = value
+    monkeypatch.setattr(link_module, "_by_history", lambda: True)
+    assert is_fine(app.run()).slider(key="playground.time_steps").value == 4
 
 
 def test_the_same_link_gives_the_same_figures(assets: Path, page: PageMaker) -> None:
