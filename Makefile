@@ -28,7 +28,7 @@ app: $(VENV)/.installed
 
 # Tests of one file share an app and a browser, so they stay in one process.
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .

@@ -17,23 +17,22 @@ from tests.browser.driving import control, served_app, settle
 GOAL = "median < 0.2 s"
 STEPS = ("pixel", "image", "currents", "neuron", "decision", "bill")
 _FIGURES = ".js-plotly-plot .draglayer"
+_NOTHING = "[data-testid=stAlert]"
 
 
 def open_step(page: Any, address: str, step: str, query: str = "") -> bool:
     """Open a step and wait for its figures; False if it has none (the bill without results)."""
     page.goto(f"{address}/poisson_coding?step={step}{query}")
     page.wait_for_selector(".st-key-lesson-question")
+    page.locator(f"{_FIGURES}, {_NOTHING}").first.wait_for()
     settle(page)
-    if step != STEPS[-1] or page.locator(".rsc-plot").count():
-        page.wait_for_selector(_FIGURES)
-        settle(page)
     return bool(page.locator(_FIGURES).count())
 
 
 def sliders(page: Any) -> list[str]:
     """The keys of all sliders of the step."""
     names: list[str] = page.locator(
-        "[class*=st-key-lesson-]:has([data-testid=stSlider])"
+        "[class*=st-key-lesson-]:has([data-testid=stSlider] input:not(:disabled))"
     ).evaluate_all("parts => parts.map(part => part.className)")
     found = [re.search(r"st-key-(lesson-\w+)", name) for name in names]
     return [match[1] for match in found if match]
@@ -46,8 +45,8 @@ def measure(page: Any, key: str, moves: int) -> list[float]:
     page.keyboard.press("Home")
     page.wait_for_timeout(1500)
     settle(page)
-    if key.startswith("lesson-bill"):  # sliders over what was measured
-        moves = min(moves, int(float(thumb.get_attribute("aria-valuemax") or moves)))
+    first, last, step = (float(str(thumb.get_attribute(name))) for name in ("min", "max", "step"))
+    moves = min(moves, round((last - first) / step))
     return slider_moves(page, key, moves)
 
 

@@ -242,7 +242,8 @@ def plane_figure(picture: PlanePicture, classes: Sequence[str]) -> go.Figure:
     certified circle and the ways of both attacks."""
     traces = [
         _chances(picture, classes),
-        _raw_edge(picture),
+        _edge("smoothed edge", picture.axis, picture.chance, 0.5, _NOISY, 3),
+        _edge("edge without smoothing", picture.axis, picture.score, 0, NEUTRAL, 1.5),
         _way(picture.raw, "attack without smoothing", NEUTRAL, "dot", "x"),
         _way(picture.smoothed, "attack on the smoothed decision", _NOISY, "solid", "star"),
         _nearest(picture.nearest),
@@ -259,37 +260,37 @@ def plane_figure(picture: PlanePicture, classes: Sequence[str]) -> go.Figure:
 
 
 def _chances(picture: PlanePicture, classes: Sequence[str]) -> dict[str, Any]:
-    """The chance as colour and the smoothed edge, where it is 1/2."""
+    """The chance as colour. A contour could colour it too, but pixel by pixel of the screen."""
     strong = [translucent(colour, 0.55) for colour in reversed(_CLASS_COLOURS)]
     faint = [translucent(colour, 0.04) for colour in reversed(_CLASS_COLOURS)]
     return {
-        "type": "contour",
-        "name": "smoothed edge",
+        "type": "heatmap",
         "x": picture.axis,
         "y": picture.axis,
         # Plotly's rows are y.
         "z": picture.chance.T.astype(np.float32),
         "zmin": 0,
         "zmax": 1,
+        "zsmooth": "fast",
         "colorscale": [[0, strong[0]], [0.5, faint[0]], [0.5, faint[1]], [1, strong[1]]],
-        "contours": {"coloring": "heatmap", "start": 0.5, "end": 0.5, "size": 1},
-        "line": {"color": _NOISY, "width": 3},
         "showscale": False,
-        "showlegend": True,
         "hovertemplate": f"(%{{x:.2f}}, %{{y:.2f}}): {classes[0]} in %{{z:.1%}} of passes"
         "<extra></extra>",
     }
 
 
-def _raw_edge(picture: PlanePicture) -> dict[str, Any]:
+def _edge(
+    name: str, axis: Floats, values: Floats, level: float, colour: str, width: float
+) -> dict[str, Any]:
+    """The line where `values` over the plane, `[G, G]`, are `level`."""
     return {
         "type": "contour",
-        "name": "edge without smoothing",
-        "x": picture.axis,
-        "y": picture.axis,
-        "z": picture.score.T.astype(np.float32),
-        "contours": {"coloring": "none", "start": 0, "end": 0, "size": 1},
-        "line": {"color": NEUTRAL, "width": 1.5},
+        "name": name,
+        "x": axis,
+        "y": axis,
+        "z": values.T.astype(np.float32),
+        "contours": {"coloring": "none", "start": level, "end": level, "size": 1},
+        "line": {"color": colour, "width": width},
         "showscale": False,
         "showlegend": True,
         "hoverinfo": "skip",

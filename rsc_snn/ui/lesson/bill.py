@@ -169,7 +169,10 @@ def _choose_offer(link: PageLink, bill: _Bill) -> OperatingPoint | None:
 
 def _dial(link: PageLink, name: str, label: str, stops: list[str], text: str) -> str:
     field = choice_field(name, label, stops, stops[len(stops) // 2])
-    return str(link.keep(field, st.select_slider(label, stops, key=link.seed(field), help=text)))
+    chosen = st.select_slider(
+        label, stops, key=link.seed(field), help=text, disabled=len(stops) == 1
+    )
+    return str(link.keep(field, chosen))
 
 
 def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
