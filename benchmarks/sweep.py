@@ -4,12 +4,13 @@
 
 First, 60 attacked cells of one model (sigma x attack x epsilon, up to 16/255 as in the grid that
 ships) and the clean cells they build on, by the engine with `--workers` processes of one thread
-each; `--coarse` takes half as many epsilons and twice as many T, which leaves less to share. The peer does what one does
-without an engine: for each cell it loads the model and the data and calls `evaluate_accuracy`,
-which scores the clean images too, with all threads and every image attacked. Both score the same
-images on as many fresh draws. The ratio is given with and without the time that the peer spends
-on loading. The accuracies differ by noise, and by what the engine passes through: the largest
-difference is shown with an interval that holds for all cells at once (Bonferroni).
+each; `--coarse` takes half as many epsilons and twice as many T, which leaves less to share. The
+peer does what one does without an engine: for each cell it loads the model and the data and calls
+`evaluate_accuracy`, which scores the clean images too, with all threads and every image attacked.
+Both score the same images on as many fresh draws. The ratio is given with and without the time
+that the peer spends on loading. The accuracies differ by noise, and by what the engine passes
+through: the largest difference is shown with an interval that holds for all cells at once
+(Bonferroni).
 
 Then the overhead: `--cells` cells that only use up a known time of the processor, through worker
 processes and a store on disk.
