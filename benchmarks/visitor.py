@@ -82,7 +82,7 @@ class Visitor:
         """Open a link and wait for the result with this digest, pressing the button if need be."""
         self._query, self._polls, self._button = query, {}, ""
         seen, start, finished = Seen(), time.perf_counter(), False
-        await self._rerun()
+        await self._rerun(opens=True)
         while not (finished and (seen.facts or seen.refused)):
             left = start + timeout - time.perf_counter()
             message = await self._next(min(left, _QUIET if finished else left))
@@ -150,8 +150,8 @@ class Visitor:
                 poll.due = time.perf_counter() + poll.every
                 await self._rerun(fragment=fragment)
 
-    async def _rerun(self, *, pressed: str = "", fragment: str = "") -> None:
-        """Ask for a run of the page, or of one fragment of it."""
+    async def _rerun(self, *, opens: bool = False, pressed: str = "", fragment: str = "") -> None:
+        """Ask for a run of the page, or of one fragment of it; `opens` a link."""
         assert self._socket is not None
         widgets: Sequence[WidgetState] = (
             [WidgetState(id=pressed, trigger_value=True)] if pressed else []
@@ -161,6 +161,8 @@ class Visitor:
             widget_states=WidgetStates(widgets=widgets),
             fragment_id=fragment,
             is_auto_rerun=bool(fragment),
+            # The way in which one session gets another link, perhaps one that it had before.
+            is_history_navigation=opens,
         )
         await self._socket.send(BackMsg(rerun_script=state).SerializeToString())
 

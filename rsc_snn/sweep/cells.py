@@ -117,7 +117,9 @@ class CellResult:
         passes: how many draws the vote is over, from the first; None for all. For "single" all
         draws are used in any case, as they make each score more certain.
         """
-        used = self.answers if passes is None or predictor == "single" else self.answers[:passes]
+        if predictor == "single":  # Without the votes, for a sweep asks for each of its cells.
+            return torch.from_numpy(self.right).float().mean(dim=0)
+        used = self.answers if passes is None else self.answers[:passes]
         classes = int(max(used.max(), self.labels.max())) + 1
         chosen = torch.from_numpy(used.astype(np.int64))
         votes = torch.nn.functional.one_hot(chosen, classes)

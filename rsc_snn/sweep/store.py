@@ -431,7 +431,7 @@ _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_tables, _
 
 def pack(values: NDArray[np.uint16]) -> bytes:
     """An array of classes as compressed bytes, little-endian."""
-    return zlib.compress(values.astype("<u2").tobytes())
+    return zlib.compress(values.astype("<u2").tobytes(), level=1)
 
 
 def unpack(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:

@@ -306,3 +306,6 @@ def test_the_clicked_point_is_marked(
     rows = [row for trace in figure["data"] for row in trace.get("customdata", ())]
     assert key in [row[-1] for row in rows]  # what a click sends
     assert "chosen: sigma 0.3, T = 1" in [trace.get("name") for trace in figure["data"]]
+    assert app.query_params["point"] == key
+    shared = is_fine(page(PAGE, **dict(app.query_params)).run())
+    assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(shared)

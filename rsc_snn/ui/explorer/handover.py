@@ -12,10 +12,14 @@ from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.tradeoff import OperatingPoint
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.measured import variant_of
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import text_field
 
 _PAGE = "pages/playground.py"
-_CHOSEN = "tradeoff.point"
 _MOST_DRAWS = 16
+_KEY = "tradeoff.point"
+# The key of the cell whose point was clicked, empty before.
+_POINT = text_field("point", 32, str)
 
 
 def playground_query(cell: Cell) -> dict[str, str]:
@@ -38,16 +42,22 @@ def _text(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def link_point(link: PageLink) -> None:
+    """Put the point that was clicked into the link, or take that of the link."""
+    key = str(st.session_state[link.seed(_POINT)])
+    link.keep(_POINT, key, linked=bool(key))
+
+
 def remember_click(clicked: str | None) -> None:
     """Keep the key of a clicked point; the page runs again to mark it."""
-    if clicked is not None and clicked != st.session_state.get(_CHOSEN):
-        st.session_state[_CHOSEN] = clicked
+    if clicked is not None and clicked != st.session_state.get(_KEY):
+        st.session_state[_KEY] = clicked
         st.rerun()
 
 
 def chosen_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
     """The point that was clicked; before that the one of the best harmonic mean."""
-    key = st.session_state.get(_CHOSEN)
+    key = st.session_state.get(_KEY)
     clicked = [point for point in points if point.key == key]
     return next(iter(clicked), max(points, key=lambda point: point.harmonic, default=None))
 

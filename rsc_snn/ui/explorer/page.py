@@ -11,6 +11,7 @@ from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.explorer.controls import read_selection
 from rsc_snn.ui.explorer.frame import Frame
 from rsc_snn.ui.explorer.grid_panel import Plan, measured_so_far
+from rsc_snn.ui.explorer.handover import link_point
 from rsc_snn.ui.explorer.measured import Selection, menu_of
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence
 from rsc_snn.ui.explorer.views import choose_view
@@ -20,7 +21,7 @@ from rsc_snn.ui.tasks import polled
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
     "dataset", "sample", "models", "steps", "attack", "epsilon", "predictor", "passes", "axis",
-    "view", "quantity", "model", "setting", "lose",
+    "view", "quantity", "model", "setting", "lose", "point",
 )  # fmt: skip
 
 
@@ -53,6 +54,7 @@ def read_view(
 ) -> Callable[[], None]:
     """The row of views and the chosen one's controls; returns what draws it, again and again."""
     with shown_errors():
+        link_point(link)
         draw = choose_view(link, Frame(selection, _now(evidence, plan)))
         return partial(_draw_view, lambda: draw(Frame(selection, _now(evidence, plan))), plan)
     return lambda: None
