@@ -309,8 +309,8 @@ class Zoo:
 
     def _read_folder(self, folder: Path) -> None:
         """Read the cards of one folder, and note what is wrong there."""
-        files = sorted((*folder.glob("*.json"), *folder.glob("*.safetensors")))
-        for name in dict.fromkeys(path.stem for path in files):
+        files = (*folder.glob("*.json"), *folder.glob("*.safetensors"))
+        for name in sorted({path.stem for path in files}):
             if name in self._origins:
                 self._problems[str(folder / name)] = (
                     f"The model {name} of {folder} is left out: {self._origins[name]} has one of "

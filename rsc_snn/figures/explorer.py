@@ -42,7 +42,7 @@ PALETTE = tuple(CODING_COLOURS[kind] for kind in ("rsc", "direct", "poisson", "a
 QUANTITIES: dict[Quantity, str] = {
     "clean": "accuracy",
     "robust": "robust accuracy",
-    "harmonic": "harmonic mean of both",
+    "harmonic": "harmonic mean",
 }
 _SCALES: dict[Quantity, str] = {
     "clean": CLEAN,

@@ -27,6 +27,8 @@ _CSS = """
 }
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
 .st-key-rsc-stale { opacity: 0.55; }
+.st-key-rsc-handover a { height: auto; }
+.st-key-rsc-handover a * { white-space: normal; }
 .rsc-network { border-top: 4px solid; padding-top: 0.4rem; font-size: 1.05rem; }
 .st-key-rsc-sweep-controls, [class*="st-key-rsc-task-"] { min-height: 3rem; }
 @media (max-width: 640px) {
@@ -34,6 +36,8 @@ _CSS = """
   [data-testid="stMain"] h1 { font-size: 1.55rem; }
   .rsc-row { gap: 0.4rem; }
   .rsc-row figcaption { font-size: 0.78rem; }
+  [data-testid="stMarkdownContainer"] table { font-size: 0.8rem; }
+  [data-testid="stMarkdownContainer"] :is(th, td) { padding: 0.3rem 0.35rem; }
 }
 </style>
 """

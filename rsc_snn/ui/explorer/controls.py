@@ -67,8 +67,7 @@ def _choose_sample(link: PageLink, menu: Menu) -> Sample:
 
 def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
     labels = {name: resources.zoo().card(name).label for name in menu.models}
-    ranges = [name for name in menu.models if name.endswith(_RANGE)]
-    field = _several("models", "the models", menu.models, [*ranges, *menu.models][:1], _MODELS)
+    field = _several("models", "the models", menu.models, _first_models(menu), _MODELS)
     chosen = st.multiselect(
         "Models",
         menu.models,
@@ -78,6 +77,20 @@ def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
         help="Networks without a noise level are level lines: what the dial is measured against.",
     )
     return tuple(link.keep(field, chosen))
+
+
+def _first_models(menu: Menu) -> list[str]:
+    """The dial with most noise levels, one over a range first, and the plain ordinary network."""
+    levels: dict[str, set[float]] = {name: set() for name in menu.models}
+    for cell in menu.cells:
+        if cell.sigma is not None:
+            levels[cell.model].add(cell.sigma)
+    dial = max(menu.models, key=lambda name: (name.endswith(_RANGE), len(levels[name])))
+    cards = [resources.zoo().card(name) for name in menu.models if name != dial]
+    plain = [
+        card.name for card in cards if card.config.neuron == "relu" and card.adversarial == "none"
+    ]
+    return [dial, *plain[:1]]
 
 
 def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[int, ...]:
