@@ -6,6 +6,9 @@ then it runs the same file as a script for every visitor.
 
 from __future__ import annotations
 
+from importlib import import_module
+from threading import Thread
+
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
@@ -50,3 +53,5 @@ else:
     # in pages/, and shows that alone: the first visitor of a server would get no menu and no style.
     PagesManager.uses_pages_directory = False
     app = st.App(__file__, routes=[*health_routes(), *plot_routes()])
+    # The attacks take a second to load, which the first visitor's browser needs as well.
+    Thread(target=import_module, args=("rsc_snn.attacks.library",), daemon=True).start()

@@ -145,6 +145,7 @@ def test_the_ann_learns_and_is_exported(place: Path) -> None:
     assert [item.n for item in card.class_accuracy] == [4, 4, 4]
 
 
+@pytest.mark.slow
 def test_torchrun_trains_the_student_with_two_processes(place: Path, tmp_path: Path) -> None:
     done = subprocess_run(
         "-m",
