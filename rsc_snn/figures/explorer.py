@@ -271,7 +271,9 @@ def _series(
         groups.setdefault(kind, []).append(point)
     looks = [show.look(group[0]) for group in groups.values()]
     kinds = [look.kind for look in looks]
-    told_apart = len(set(kinds)) == len(kinds)
+    # A kind of network has its colour as long as it has one line.
+    own = {kind: CODING_COLOURS.get(kind, NEUTRAL) for kind in kinds if kinds.count(kind) == 1}
+    free = [colour for colour in PALETTE if colour not in own.values()]
     found = []
     for index, (look, group) in enumerate(zip(looks, groups.values(), strict=True)):
         first = group[0]
@@ -280,9 +282,7 @@ def _series(
             Series(
                 name=f"{look.label}, {setting}",
                 points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
-                colour=CODING_COLOURS.get(look.kind, NEUTRAL)
-                if told_apart
-                else PALETTE[index % len(PALETTE)],
+                colour=own[look.kind] if look.kind in own else free[index % len(free)],
                 dash=DASHES[index % len(DASHES)],
                 symbol=SYMBOLS[index % len(SYMBOLS)],
             )

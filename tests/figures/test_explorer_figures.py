@@ -111,6 +111,21 @@ def test_models_of_different_kinds_have_the_colours_of_their_kinds() -> None:
     assert (rsc.name, ann.name) == ("RSC, T = 4", "ANN, T = 1")
     same = lines(curves_figure([*DIAL, *SHORT], show=Show(looks)), "y")
     assert same[0].line.color != same[1].line.color, "one kind, so two colours of the palette"
+    mixed = lines(curves_figure([*DIAL, *SHORT, ANN], show=Show(looks)), "y")
+    colours = {trace.name: trace.line.color for trace in mixed}
+    assert colours.pop("ANN, T = 1") == CODING_COLOURS["ann"]
+    assert len(set(colours.values())) == 2 and CODING_COLOURS["ann"] not in colours.values()
+
+
+def test_one_line_of_each_kind() -> None:
+    kinds = ("ann", "direct", "poisson", "rsc")
+    looks = {kind: Look(kind, kind) for kind in kinds}
+    points = [point(None, 0.9, 0.1, model=kind, coding="direct", time_steps=1) for kind in kinds]
+    found = {
+        trace.name: trace.line.color
+        for trace in lines(curves_figure(points, show=Show(looks)), "y")
+    }
+    assert found == {f"{kind}, T = 1": CODING_COLOURS[kind] for kind in kinds}
 
 
 def test_many_lines_have_bars_in_place_of_bands() -> None:
