@@ -113,7 +113,7 @@ def test_what_a_file_leaves_out(tmp_path: Path) -> None:
     assert (grid.images, grid.draws, grid.seed, grid.split) == (300, 10, 0, "test")
 
 
-@pytest.mark.parametrize("name", ["shipped", "quick"])
+@pytest.mark.parametrize("name", ["shipped", "quick", "dial"])
 def test_the_grids_that_ship_can_be_read(name: str) -> None:
     grid = read_grid(PACKAGE / f"{name}.toml")
     assert grid.images >= 300
