@@ -54,4 +54,4 @@ else:
     PagesManager.uses_pages_directory = False
     app = st.App(__file__, routes=[*health_routes(), *plot_routes()])
     # The attacks take a second to load, which the first visitor's browser needs as well.
-    Thread(target=import_module, args=("rsc_snn.attacks.library",), daemon=True).start()
+    Thread(target=import_module, args=("torchattacks",), daemon=True).start()
