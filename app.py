@@ -53,5 +53,5 @@ else:
     # in pages/, and shows that alone: the first visitor of a server would get no menu and no style.
     PagesManager.uses_pages_directory = False
     app = st.App(__file__, routes=[*health_routes(), *plot_routes()])
-    # The attacks take a second to load, which the first visitor's browser needs as well.
+    # What attacks need is long to load; it comes while the first visitor's browser loads the page.
     Thread(target=import_module, args=("torchattacks",), daemon=True).start()

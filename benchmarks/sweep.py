@@ -51,8 +51,7 @@ FINE = ((4,), (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0))
 COARSE = ((2, 4), (1.0, 2.0, 4.0, 8.0, 16.0))
 ATTACKS = ("fgsm", "pgd10")
 TARGET_RATIO, TARGET_OVERHEAD = 3.0, 0.02
-# A cell of the first part takes three times as long, with a seventh of the images of the sweep
-# that ships.
+# Less than what cells of the first part take, which have fewer images than the sweep that ships.
 WORK_SECONDS = 0.5
 IMAGES, DRAWS = 300, 10  # Of a result in the measurement of the overhead, as in the shipped sweep.
 

@@ -17,9 +17,10 @@ from rsc_snn.ui.query import text_field
 
 _PAGE = "pages/playground.py"
 _MOST_DRAWS = 16
-_KEY = "tradeoff.point"
 # The key of the cell whose point was clicked, empty before.
 _POINT = text_field("point", 32, str)
+# Where the page's link keeps it; a click comes when the link of the run is written already.
+_KEY = "tradeoff.point"
 
 
 def playground_query(cell: Cell) -> dict[str, str]:
