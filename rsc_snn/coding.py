@@ -18,6 +18,8 @@ from rsc_snn.errors import ConfigError
 
 SIGMA_RANGE = (0.0, 1.0)
 TIME_STEPS_RANGE = (1, 64)
+# How a person writes the names of the codings.
+CODING_LABELS = {"direct": "direct", "poisson": "Poisson", "rsc": "RSC"}
 
 
 @runtime_checkable

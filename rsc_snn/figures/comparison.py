@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
@@ -27,6 +28,8 @@ _WORDS = {"wrong": "wrong anyway"}
 _MIDDLE = "#B8BEC6"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
 _CELL = 58
+# Letters in a line of a name above a column and beside a row.
+_COLUMN_WIDTH, _ROW_WIDTH = 14, 22
 _BAR = 44
 
 
@@ -63,17 +66,20 @@ def transfer_figure(transfer: Transfer, labels: Mapping[str, str] | None = None)
         f"{transfer.draws} draws right<extra></extra>",
     }
     arrangement = layout(
-        height=90 + _CELL * len(rows),
-        xaxis=_names_axis("shown to", names, side="top"),
-        yaxis=_names_axis("", rows, autorange="reversed"),
+        height=120 + _CELL * len(rows),
+        xaxis=_names_axis(
+            "shown to", names, _COLUMN_WIDTH, side="top", tickangle=0, tickfont={"size": 11}
+        ),
+        yaxis=_names_axis("", rows, _ROW_WIDTH, autorange="reversed"),
     )
     return figure([cells], arrangement)
 
 
-def _names_axis(title: str, names: list[str], **extra: Any) -> dict[str, Any]:
-    """An axis of places 0, 1, ... with names, of which two may be the same."""
+def _names_axis(title: str, names: Sequence[str], width: int, **extra: Any) -> dict[str, Any]:
+    """An axis of places 0, 1, ... with names, of which two may be the same, in lines of `width`."""
     places = list(range(len(names)))
-    return axis(title, tickvals=places, ticktext=names, showgrid=False, **extra)
+    lines = ["<br>".join(textwrap.wrap(name, width)) for name in names]
+    return axis(title, tickvals=places, ticktext=lines, showgrid=False, **extra)
 
 
 def energy_figure(estimate: EnergyEstimate, kind: str = "rsc") -> go.Figure:

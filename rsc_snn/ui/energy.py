@@ -21,7 +21,7 @@ def draw_energy(shown: Sequence[Shown]) -> None:
     """One column a network, and what the estimate takes for granted."""
     estimates = [obtain_energy(item.request) for item in shown]
     for column, item, estimate in zip(st.columns(len(shown)), shown, estimates, strict=True):
-        with column:
+        with column, st.container(key=f"rsc-column-energy-{item.card.name}"):
             _draw_one(item, estimate)
     st.caption(
         "One pass over the original photograph. Move sigma and T: more steps cost more, and more "

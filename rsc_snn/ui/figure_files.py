@@ -49,15 +49,16 @@ def figure_config(name: str) -> dict[str, Any]:
 
 
 def figure_tools(link: PageLink) -> None:
-    """The format of the cameras, and all figures of the page as one HTML file."""
+    """The format in which figures save themselves, and all figures of the page as one HTML file."""
     shown: dict[str, go.Figure] = st.session_state.get(_SHOWN, {})
     st.radio(
-        "Picture format of the cameras",
+        "Save figures as",
         _FORMATS,
         format_func=str.upper,
         key=link.widget(_FIELD),
         horizontal=True,
-        help="Each figure shows a camera in its upper right corner when you point at it.",
+        help="Each figure shows a camera in its upper right corner when you point at or touch it; "
+        "the camera saves a picture.",
     )
     st.download_button(
         "Figures of this page as HTML",

@@ -118,9 +118,8 @@ def _draw(
         st.subheader("What the networks say")
         if not painting.pattern:
             st.caption("Nothing is painted yet: drag over the photograph on the left.")
-        for column, item in zip(st.columns(len(shown)), shown, strict=True):
-            with column:
-                _draw_one(item, painting)
+        for item in shown:
+            _draw_one(item, painting)
         st.caption(
             "Your change and the attack's are scored on the same looks. The attack knows which "
             "pixels matter; a hand does not."

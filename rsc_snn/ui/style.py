@@ -31,6 +31,11 @@ _CSS = """
 .st-key-rsc-handover a * { white-space: normal; }
 .rsc-network { border-top: 4px solid; padding-top: 0.4rem; font-size: 1.05rem; }
 .st-key-rsc-sweep-controls, [class*="st-key-rsc-task-"] { min-height: 3rem; }
+/* Side by side, names of one line and of two, and short verdicts and long ones, end level. */
+@media (min-width: 641px) {
+  [class*="st-key-rsc-column-"] .rsc-network { min-height: calc(2lh + 0.4rem + 4px); }
+  [class*="st-key-rsc-column-"] [data-testid="stAlertContainer"] { min-height: calc(3lh + 2rem); }
+}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
   [data-testid="stMain"] h1 { font-size: 1.55rem; }

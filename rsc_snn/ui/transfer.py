@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from rsc_snn.coding import CODING_LABELS
 from rsc_snn.comparison import Mismatch, Transfer, encoder_mismatch, transfer
 from rsc_snn.figures import transfer_figure
 from rsc_snn.jobs import JobContext
@@ -143,10 +144,13 @@ def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
     spiking = [card for card in choices.cards if card.config.neuron == "lif"]
     for card, mismatch in zip(spiking, found, strict=True):
         _, own = mismatch.verdicts
+        right, wrong = (
+            CODING_LABELS[name] for name in (mismatch.model_coding, mismatch.attack_coding)
+        )
         st.markdown(
-            f"**{card.label}** answers through {mismatch.model_coding} coding. Right looks: "
+            f"**{card.label}** answers through {right} coding. Right looks: "
             f"**{mismatch.clean:.0%}** without an attack, **{mismatch.other:.0%}** against one "
-            f"computed through {mismatch.attack_coding} coding, **{mismatch.own:.0%}** against "
+            f"computed through {wrong} coding, **{mismatch.own:.0%}** against "
             "one computed through its own."
         )
         if mismatch.other > mismatch.own:

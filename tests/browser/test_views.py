@@ -51,6 +51,15 @@ def test_a_shared_link_shows_the_same_to_the_bit_in_a_fresh_browser(
         context.close()
 
 
+def test_networks_side_by_side_are_level(page: Any, address: str) -> None:
+    """Whatever the lengths of their names and verdicts."""
+    open_playground(page, address, f"{COMPARED}&view=rates")
+    rows = page.locator('[class*="st-key-rsc-column-"] .rsc-row')
+    assert rows.count() == 3
+    tops = [row.bounding_box()["y"] for row in rows.all()]
+    assert max(tops) - min(tops) <= 1, tops
+
+
 def test_a_neuron_chosen_in_the_raster_is_in_the_link(page: Any, address: str) -> None:
     open_playground(page, address, "model=tiny-rsc&attack=fgsm")
     assert "neuron=" not in page.url

@@ -45,6 +45,15 @@ def test_the_matrix_has_the_clean_row_first_and_says_each_verdict() -> None:
     assert "of 4 draws" in cells.hovertemplate
 
 
+def test_a_long_name_is_in_lines_that_lose_nothing() -> None:
+    long = "RSC-SNN, sigma 0.2, adversarially trained"
+    figure = transfer_figure(TRANSFER, {"ann": "ANN", "rsc": long})
+    columns, rows = figure.layout.xaxis.ticktext, figure.layout.yaxis.ticktext
+    assert long in [name.replace("<br>", " ") for name in columns]
+    assert f"made for {long}" in [name.replace("<br>", " ") for name in rows]
+    assert all(len(line) <= 22 for name in (*columns, *rows) for line in name.split("<br>"))
+
+
 def test_two_models_of_one_label_keep_their_cells() -> None:
     figure = transfer_figure(TRANSFER, {"ann": "same", "rsc": "same"})
     (cells,) = figure.data
