@@ -134,7 +134,8 @@ def number_field(name: str, label: str, low: float, high: float, default: float)
 
     def check(value: Any) -> int | float:
         if not isinstance(value, (int, float)) or not low <= value <= high:
-            raise LinkError(f"{label} must be between {low:g} and {high:g}, not {value}")
+            limits = f"{_number_text(low)} and {_number_text(high)}"
+            raise LinkError(f"{label} must be between {limits}, not {_number_text(value)}")
         return value
 
     def parse(text: str) -> int | float:
@@ -148,6 +149,13 @@ def number_field(name: str, label: str, low: float, high: float, default: float)
         return check(int(number) if whole else number)
 
     return Field(name, default, parse, check)
+
+
+def _number_text(value: Any) -> str:
+    """A number as a person writes it: whole ones in full while they are short."""
+    if isinstance(value, int) and abs(value) < 10**12:
+        return str(value)
+    return f"{value:g}" if isinstance(value, (int, float)) else repr(value)
 
 
 def parameter_field(spec: ParameterSpec, attack: str) -> Field:

@@ -59,6 +59,13 @@ def test_bad_numbers_are_explained(text: str) -> None:
     assert problem is not None and "Sigma must be" in problem and problem.endswith("is used.")
 
 
+def test_numbers_in_complaints_are_short_and_whole_ones_in_full() -> None:
+    seed = number_field("seed", "The seed", 0, 2**31 - 1, 0)
+    assert "between 0 and 2147483647, not -1;" in (read_field(seed, "-1")[1] or "")
+    assert "not 1e+99;" in (read_field(STEPS, "1e99")[1] or "")
+    assert "between 0 and 1, not 2.5;" in (read_field(SIGMA, "2.5")[1] or "")
+
+
 def test_whole_numbers_stay_whole() -> None:
     assert read_field(STEPS, "7") == (7, None)
     assert isinstance(read_field(STEPS, "7")[0], int)
