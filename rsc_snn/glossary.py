@@ -93,6 +93,12 @@ _TERMS = (
         ("Bernoulli draws", "Bernoulli"),
     ),
     Term(
+        "Berry-Esseen theorem",
+        "A ceiling for the distance of a sum of independent random terms from the normal law: it "
+        "falls as the terms grow many and none of them dominates.",
+        ("Berry-Esseen",),
+    ),
+    Term(
         "black-box",
         "Said of an attack that sees the network's answers only, no weights and no gradients.",
     ),
@@ -111,6 +117,12 @@ _TERMS = (
         "A distance within which the majority vote of a smoothed classifier provably stays the "
         "same, whatever the attack. It is proven with a stated confidence, here in L2.",
         ("certified radii", "certified circle", "certificate"),
+    ),
+    Term(
+        "channel",
+        "One filter of a layer: neurons that have the same weights, each at its own place of the "
+        "image.",
+        ("channels",),
     ),
     Term(
         "class probability",
@@ -160,6 +172,11 @@ _TERMS = (
         "direct coding",
         "The image itself as the frame of every time step, without noise.",
         ("direct-coded",),
+    ),
+    Term(
+        "distribution function",
+        "For every number, the probability that a random value is no larger than it.",
+        ("distribution functions",),
     ),
     Term(
         "distillation",
@@ -291,6 +308,11 @@ _TERMS = (
         "in robust accuracy, and the other way round.",
     ),
     Term(
+        "noisy pass",
+        "One run of a network over its T frames with fresh noise, which gives one answer.",
+        ("noisy passes", "passes", "passes with noise"),
+    ),
+    Term(
         "perturbation",
         "What an attack adds to an input: the attacked input minus the original.",
         ("perturbations",),
@@ -319,9 +341,19 @@ _TERMS = (
         "current of the spiking neuron in its place, both standardised.",
     ),
     Term(
+        "QQ plot",
+        "Quantiles of the data over those of a law: if the data follow the law, the marks lie on a "
+        "line.",
+    ),
+    Term(
         "QTE",
         "Quantification trade-off estimation, as this app defines it: the robust accuracy gained "
         "for each point of clean accuracy lost, when the dial moves from one setting to another.",
+    ),
+    Term(
+        "quantile",
+        "The value below which a stated share of a law, or of the data, lies.",
+        ("quantiles",),
     ),
     Term(
         "random start",
@@ -337,6 +369,12 @@ _TERMS = (
         "reset",
         "What happens to the membrane potential at a spike: it goes back to 0.",
         ("resets",),
+    ),
+    Term(
+        "RMS error",
+        "Root mean square error: the square root of the mean squared difference, here over all "
+        "pixels of two images.",
+        ("root mean square",),
     ),
     Term(
         "R+FGSM",
@@ -380,6 +418,11 @@ _TERMS = (
         "Square",
         "A black-box attack that changes random squares of the image and keeps those that lower "
         "the score of the true class (Andriushchenko et al., 2020).",
+    ),
+    Term(
+        "standard error",
+        "The standard deviation of a measured value: how far it typically is from the true one.",
+        ("standard errors",),
     ),
     Term(
         "standard deviation",
@@ -459,6 +502,12 @@ TERMS: dict[str, Term] = {
 }
 
 
+_SLUGS = {spelling: term.slug for term in _TERMS for spelling in term.spellings}
+_SPELLINGS = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(_SLUGS, key=len, reverse=True)))})(?![\w-])"
+)
+
+
 def find_term(slug: str) -> Term:
     """The term of a link. Raises ConfigError if there is none."""
     if slug not in TERMS:
@@ -483,6 +532,14 @@ def linked(text: str) -> str:
         return f'[{match[1]}](#{term.anchor} "{title}")'
 
     return _LINK.sub(replace, text)
+
+
+def mark(name: str) -> str:
+    """`name`, such as an attack's, with its terms marked for `linked`: `[PGD](#pgd), 10 steps`.
+
+    For names alone: in a sentence, words such as "square" need not mean the term.
+    """
+    return _SPELLINGS.sub(lambda match: f"[{match[0]}](#{_SLUGS[match[0]]})", name)
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,16 @@ import pytest
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.errors import ConfigError
-from rsc_snn.glossary import TERMS, Term, find_term, glossary_html, linked, linked_slugs, plain
+from rsc_snn.glossary import (
+    TERMS,
+    Term,
+    find_term,
+    glossary_html,
+    linked,
+    linked_slugs,
+    mark,
+    plain,
+)
 from rsc_snn.ui.lesson.texts import STEPS, text_file
 from tests.readme_tables import ROOT
 
@@ -94,6 +103,12 @@ def test_marks_become_links_with_the_definition() -> None:
     assert text.startswith('A [pixels](#glossary-pixel "One number')
     assert text.endswith(" and $x$ and [elsewhere](https://example.org).")
     assert plain("A [pixels](#pixel).") == "A pixels."
+
+
+def test_names_of_attacks_are_marked() -> None:
+    assert mark("PGD-10") == "[PGD-10](#pgd)"
+    assert mark("EOT-PGD, step size 2/255") == "[EOT-PGD](#pgd), [step size](#step-size) 2/255"
+    assert mark("Gaussians") == "Gaussians"
 
 
 def test_titles_hold_no_quotes_that_would_end_them() -> None:

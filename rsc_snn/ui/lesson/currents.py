@@ -41,6 +41,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.lesson.inputs import choose_number, choose_photograph, draw_again
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -231,32 +232,34 @@ def _draw_one(place: _Place, channel: int) -> None:
             "lesson-currents-histogram",
             "Two histograms with normal curves: one current under Poisson coding and under RSC.",
         )
-        st.caption(_histogram_words(place, channel, deviations))
+        say(_histogram_words(place, channel, deviations))
     with right:
         draw_figure(
             quantile_figure(pairs),
             "lesson-currents-quantiles",
             "QQ plot: quantiles of the currents against those of the normal law.",
         )
-        st.caption(
-            "The same draws, each coding standardised by its own formula: a normal law lies on the "
-            "dotted line, a law of few values makes steps."
+        say(
+            "The same draws as a [QQ plot](#qq-plot): their [quantiles](#quantile) over those of "
+            "the normal law, in standard deviations from the mean, both by the formula. A normal "
+            "law lies on the dotted line; a law of few values makes steps."
         )
     _write_distances(distances)
 
 
 def _histogram_words(place: _Place, channel: int, deviations: dict[str, float]) -> str:
     words = (
-        f"The input current of channel {channel} at this place in {_DRAWS:,} draws of one frame. "
-        f"Curves: the normal law of the formula, standard deviation {deviations['poisson']:.2f} "
-        f"(Poisson) and {deviations['rsc']:.2f} (RSC with the photograph’s matching "
-        f"σ = {place.sigma:.2f}). "
+        f"How often each current occurs: the one into [channel](#channel) {channel} at this place, "
+        f"in {_DRAWS:,} [draws](#draw) of one [frame](#frame). Curves: the normal law by the "
+        f"formula, with [standard deviation](#standard-deviation) {deviations['poisson']:.2f} "
+        f"(Poisson) and {deviations['rsc']:.2f} (RSC at the photograph’s "
+        f"[matching sigma](#matching-sigma), {place.sigma:.2f}). "
     )
     if deviations["poisson"] == 0:
         return words + "All pixels here are black or white: Poisson coding has no noise."
     return words + (
-        "Both have the same mean. Move the place: RSC’s noise stays, but for the edge, where the "
-        "neuron sees less; that of Poisson coding follows the pixels."
+        "Both have the same mean. Move the place: RSC’s noise stays the same, except at the edge, "
+        "where the neuron sees fewer pixels; that of Poisson coding follows the pixels."
     )
 
 
@@ -266,20 +269,23 @@ def _write_distances(distances: dict[str, Distance]) -> None:
     lines = []
     for kind, distance in distances.items():
         verdict = (
-            "with so many draws not to be told from a normal law"
+            "as close to a normal law as so many draws can show"
             if distance.ks <= limit
-            else "not quite a normal law"
+            else f"farther from a normal law than chance alone goes 19 times in 20 ({limit:.3f})"
         )
         lines.append(
             f"- **{_NAMES[kind]}**: Kolmogorov-Smirnov {distance.ks:.3f}, Wasserstein "
             f"{distance.wasserstein:.3f} standard deviations: {verdict}."
         )
-    st.markdown("\n".join(lines))
-    st.caption(
-        "Kolmogorov-Smirnov: the largest gap between the two distribution functions. Wasserstein: "
-        f"how far a draw has to move on average. {_DRAWS:,} draws of a normal law itself stay "
-        f"below {limit:.3f} in Kolmogorov-Smirnov 19 times in 20, not at 0."
+    say(
+        "How far from normal? [Kolmogorov-Smirnov](#kolmogorov-smirnov-distance): the largest gap "
+        "between the two [distribution functions](#distribution-function). "
+        "[Wasserstein](#wasserstein-distance): how far a draw has to move, on average, to make "
+        f"one law the other. Draws of an exactly normal law, such as RSC’s, are not at 0 either: "
+        f"the Kolmogorov-Smirnov distance of {_DRAWS:,} of them stays below {limit:.3f} only 19 "
+        "times in 20."
     )
+    st.markdown("\n".join(lines))
 
 
 def _draw_covariance(place: _Place) -> None:
@@ -310,12 +316,13 @@ def _draw_covariance(place: _Place) -> None:
         r"\mathrm{Cov}_\mathrm{Poisson} = W\,\mathrm{diag}(x(1-x))\,W^\top \qquad "
         r"\mathrm{Cov}_\mathrm{RSC} = \sigma^2\,W W^\top"
     )
-    st.caption(
-        f"Each mark is one entry of the covariance of channels 0 to {count - 1} at this place: the "
-        f"formula to the right, {_DRAWS:,} draws upwards, whiskers of two standard errors. On the "
-        f"dotted line they agree. {beyond} of {total} miss it by more than their whisker; about "
-        "one in twenty does by chance. W has the network’s normalisation in it: each weight is "
-        "divided by the standard deviation that the network divides its input by."
+    say(
+        f"Each mark is one entry of the covariance of [channels](#channel) 0 to {count - 1} at "
+        f"this place: to the right by the formula, upwards measured in {_DRAWS:,} [draws](#draw), "
+        "with whiskers of two [standard errors](#standard-error). On the dotted line the two "
+        f"agree. {beyond} of {total} miss it by more than their whisker; about one in twenty does "
+        "by chance. W includes the network’s normalisation: the network divides its input by a "
+        "[standard deviation](#standard-deviation), and so is each weight here."
     )
 
 
@@ -328,13 +335,16 @@ def _draw_fan_in(card: ModelCard, image: GalleryImage, seed: int) -> None:
         "lesson-currents-fan-in",
         "Falling lines: distance of Poisson currents from the normal law over the fan-in.",
     )
-    st.caption(
-        f"Neurons with {_FAN_INS[0]} to {_FAN_INS[-1]} inputs, their pixels drawn from this "
-        "photograph and their weights from this layer, whose own neurons have 27 inputs: means "
-        f"over four neurons, {_DRAWS:,} draws each. One input is a coin; sums of many are nearly "
-        "normal: that is the central limit theorem. Grey is what chance leaves of as many draws of "
-        "a normal law, which is what RSC has at every fan-in: below it these draws cannot see. "
-        "Dotted: the ceiling that the Berry-Esseen theorem guarantees."
+    say(
+        "How far the currents are from normal, by their "
+        "[Kolmogorov-Smirnov](#kolmogorov-smirnov-distance) (KS) and "
+        "[Wasserstein](#wasserstein-distance) distances, as the [fan-in](#fan-in) grows. One input "
+        "is a coin; the sum of many is nearly normal: that is the central limit theorem. The "
+        f"neurons have {_FAN_INS[0]} to {_FAN_INS[-1]} pixels of this photograph and weights of "
+        "this layer, both chosen at random; the layer’s own have 27. Each mark is the mean over "
+        f"four neurons, {_DRAWS:,} [draws](#draw) each. Grey: what chance leaves of as many draws "
+        "of a normal law, and so of RSC; nothing smaller can be seen with so few. Dotted: KS is "
+        "at most this, by the [Berry-Esseen theorem](#berry-esseen-theorem)."
     )
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from rsc_snn.figures.lesson_neuron import PlanePicture, plane_figure, radius_figure
+from rsc_snn.glossary import linked
 from rsc_snn.smoothing import (
     ALPHA,
     ATTACK_STEP,
@@ -31,6 +32,7 @@ from rsc_snn.smoothing import (
 )
 from rsc_snn.ui import resources
 from rsc_snn.ui.lesson.inputs import choose_number, draw_again
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -90,7 +92,7 @@ def draw(link: PageLink) -> None:
     with left:
         _draw_plane(choice, found)
     with right:
-        st.markdown(_verdict(choice, found))
+        st.markdown(linked(_verdict(choice, found)))
         _draw_radii(choice, found)
 
 
@@ -113,7 +115,7 @@ def _choose(link: PageLink) -> _Choice:
         sigma = choose_number(
             link,
             "decision_sigma",
-            "Noise level sigma",
+            "Noise level σ",
             _SIGMAS,
             0.2,
             0.01,
@@ -145,7 +147,7 @@ def _choose_draws(link: PageLink) -> int:
         key=link.seed(field),
         help=(
             "A toy's chance can be computed. A network's must be estimated from passes, and only "
-            "a lower bound of the estimate certifies anything."
+            "a lower bound of it certifies anything."
         ),
     )
     return _DRAWS[link.keep(field, chosen)]
@@ -201,14 +203,15 @@ def _draw_plane(choice: _Choice, found: _Found) -> None:
         "A plane of two pixels: chance of the classes as colour, their edges before and after "
         "smoothing, a point, its certified circle and the ways of two attacks.",
     )
-    st.caption(
-        "Every place is an input of two pixels. The thin line is the toy's own edge, frayed and "
-        "with islands; the colour is how many of its passes with noise say blue or orange, and "
-        "where they are even lies the smoothed edge. Both attacks go down a gradient in "
-        f"{ATTACK_STEPS} steps of {ATTACK_STEP:g} at most. With enough noise it leads straight to "
-        "the smoothed edge; without any the decision has none, and that of the score behind it "
-        "leads up and down hills. A hidden gradient is no safety: the triangle is where the "
-        "decision changes all the same."
+    say(
+        "Every place is an input of two [pixels](#pixel). The thin line is the edge of a toy "
+        "network, frayed and with islands. The colour says how many of its noisy passes answer "
+        "blue or orange; where they are even runs the smoothed edge. Inside the dashed circle, "
+        "if there is one, the vote is certified to be that at your point. Both [attacks](#attack) "
+        f"take at most {ATTACK_STEPS} steps of {ATTACK_STEP:g} along a [gradient](#gradient). That "
+        "of the smoothed decision leads to its edge. The decision without noise has no gradient: "
+        "the attack on it follows that of a score behind it, up and down hills, and often gets "
+        "lost. This is no safety: the triangle marks a change that turns the decision all the same."
     )
 
 
@@ -225,10 +228,16 @@ def _draw_radii(choice: _Choice, found: _Found) -> None:
         "lesson-decision-radius",
         "Lines: the certified radius of the point over sigma, in the colour of its class.",
     )
-    st.caption(
-        "The exact radius at your point over sigma. Little noise smooths little; more averages "
-        "the frayed edge away, and the circle grows; too much drowns the blue disc in orange: the "
-        "circle of a blue point shrinks to nothing, and its class changes."
+    estimated = (
+        " Estimated from passes it is smaller, for only a lower bound is certain enough."
+        if choice.draws
+        else ""
+    )
+    say(
+        "The radius of the circle around your point (diamond), and the exact one at every sigma "
+        f"(lines).{estimated} Little noise smooths little. More of it averages the frayed edge "
+        "away, and the circle grows. Too much drowns the blue disc in orange: the circle of a blue "
+        "point shrinks to nothing, and then its class changes."
     )
 
 
@@ -238,7 +247,7 @@ def _verdict(choice: _Choice, found: _Found) -> str:
         parts.append(
             f"Without noise the point is {CLASSES[found.raw_label]}: smoothing changed its class."
         )
-    return " ".join(parts)
+    return "\n".join(f"- {part}" for part in parts)
 
 
 def _chance(choice: _Choice, found: _Found) -> str:
@@ -255,7 +264,8 @@ def _chance(choice: _Choice, found: _Found) -> str:
         )
     return (
         f"{shown.count:,} of {shown.draws:,} passes say {CLASSES[shown.label]}; with "
-        f"{1 - ALPHA:.1%} confidence **pA is at least {shown.chance:.2%}** ({known})."
+        f"{1 - ALPHA:.1%} confidence **pA is at least {shown.chance:.2%}**, by the "
+        f"[Clopper-Pearson bound](#clopper-pearson-bound) ({known})."
     )
 
 
@@ -263,15 +273,15 @@ def _certified(choice: _Choice, found: _Found) -> str:
     noise = effective_sigma(choice.sigma, choice.time_steps)
     averaged = (
         f"A pass averages T = {choice.time_steps} frames, so the noise that counts is σ / √T = "
-        f"{noise:.3f}."
+        f"{noise:.3f}, the [effective sigma](#effective-sigma). "
         if choice.time_steps > 1
         else ""
     )
     radius = found.shown.radius
     if found.shown.label is None or radius == 0:
-        return f"{averaged} Nothing is certified: there is no circle."
+        return f"{averaged}Nothing is certified: there is no circle."
     return (
-        f"{averaged} Certified radius: R = σ / √T · Φ⁻¹(pA) = {noise:.3f} × {radius / noise:.3f} = "
+        f"{averaged}Certified radius: R = σ / √T · Φ⁻¹(pA) = {noise:.3f} × {radius / noise:.3f} = "
         f"**{radius:.3f}**. No shorter change can turn the majority of passes."
     )
 
@@ -279,13 +289,13 @@ def _certified(choice: _Choice, found: _Found) -> str:
 def _attacked(choice: _Choice, found: _Found) -> str:
     near = math.dist(choice.point, found.nearest)
     smoothed = (
-        f"The attack on the smoothed decision got through at {found.smoothed.distance:.3f}."
+        f"The attack on the smoothed decision turned it at distance {found.smoothed.distance:.3f}."
         if found.smoothed.fooled
-        else f"The attack on the smoothed decision did not get through in {ATTACK_STEPS} steps."
+        else f"The attack on the smoothed decision did not turn it in {ATTACK_STEPS} steps."
     )
     raw = (
-        f"the attack found one at {found.raw.distance:.3f}."
+        f"the attack turned it at {found.raw.distance:.3f}."
         if found.raw.fooled
-        else f"the attack, lost among hills, found none in {ATTACK_STEPS} steps."
+        else f"the attack, lost among hills, did not in {ATTACK_STEPS} steps."
     )
-    return f"{smoothed} Without smoothing a change of {near:.3f} turns the decision; {raw}"
+    return f"{smoothed} Without noise a change of {near:.3f} would turn the decision; {raw}"

@@ -11,13 +11,15 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from rsc_snn.coding import Coding, DirectCoding, PoissonCoding, RSCCoding
-from rsc_snn.data.gallery import GalleryImage, image_id
+from rsc_snn.data.gallery import GalleryImage
 from rsc_snn.figures.lesson_coding import error_figure
+from rsc_snn.glossary import linked
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.theory import expected_rms, matched_sigma, rms_error, running_means
 from rsc_snn.ui import resources
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.lesson.inputs import choose_number, choose_photograph, draw_again
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import switch_field
 from rsc_snn.ui.results import draw_figure
@@ -154,11 +156,11 @@ def _draw_pictures(coded: dict[str, _Coded], steps: int, playing: bool) -> None:
         for one in coded.values()
     ]
     st.html(f'{_STYLE}<div class="rsc-row">{"".join(frames)}{"".join(means)}</div>')
-    st.caption(
-        "Above, what the network gets at one step; below, the mean of the frames up to there. "
-        "Direct coding repeats the photograph. Poisson coding makes every colour of every pixel a "
-        "spike or none, RSC adds Gaussian noise (here cut off at black and white, for the network "
-        "it is not). Both means come back to the photograph as T grows."
+    say(
+        "Top row: what the network gets at one step. Bottom row: the mean of all frames up to it. "
+        "Direct coding repeats the photograph. Poisson coding makes each colour of each pixel a "
+        "[spike](#spike) or none. RSC adds Gaussian noise; the pictures cut it off at black and "
+        "white, the network gets all of it. Both means come back to the photograph as T grows."
     )
 
 
@@ -185,11 +187,12 @@ def _draw_errors(poisson: _Coded, rsc: _Coded, steps: int, sigma: float) -> None
         "lesson-image-errors",
         "Two falling curves: error of the mean image over the time steps, Poisson and RSC.",
     )
-    st.caption(
-        f"How far the mean image is from the photograph. After T = {steps}: Poisson "
-        f"**{poisson.errors[steps - 1]:.3f}**, RSC with σ = {sigma:.2f} "
-        f"**{rsc.errors[steps - 1]:.3f}**. Both fall as 1/√T. Move σ until the curves lie on each "
-        "other: then the two codings are equally noisy."
+    say(
+        "How far the mean image is from the photograph: its [RMS error](#rms-error). After "
+        f"T = {steps}: Poisson **{poisson.errors[steps - 1]:.3f}**, RSC with σ = {sigma:.2f} "
+        f"**{rsc.errors[steps - 1]:.3f}**. Both fall as 1/√T: four times the steps, half the "
+        "error. Move σ until the two curves lie on each other: then the two [codings](#coding) are "
+        "equally noisy."
     )
 
 
@@ -204,7 +207,10 @@ def _draw_answer(link: PageLink, image: GalleryImage, sigma: float) -> None:
     if not reveal:
         return
     matched = float(matched_sigma(image.pixels())[0])
-    words = f"For the photograph {image_id(image)} it is √(mean of x (1 − x)) = **{matched:.3f}**. "
+    words = linked(
+        "The [matching sigma](#matching-sigma) of this photograph is √(mean of x (1 − x)) = "
+        f"**{matched:.3f}**. "
+    )
     if abs(sigma - matched) <= _NEAR:
         st.success(words + "That is where your slider stands.", icon=":material/check_circle:")
     else:

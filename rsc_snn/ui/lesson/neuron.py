@@ -24,6 +24,7 @@ from rsc_snn.neuron_lab import (
 from rsc_snn.neurons import LIFConfig
 from rsc_snn.ui import resources
 from rsc_snn.ui.lesson.inputs import choose_number, draw_again
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.results import draw_figure
 
@@ -79,17 +80,17 @@ def _choose(link: PageLink) -> _Choice:
         noise = choose_number(
             link,
             "neuron_noise",
-            "Noise sigma",
+            "Noise level σ",
             (0.0, 0.6),
             0.2,
             0.02,
-            "Standard deviation of the noise that is added to the current, afresh at every step.",
+            "Standard deviation of the noise that is added to the current, anew at every step.",
         )
     with middle:
         tau = choose_number(
             link,
             "neuron_tau",
-            "Time constant tau",
+            "Time constant τ",
             (1.1, 10.0),
             2.0,
             0.1,
@@ -98,7 +99,7 @@ def _choose(link: PageLink) -> _Choice:
         threshold = choose_number(
             link,
             "neuron_threshold",
-            "Threshold",
+            "Threshold θ",
             (0.2, 1.5),
             1.0,
             0.05,
@@ -129,7 +130,7 @@ def _draw_course(choice: _Choice, course: NeuronCourse) -> None:
     count = int(course.spikes.sum())
     spikes = "1 spike" if count == 1 else f"{count} spikes"
     steps = "1 step" if choice.time_steps == 1 else f"{choice.time_steps} steps"
-    st.caption(
+    say(
         f"Top: the current, {choice.current:.2f}{noise}. Middle: at each step the membrane "
         f"potential keeps 1 − 1/τ = {kept:.2f} of itself and adds the current; where it reaches "
         f"the threshold {choice.config.threshold:.2f}, the neuron spikes (dot) and starts again "
@@ -150,7 +151,7 @@ def _draw_rates(choice: _Choice, course: NeuronCourse) -> None:
         "lesson-neuron-rates",
         "Lines: spikes per step over the current, a staircase without noise, a ramp with it.",
     )
-    st.caption(f"{_without_noise(choice)} {_with_noise(choice, curve)}")
+    say(f"{_without_noise(choice)} {_with_noise(choice, curve)}")
 
 
 def _rates(choice: _Choice) -> RateCurve:
@@ -185,8 +186,9 @@ def _with_noise(choice: _Choice, curve: RateCurve | None) -> str:
         return "Turn the noise up and watch the stairs melt."
     mean = float(np.interp(choice.current, curve.currents, curve.mean))
     return (
-        f"With noise {NEURONS} such neurons spike in {mean:.0%} of the steps on average, and the "
-        "stairs melt into a ramp: just below a stair noise now and then lifts a neuron onto it, "
-        "just above it holds one back. A small change of the current, such as an attack makes, "
-        "moves the mean rate a little instead of by a whole stair: smoothing, at one neuron."
+        f"With noise, {NEURONS} such neurons spike in {mean:.0%} of the steps on average (line; "
+        "the band holds 9 of 10), and the stairs melt into a ramp: just below a stair, noise now "
+        "and then lifts a neuron onto it; just above, it holds one back. A small change of the "
+        "current, such as an [attack](#attack) makes, moves the mean rate a little instead of by a "
+        "whole stair: that is [smoothing](#randomized-smoothing), at one neuron."
     )

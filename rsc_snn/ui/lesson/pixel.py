@@ -22,6 +22,7 @@ from rsc_snn.theory import (
 )
 from rsc_snn.ui import resources
 from rsc_snn.ui.lesson.inputs import choose_number, draw_again
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.results import draw_figure
 
@@ -115,11 +116,12 @@ def _draw_spikes(pixel: _Pixel, value: float, steps: int) -> None:
     count, mean, low, high = int(spikes.sum()), means[-1], lower[-1], upper[-1]
     fired = "1 spike" if count == 1 else f"{count} spikes"
     looks = "1 step" if steps == 1 else f"{steps} steps"
-    st.caption(
+    say(
         f"Each stroke is a spike. {fired} in {looks}: the mean so far is {mean:.3f}, and the grey "
-        f"value is {value:.2f} (dashed). The band is the 95 % interval, {low:.3f} to {high:.3f}: "
-        "what a reader of the spikes alone can say of x. Watch it close as T grows. At any one T "
-        "it misses the dashed line in about one of twenty draws."
+        f"value is {value:.2f} (dashed). The band is the [95 % interval](#confidence-interval), "
+        f"{low:.3f} to {high:.3f}: all that the spikes alone tell about x. Watch it close on the "
+        "dashed line as T grows. At any one T it misses that line in about one of twenty "
+        "[draws](#draw)."
     )
 
 
@@ -129,10 +131,10 @@ def _draw_variance(pixel: _Pixel, value: float, steps: int) -> None:
         "lesson-pixel-variance",
         "Marks on a falling line: variance of the mean over T steps, measured and by formula.",
     )
-    st.caption(
-        f"The same pixel, coded {_REPEATS:,} times: how much the mean over T steps varies. At "
-        f"T = {steps} measured **{pixel.measured[steps - 1]:.5f}**, by the formula "
+    say(
+        f"The same pixel, [coded](#coding) {_REPEATS:,} times: how much the mean over T steps "
+        f"varies. At T = {steps} measured **{pixel.measured[steps - 1]:.5f}**, by the formula "
         f"x (1 − x) / T = {value:.2f} × {1 - value:.2f} / {steps} = "
         f"**{pixel.expected[steps - 1]:.5f}**. Twice the steps, half the variance. Move x: black "
-        "and white have no noise, middle grey has most."
+        "and white have no noise, middle grey has the most."
     )
