@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import kolmogi, ndtr, ndtri
 from statsmodels.stats.proportion import proportion_confint
 from torch import Tensor
@@ -228,6 +229,20 @@ def covariance_error(covariance: Tensor, draws: int) -> Tensor:
     """
     variances = covariance.diagonal()
     return ((torch.outer(variances, variances) + covariance.square()) / (draws - 1)).sqrt()
+
+
+# The bill
+
+
+def mixed_accuracy(clean: ArrayLike, robust: ArrayLike, attacked: float) -> NDArray[np.float64]:
+    """Accuracy where a share q = `attacked` (0..1) of the images is attacked: `(1 - q) A + q R`.
+
+    clean, robust: accuracies, or scores of images `[n]`, 0..1; the result has their shape. The law
+    of total probability. Raises ConfigError.
+    """
+    if not 0 <= attacked <= 1:
+        raise ConfigError(f"The share that is attacked lies between 0 and 1, not at {attacked!r}.")
+    return (1 - attacked) * np.asarray(clean, float) + attacked * np.asarray(robust, float)
 
 
 # How normal

@@ -37,6 +37,7 @@ from rsc_snn.theory import (
     matched_sigma,
     measured_law,
     measured_moments,
+    mixed_accuracy,
     normal_distance,
     quantile_pairs,
     repeated_means,
@@ -283,6 +284,42 @@ def test_a_seed_gives_the_same_draws_and_another_others() -> None:
     means = repeated_means(PoissonCoding(), 0.5, 4, 50, seed=1)
     assert torch.equal(means, repeated_means(PoissonCoding(), 0.5, 4, 50, seed=1))
     assert not torch.equal(means, repeated_means(PoissonCoding(), 0.5, 4, 50, seed=2))
+
+
+# The bill
+
+
+@given(
+    answers=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30),
+    attacked=st.floats(0, 1),
+)
+@settings(max_examples=50, deadline=None)
+def test_mixed_accuracy_lies_between_the_two(
+    answers: list[tuple[bool, bool]], attacked: float
+) -> None:
+    clean, robust = np.array(answers, float).T
+    each = mixed_accuracy(clean, robust, attacked)
+    assert each.mean() == pytest.approx(
+        float(mixed_accuracy(clean.mean(), robust.mean(), attacked)), abs=1e-12
+    )
+    assert (each >= np.minimum(clean, robust)).all() and (each <= np.maximum(clean, robust)).all()
+    assert mixed_accuracy(clean, robust, 0).tolist() == clean.tolist()
+    assert mixed_accuracy(clean, robust, 1).tolist() == robust.tolist()
+
+
+def test_attacking_at_random_leaves_the_mixed_accuracy() -> None:
+    clean, robust, attacked = 0.8, 0.4, 0.3
+    generator = make_generator(8)
+    chances = torch.where(torch.rand(DRAWS, generator=generator) < attacked, robust, clean)
+    right = torch.rand(DRAWS, generator=generator) < chances
+    expected = float(mixed_accuracy(clean, robust, attacked))
+    spread = math.sqrt(expected * (1 - expected) / DRAWS)
+    assert abs(float(right.double().mean()) - expected) <= z_of(1) * spread
+
+
+def test_no_more_than_all_can_be_attacked() -> None:
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        mixed_accuracy(0.8, 0.4, 1.1)
 
 
 # Distances from the normal law

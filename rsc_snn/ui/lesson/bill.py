@@ -10,11 +10,16 @@ import streamlit as st
 
 from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.explorer import Look, Show, plane_figure
+from rsc_snn.glossary import mark
 from rsc_snn.sweep.cells import CLEAN
+from rsc_snn.theory import mixed_accuracy
 from rsc_snn.tradeoff import WORST, OperatingPoint, Qte, operating_points, pareto_front, qte
+from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather
+from rsc_snn.ui.lesson.inputs import choose_number
+from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -22,7 +27,7 @@ from rsc_snn.ui.results import draw_figure
 if TYPE_CHECKING:
     from rsc_snn.evaluate import Estimate
 
-CODE = (operating_points, pareto_front, qte)
+CODE = (operating_points, pareto_front, qte, mixed_accuracy)
 
 # Fewer settings are no dial.
 _FEWEST = 4
@@ -77,6 +82,7 @@ def draw(link: PageLink) -> None:
         _draw_plane(bill, chosen)
     with words:
         _draw_words(bill, chosen)
+        _draw_world(link, bill, chosen)
 
 
 def _models(menu: Menu) -> list[str]:
@@ -160,15 +166,24 @@ def _choose_offer(link: PageLink, bill: _Bill) -> OperatingPoint | None:
     steps = sorted({f"{offer.time_steps}" for offer in bill.offers}, key=int)
     left, right = st.columns(2, gap="large")
     with left:
-        sigma = _dial(link, "bill_sigma", "Noise level σ", sigmas, "Noise added to each pixel.")
+        sigma = _dial(
+            link, "bill_sigma", "Noise level σ", "noise level", sigmas, "Noise added to each pixel."
+        )
     with right:
-        step = _dial(link, "bill_steps", "Time steps T", steps, "Looks that the answer averages.")
+        step = _dial(
+            link,
+            "bill_steps",
+            "Time steps T",
+            "number of time steps",
+            steps,
+            "Frames that each answer is made from.",
+        )
     place = (float(sigma), int(step))
     return next((one for one in bill.offers if (one.sigma, one.time_steps) == place), None)
 
 
-def _dial(link: PageLink, name: str, label: str, stops: list[str], text: str) -> str:
-    field = choice_field(name, label, stops, stops[len(stops) // 2])
+def _dial(link: PageLink, name: str, label: str, noun: str, stops: list[str], text: str) -> str:
+    field = choice_field(name, noun, stops, stops[len(stops) // 2])
     chosen = st.select_slider(
         label, stops, key=link.seed(field), help=text, disabled=len(stops) == 1
     )
@@ -189,11 +204,13 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
         "lesson-bill-plane",
         "A plane: robust over clean accuracy of every setting, the Pareto front, and your setting.",
     )
-    st.caption(
-        "Each mark is a setting, its number the sigma; a line joins those of one T. To the right "
-        "is better where nobody attacks, upwards better under attack. The broad grey line is the "
-        "Pareto front; the ring, with its 95 % intervals, is your setting."
-        + (" The mark alone is the ordinary network it learned from." if bill.ordinary else "")
+    teacher = " The mark by itself is the [ordinary network](#ann) it learned from."
+    say(
+        "Each mark is a setting, the number beside it its sigma; a line joins the settings of one "
+        "T. Farther right is better where nobody attacks, farther up is better under attack. The "
+        "broad grey line is the Pareto front; the ring, with its "
+        "[95 % intervals](#confidence-interval), is your setting."
+        + (teacher if bill.ordinary else "")
     )
 
 
@@ -205,13 +222,61 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
     clean.metric("Clean accuracy", f"{chosen.clean.value:.1%}", help=_interval(chosen.clean))
     robust.metric("Robust accuracy", f"{chosen.robust.value:.1%}", help=_interval(chosen.robust))
     st.markdown(f"{_price(bill, chosen)}\n\n{_standing(bill, chosen)}")
-    st.caption(
-        f"Robust: the share of images that withstand each of {', '.join(bill.attacks)} at epsilon "
+    say(
+        "Robust: the share of right answers that withstand each of "
+        f"{', '.join(map(mark, bill.attacks))} at [epsilon](#epsilon) "
         f"{chosen.epsilon:g}{bill.unit}. 95 % intervals: clean {_interval(chosen.clean)}, robust "
-        f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, "
-        f"{chosen.scored} fresh noise draws each. Paid and gained are compared image by image; "
-        "where an interval holds 0, the change may be chance."
+        f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, {chosen.scored} fresh "
+        "[noise draws](#draw) each. Paid and gained are compared image by image; where an interval "
+        "holds 0, the change may be chance."
     )
+
+
+def _draw_world(link: PageLink, bill: _Bill, chosen: OperatingPoint | None) -> None:
+    """Why this setting: how often one is attacked, and which setting is then right most often."""
+    percent = choose_number(
+        link,
+        "bill_attacked",
+        "Attacked images q, in percent",
+        (0, 100),
+        20,
+        5,
+        "Your reason for a setting. How often a network is attacked is nothing that it can know.",
+    )
+    if chosen is not None:
+        st.markdown(_world(bill, chosen, percent / 100))
+
+
+def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
+    """The student's setting against the one of the front that is right most often."""
+
+    def right(point: OperatingPoint) -> float:
+        return float(mixed_accuracy(point.clean.value, point.robust.value, attacked))
+
+    best = max(bill.front, key=right)
+    start = f"**If {attacked:.0%} are attacked,** {right(chosen):.1%} of your answers are right."
+    if right(best) <= right(chosen):
+        return f"{start} No measured setting has more."
+    behind = resources.live(
+        ("lesson.world", best.key, chosen.key, attacked),
+        Difference,
+        lambda: _behind(best, chosen, attacked),
+    )
+    chance = " The difference may be chance." if behind.lower <= 0 else ""
+    return (
+        f"{start} With {best.setting} it would be {right(best):.1%}, the most of all: "
+        f"{behind.text()} points more.{chance}"
+    )
+
+
+def _behind(best: OperatingPoint, chosen: OperatingPoint, attacked: float) -> Difference:
+    """How many more right answers `best` has, image by image."""
+    most, own = (
+        mixed_accuracy(point.clean_scores, point.robust_scores, attacked)
+        for point in (best, chosen)
+    )
+    (found,) = differences((most - own)[:, None])
+    return found
 
 
 def _interval(estimate: Estimate) -> str:
