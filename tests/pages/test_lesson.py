@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.attacks.parameters import Value
-from rsc_snn.glossary import linked_slugs
+from rsc_snn.glossary import TERMS, linked, linked_slugs, plain
 from rsc_snn.neuron_lab import steps_to_spike
 from rsc_snn.neurons import LIFConfig
 from rsc_snn.smoothing import certified_radius
@@ -222,11 +225,82 @@ def test_the_code_is_that_of_the_program(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_texts_are_short_and_have_what_they_need(step: str) -> None:
-    text = step_text(step)
-    sentences = [part for part in text.idea.replace("\n", " ").split(". ") if part]
-    assert len(sentences) <= 5
-    assert text.equations
-    assert linked_slugs(text_file(step).read_text(encoding="utf-8"))
+    raw = text_file(step).read_text(encoding="utf-8")
+    idea = raw.split("\n\n")[1].replace("\n", " ")
+    assert idea.count(". ") <= 5
+    assert len(plain(idea).split()) <= 100
+    assert step_text(step).equations
+    assert linked_slugs(raw)
+
+
+# A link to the glossary with its title, a formula or code, or a spelling of a term.
+WORDS = re.compile(
+    r"\]\(#glossary-(?P<link>[\w-]+) \"[^\"]*\"\)|\$[^$]*\$|`[^`]*`|(?P<open>\[)"
+    r"|(?<![\w-])(?P<word>"
+    + "|".join(
+        re.escape(form)
+        for form in sorted(
+            (form for term in TERMS.values() for form in term.spellings), key=len, reverse=True
+        )
+    )
+    + r")(?![\w-])",
+    re.IGNORECASE,
+)
+SPELLINGS = {form.casefold(): term.slug for term in TERMS.values() for form in term.spellings}
+
+
+def unlinked_first_uses(text: str) -> list[str]:
+    """Terms whose first use in a text, as the page has it, is no link to the glossary."""
+    seen: set[str] = set()
+    found, inside = [], False
+    for match in WORDS.finditer(text):
+        if match["open"]:
+            inside = True
+        elif match["link"]:
+            seen.add(match["link"])
+            inside = False
+        elif match["word"] and not inside:
+            slug = SPELLINGS[match["word"].casefold()]
+            if slug not in seen:
+                found.append(match["word"])
+    return found
+
+
+def read_down(block: Any) -> Iterator[str]:
+    """What a page says, from its top to its end."""
+    for child in block.children.values():
+        if hasattr(child, "children"):
+            yield from read_down(child)
+        elif child.type in ("markdown", "caption", "success", "info"):
+            yield child.value
+
+
+def test_what_is_no_link_is_found() -> None:
+    text = linked("[Spikes](#spike) and spikes and draws and [draws](#draw) of coding")
+    assert unlinked_first_uses(text) == ["draws", "coding"]
+
+
+VIEWS = [
+    ("pixel", {}),
+    ("image", {"image_reveal": "true"}),
+    ("currents", {}),
+    ("currents", {"currents_view": "covariance"}),
+    ("currents", {"currents_view": "fan-in"}),
+    ("neuron", {}),
+    ("decision", {}),
+    ("decision", {"decision_draws": "100"}),
+    ("bill", {}),
+]
+
+
+@pytest.mark.parametrize(("step", "query"), VIEWS)
+def test_the_first_use_of_every_term_leads_to_the_glossary(
+    measured: Path, page: PageMaker, step: str, query: dict[str, str]
+) -> None:
+    app = is_fine(page(LESSON, step=step, **query).run())
+    said = " ".join(read_down(app.main)).partition(" words of this app.")[0]
+    assert QUESTIONS[step].text in said
+    assert unlinked_first_uses(said) == []
 
 
 def test_every_step_has_a_text_and_a_question() -> None:
@@ -364,3 +438,45 @@ def test_the_bill_follows_its_dial(measured: Path, page: PageMaker) -> None:
     app.select_slider(key="lesson.bill_sigma").set_value("0.3").run()
     assert is_fine(app).query_params["bill_sigma"] == "0.3"
     assert app.metric[0].value == "60.0%"
+
+
+def test_the_bill_depends_on_how_often_one_is_attacked(measured: Path, page: PageMaker) -> None:
+    """Settings (clean, robust): (0.9, 0.3) is right most often in peace, (0.7, 0.6) at war."""
+    query = {"step": "bill", "bill_sigma": "0.3", "bill_steps": "4"}
+    app = is_fine(page(LESSON, **query, bill_attacked="0").run())
+    words = texts(app.markdown)
+    assert "**If 0% are attacked,** 70.0% of your answers are right." in words
+    assert "With sigma 0.1, T = 2 it would be 90.0%, the most of all: 20.0 (" in words
+    app.slider(key="lesson.bill_attacked").set_value(100).run()
+    words = texts(is_fine(app).markdown)
+    assert "**If 100% are attacked,** 60.0% of your answers are right. No measured" in words
+    assert app.query_params["bill_attacked"] == "100"
+
+
+def test_a_new_step_begins_at_its_top(assets: Path, bare: None, page: PageMaker) -> None:
+    app = is_fine(page(LESSON).run())
+    assert arrival(app) == {"anchor": "", "count": 0}
+    app = give(app, "pixel", answer_of("pixel"))
+    assert arrival(app)["count"] == 0
+    app.button(key="lesson.next.pixel").click().run()
+    assert arrival(is_fine(app)) == {"anchor": "", "count": 1}
+
+
+def test_a_link_leads_to_a_word_of_the_glossary(assets: Path, bare: None, page: PageMaker) -> None:
+    app = is_fine(page(LESSON, step="neuron", word="membrane-potential").run())
+    assert arrival(app) == {"anchor": "glossary-membrane-potential", "count": 1}
+    assert "word" not in app.query_params and app.query_params["step"] == "neuron"
+    app = give(app, "neuron", answer_of("neuron"))
+    assert arrival(app)["count"] == 1
+    app = page(LESSON, word="nonsense").run()
+    assert "no glossary word 'nonsense'" in texts(app.warning)
+
+
+def arrival(app: AppTest) -> dict[str, Any]:
+    """Where the page tells the browser to go."""
+    (found,) = (
+        json.loads(element.proto.json)
+        for element in app.get("bidi_component")
+        if element.proto.component_name.endswith("rsc_arrival")
+    )
+    return dict(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rsc_snn.ui.components.arrival import arrive
 from rsc_snn.ui.components.link_button import copy_link
 from rsc_snn.ui.components.painting import PaintData, painter
 from rsc_snn.ui.components.player import PlayerColumn, PlayerData, time_player
@@ -14,6 +15,7 @@ __all__ = [
     "PlayerData",
     "RasterBand",
     "RasterData",
+    "arrive",
     "copy_link",
     "painter",
     "plot",

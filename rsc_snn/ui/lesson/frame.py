@@ -9,7 +9,8 @@ from importlib import import_module
 
 import streamlit as st
 
-from rsc_snn.ui.components import copy_link
+from rsc_snn.glossary import TERMS, find_term
+from rsc_snn.ui.components import arrive, copy_link
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.lesson.code import draw_code
 from rsc_snn.ui.lesson.questions import QUESTIONS, Number, Progress, Question
@@ -27,18 +28,22 @@ _LABELS = {
 }
 _STEP = choice_field("step", "step", STEPS, STEPS[0])
 _PROJECTOR = switch_field("presentation", "The switch “Presentation”", False)
+# In a link from another page: the word of the glossary to go to.
+_WORD = choice_field("word", "glossary word", ("", *TERMS), "")
 _PROGRESS = "lesson.progress"
+_ARRIVAL = "lesson.arrival"
 _STYLE = """
 <style>
 .st-key-lesson-idea, .st-key-lesson-equations { padding-bottom: 0.8rem; }
 .st-key-lesson-idea p { max-width: 46rem; font-size: 1.06rem; line-height: 1.6; }
-.st-key-lesson-idea a[href^="#glossary"] {
+[data-testid="stMain"] a[href^="#glossary"] {
   color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em;
 }
 .st-key-lesson-equations .katex-display {
   margin: 0.15em 0; overflow-x: auto; overflow-y: hidden; padding: 0.15em 0;
 }
 .st-key-lesson-tools .st-key-copy-link { min-width: 8.5rem; }
+.st-key-lesson-arrive { position: absolute; }
 .st-key-lesson-question { max-width: 60rem; }
 @media (max-width: 640px) {
   [data-testid="stMain"] [data-testid="stHorizontalBlock"] { gap: 1rem !important; }
@@ -87,7 +92,28 @@ def read_frame(link: PageLink) -> Frame:
     link.keep(_PROJECTOR, projector, linked=projector)
     st.html(_STYLE + (_LARGE if projector else ""))
     _draw_way(link, step)
+    _arrive(link, step)
     return Frame(step, projector)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Where the visitor came to last, and how often that was somewhere new."""
+
+    step: str
+    word: str = ""
+    count: int = 0
+
+
+def _arrive(link: PageLink, step: str) -> None:
+    """A new step begins at its top, and a link to a word of the glossary there."""
+    key = link.seed(_WORD)
+    word = str(st.session_state[key])
+    del st.session_state[key]
+    last: _Arrival = st.session_state.setdefault(_ARRIVAL, _Arrival(step))
+    if word or step != last.step:
+        last = st.session_state[_ARRIVAL] = _Arrival(step, word, last.count + 1)
+    arrive(find_term(last.word).anchor if last.word else "", last.count, key="lesson-arrive")
 
 
 def _progress() -> dict[str, Progress]:
