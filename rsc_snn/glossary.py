@@ -502,9 +502,10 @@ TERMS: dict[str, Term] = {
 }
 
 
-_SLUGS = {spelling: term.slug for term in _TERMS for spelling in term.spellings}
+_SLUGS = {spelling.casefold(): term.slug for term in _TERMS for spelling in term.spellings}
 _SPELLINGS = re.compile(
-    rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(_SLUGS, key=len, reverse=True)))})(?![\w-])"
+    rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(_SLUGS, key=len, reverse=True)))})(?![\w-])",
+    re.IGNORECASE,
 )
 
 
@@ -520,16 +521,18 @@ def linked_slugs(text: str) -> list[str]:
     return [slug for _, slug in _LINK.findall(text)]
 
 
-def linked(text: str) -> str:
+def linked(text: str, page: str = "") -> str:
     """`text` with its marks as Markdown links to the glossary, the definition as their title.
 
-    Raises ConfigError if a term does not exist.
+    page: on another page than the glossary, the link to it as far as the term's slug. Raises
+    ConfigError if a term does not exist.
     """
 
     def replace(match: re.Match[str]) -> str:
         term = find_term(match[2])
         title = term.definition.replace('"', "'")
-        return f'[{match[1]}](#{term.anchor} "{title}")'
+        target = f"{page}{term.slug}" if page else f"#{term.anchor}"
+        return f'[{match[1]}]({target} "{title}")'
 
     return _LINK.sub(replace, text)
 
@@ -539,7 +542,7 @@ def mark(name: str) -> str:
 
     For names alone: in a sentence, words such as "square" need not mean the term.
     """
-    return _SPELLINGS.sub(lambda match: f"[{match[0]}](#{_SLUGS[match[0]]})", name)
+    return _SPELLINGS.sub(lambda match: f"[{match[0]}](#{_SLUGS[match[0].casefold()]})", name)
 
 
 def plain(text: str) -> str:

@@ -108,6 +108,7 @@ def test_marks_become_links_with_the_definition() -> None:
 def test_names_of_attacks_are_marked() -> None:
     assert mark("PGD-10") == "[PGD-10](#pgd)"
     assert mark("EOT-PGD, step size 2/255") == "[EOT-PGD](#pgd), [step size](#step-size) 2/255"
+    assert mark("Step size") == "[Step size](#step-size)"
     assert mark("Gaussians") == "Gaussians"
 
 
@@ -144,11 +145,31 @@ def test_the_first_use_of_each_term_is_linked(path: Path) -> None:
         assert first < bare.start(), f"the first use of {form!r} is not linked"
 
 
+def linked_elsewhere() -> set[str]:
+    """The terms that the Playground and the models' cards link, in texts or by a name."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "rsc_snn" / "ui").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= set(linked_slugs(node.value))
+    for spec in ATTACKS.values():
+        for name in (spec.label, *(parameter.label for parameter in spec.parameters)):
+            found |= set(linked_slugs(mark(name)))
+    return found
+
+
 @pytest.mark.parametrize("word", PLAYGROUND)
-def test_words_of_the_playground_are_explained(word: str) -> None:
+def test_words_of_the_playground_lead_to_the_glossary(word: str) -> None:
     forms = spellings()
     found = {word.casefold(), word.casefold().removesuffix("s")} & set(forms)
     assert found, word
+    assert {forms[form].slug for form in found} & linked_elsewhere(), word
+
+
+def test_links_from_other_pages_name_the_word() -> None:
+    assert linked("[spikes](#spike)", "lesson?word=").startswith('[spikes](lesson?word=spike "A 1')
+    for slug in linked_elsewhere():
+        assert find_term(slug).slug == slug
 
 
 def test_every_abbreviation_of_the_help_texts_is_explained() -> None:

@@ -12,6 +12,7 @@ from rsc_snn.figures.classes import MOST_CLASSES, ClassBar, class_figure
 from rsc_snn.ui import resources
 from rsc_snn.ui.controls import has_sigma
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 from rsc_snn.zoo import NOT_STATED
 
 if TYPE_CHECKING:
@@ -48,15 +49,20 @@ def draw_table(cards: list[ModelCard]) -> None:
     A plain table: the framework's interactive one loads two data-frame libraries and cannot be
     read on a phone without scrolling in two directions.
     """
-    head = "| Model | Input coding | T | Clean accuracy (95 % interval) | n |"
+    head = explained(
+        "| Model | [Input coding](#coding) | [T](#time-step) | [Clean accuracy](#clean-accuracy) "
+        "([95 % interval](#confidence-interval)) | n |"
+    )
     rows = [
         f"| {card.label} | {_coding(card)} | {_steps(card)} | {_accuracy(card)} | {_images(card)} |"
         for card in cards
     ]
     st.markdown("\n".join([head, "| --- | --- | --- | --- | --- |", *rows]))
     st.caption(
-        "Accuracy on test photographs without an attack. Intervals that overlap: the difference "
-        "may be chance."
+        explained(
+            "Accuracy on n test photographs without an [attack](#attack). Intervals that overlap: "
+            "the difference may be chance."
+        )
     )
 
 

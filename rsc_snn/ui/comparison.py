@@ -12,6 +12,7 @@ from rsc_snn.figures.style import network_colour
 from rsc_snn.ui import results
 from rsc_snn.ui.epsilon import draw_search, epsilon_sentence, known_epsilon
 from rsc_snn.ui.playground import Choices, Shown
+from rsc_snn.ui.words import explained
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
@@ -30,8 +31,11 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
             _draw_column(item)
     draws = len(shown[0].outcome.clean_votes)
     st.caption(
-        f"Bars: mean probability of each class over {draws} looks with fresh noise; the thin lines "
-        "run from the lowest to the highest look. Each network was attacked with its own gradients."
+        explained(
+            f"Bars: mean [class probability](#class-probability) over {draws} [looks](#draw) with "
+            "fresh noise; the thin lines run from the lowest to the highest look. Each network was "
+            "attacked with its own [gradients](#gradient)."
+        )
     )
     draw_search(choices, shown)
 
@@ -55,9 +59,11 @@ def _draw_alone(item: Shown) -> None:
         st.subheader("What the network answers")
         results.draw_answers(item.outcome, classes, item.card.name)
         st.caption(
-            f"Mean probability of each class over {len(item.outcome.clean_votes)} looks with fresh "
-            "noise; the thin lines run from the lowest to the highest look. Long lines: the noise "
-            "decides."
+            explained(
+                "Mean [class probability](#class-probability) over "
+                f"{len(item.outcome.clean_votes)} [looks](#draw) with fresh noise; the thin lines "
+                "run from the lowest to the highest look. Long lines: the noise decides."
+            )
         )
 
 

@@ -11,6 +11,7 @@ from rsc_snn.attacks import ATTACKS, AttackSpec, ParameterSpec
 from rsc_snn.classifier import ModelConfig
 from rsc_snn.coding import SIGMA_RANGE
 from rsc_snn.errors import ZooError
+from rsc_snn.glossary import mark
 from rsc_snn.ui import resources
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import (
@@ -21,6 +22,7 @@ from rsc_snn.ui.query import (
     parameter_field,
     switch_field,
 )
+from rsc_snn.ui.words import explained
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
@@ -49,9 +51,12 @@ def choose_model(link: PageLink) -> ModelCard:
         names,
         format_func=lambda name: cards[name].label,
         key=link.seed(field),
-        help=(
-            "Networks of the same shape, trained on the same photographs. They differ in how a "
-            "photograph becomes input (its coding), and the ANN has ordinary neurons."
+        help=explained(
+            "Networks of the same shape, trained on the same photographs: "
+            "[spiking networks](#snn), which differ in how a photograph becomes input, their "
+            "[coding](#coding) ([direct](#direct-coding), [Poisson](#poisson-coding) or "
+            "[RSC](#rsc)), and an [ANN](#ann), which has ordinary neurons. Some are "
+            "[adversarially trained](#adversarial-training)."
         ),
     )
     return cards[link.keep(field, chosen)]
@@ -73,9 +78,9 @@ def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
         key=link.seed(field),
         max_selections=_RIVALS,
         placeholder="up to two more networks",
-        help=(
+        help=explained(
             "The same photograph, attack and seed, side by side. Each network is attacked with "
-            "its own gradients, so each meets its own worst change."
+            "its own [gradients](#gradient), so each meets its own worst change."
         ),
         disabled=not names,
     )
@@ -127,8 +132,8 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "Noise level σ (sigma)",
         SIGMA_RANGE,
         0.01,
-        "Strength of the random noise that is added to the photograph at every time step "
-        "(Randomized Smoothing Coding), as a share of the pixel range.",
+        "[Sigma](#sigma) is the strength of the random noise that is added to the photograph at "
+        "every time step ([Randomized Smoothing Coding](#rsc)), as a share of the pixel range.",
         _OWN_SIGMA if own else None if noisy else _why_no_sigma(configs[0]),
     )
     limits = resources.settings().time_steps_range
@@ -140,8 +145,9 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "Time steps T",
         limits,
         1,
-        "How often the network looks at the photograph before it answers. Its answer is the mean "
-        "over the steps. More steps average out more noise.",
+        "How often the network looks at the photograph before it answers, once at each "
+        "[time step](#time-step). Its answer is the mean over the steps. More steps average out "
+        "more noise.",
         None if spiking else "An ordinary network has no time: it looks once.",
     )
     return tuple(
@@ -195,7 +201,7 @@ def _dial(
         high,
         step=step,
         key=link.seed(field),
-        help=text,
+        help=explained(text),
         disabled=disabled is not None,
     )
     link.keep(field, value, linked=disabled is None)
@@ -213,9 +219,11 @@ def choose_attack(link: PageLink) -> tuple[AttackSpec, dict[str, Any]]:
         list(ATTACKS),
         format_func=lambda name: ATTACKS[name].label,
         key=link.seed(field),
-        help=(
-            "How the photograph is changed to make the network fail. Gradient attacks look into "
-            "the network, black-box attacks only at its answers; noise is the control."
+        help=explained(
+            "How the photograph is changed to make the network fail: an [attack](#attack) makes an "
+            "[adversarial example](#adversarial-example). [Gradient](#gradient) attacks look into "
+            "the network ([white-box](#white-box)), [black-box](#black-box) attacks only at its "
+            "answers; noise is the control."
         ),
     )
     spec = resources.settings().cap_attack(ATTACKS[link.keep(field, name)])
@@ -228,7 +236,7 @@ def choose_attack(link: PageLink) -> tuple[AttackSpec, dict[str, Any]]:
             for parameter in rest:
                 values[parameter.name] = _parameter(link, parameter, spec.name)
     with st.expander("What this attack does", icon=":material/help:"):
-        st.caption(spec.explanation)
+        st.caption(explained(f"**{mark(spec.label)}.** {spec.explanation}"))
     return spec, values
 
 
@@ -237,6 +245,12 @@ def _parameter(link: PageLink, parameter: ParameterSpec, attack: str) -> Any:
     field = parameter_field(parameter, attack)
     key = link.seed(field)
     return link.keep(field, _CONTROLS[parameter.kind](parameter, key))
+
+
+def _explanation(parameter: ParameterSpec) -> str:
+    """What a parameter means; its name leads to the glossary, if that has it."""
+    name = mark(parameter.label)
+    return parameter.help if name == parameter.label else explained(f"{name}: {parameter.help}")
 
 
 def _number(parameter: ParameterSpec, key: str) -> Any:
@@ -248,7 +262,9 @@ def _number(parameter: ParameterSpec, key: str) -> Any:
     label = parameter.label if not parameter.unit else f"{parameter.label} (n{parameter.unit})"
     if (high - low) / step <= _MOST_SLIDER_STOPS:
         form = f"%g{parameter.unit}" if kind is float else f"%d{parameter.unit}"
-        return st.slider(label, low, high, step=step, format=form, key=key, help=parameter.help)
+        return st.slider(
+            label, low, high, step=step, format=form, key=key, help=_explanation(parameter)
+        )
     return st.number_input(
         label,
         low,
@@ -256,7 +272,7 @@ def _number(parameter: ParameterSpec, key: str) -> Any:
         step=step,
         format=None if kind is int else _decimals(step),
         key=key,
-        help=parameter.help,
+        help=_explanation(parameter),
     )
 
 
@@ -267,11 +283,11 @@ def _decimals(step: float) -> str:
 
 
 def _choice(parameter: ParameterSpec, key: str) -> Any:
-    return st.selectbox(parameter.label, parameter.choices, key=key, help=parameter.help)
+    return st.selectbox(parameter.label, parameter.choices, key=key, help=_explanation(parameter))
 
 
 def _switch(parameter: ParameterSpec, key: str) -> Any:
-    return st.toggle(parameter.label, key=key, help=parameter.help)
+    return st.toggle(parameter.label, key=key, help=_explanation(parameter))
 
 
 _CONTROLS: dict[str, Callable[[ParameterSpec, str], Any]] = {
@@ -291,9 +307,10 @@ def choose_scoring(link: PageLink) -> tuple[int, int]:
         "Draws (looks with fresh noise)",
         *limits,
         key=link.seed(draws_field),
-        help=(
-            "How often both photographs are shown to the network, each time with fresh noise that "
-            "the attack has not seen. A network without noise answers the same every time."
+        help=explained(
+            "How often both photographs are shown to the network, each time with a fresh "
+            "[draw](#draw) of the noise that the attack has not seen. A network without noise "
+            "answers the same every time."
         ),
     )
     seed_field = number_field("seed", "The seed", *SEEDS, 0)
@@ -302,6 +319,8 @@ def choose_scoring(link: PageLink) -> tuple[int, int]:
         *SEEDS,
         step=1,
         key=link.seed(seed_field),
-        help="Where the random numbers start. The same seed gives the same result, always.",
+        help=explained(
+            "Where the random numbers start. The same [seed](#seed) gives the same result, always."
+        ),
     )
     return link.keep(draws_field, draws), link.keep(seed_field, int(seed))

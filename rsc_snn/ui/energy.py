@@ -13,6 +13,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.comparison import title_html
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 
 _PICOJOULES = 1e6  # in one microjoule
 
@@ -58,8 +59,12 @@ def _draw_one(item: Shown, estimate: EnergyEstimate) -> None:
         )
         right.metric("Its ANN twin", f"{twin:.1f} µJ")
         st.caption(
-            f"{estimate.acs:,} accumulates after spikes (SOPs) and {estimate.macs:,} "
-            f"multiply-accumulates, against {estimate.ann_macs:,} multiply-accumulates."
+            explained(
+                f"{estimate.acs:,} accumulates after spikes, or "
+                f"[synaptic operations](#synaptic-operation), and {estimate.macs:,} "
+                "multiply-accumulates; its [ANN twin](#ann-twin) has "
+                f"{estimate.ann_macs:,} multiply-accumulates."
+            )
         )
     else:
         st.metric("Ordinary network", f"{energy:.1f} µJ")

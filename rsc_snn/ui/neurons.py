@@ -42,6 +42,7 @@ from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.query import choice_field, text_field
 from rsc_snn.ui.results import draw_evolution, draw_figure
+from rsc_snn.ui.words import explained
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
@@ -277,9 +278,11 @@ def _raster_caption(activity: Activity, shown: Raster) -> None:
         else "Without noise nothing else would change any."
     )
     st.caption(
-        f"Each row is a neuron ({which} {shown.total:,}), each column a time step. The attack "
-        f"changes {attack.mean():.0%} of the spikes (mean over layers). {chance} Click a row to "
-        "look into that neuron."
+        explained(
+            f"Each row is a neuron ({which} {shown.total:,}), each column a time step. The attack "
+            f"changes {attack.mean():.0%} of the [spikes](#spike) (mean over layers). {chance} "
+            "Click a row to look into that neuron."
+        )
     )
 
 
@@ -304,9 +307,13 @@ def _draw_neuron(item: Shown, layer: str, index: int) -> None:
     channel, *place = traces[0].place
     where = f", row {place[0]}, column {place[1]}" if len(place) == 2 else ""
     st.caption(
-        f"{layer}, channel {channel}{where}. The membrane potential leaks, adds the input current "
-        f"at each step, and where it reaches the threshold {traces[0].threshold:g} the neuron "
-        "spikes and starts again from 0."
+        explained(
+            f"{layer}, channel {channel}{where}. The "
+            "[membrane potential](#membrane-potential) leaks, adds the "
+            "[input current](#input-current) at each step, and where it reaches the "
+            f"[threshold](#threshold) {traces[0].threshold:g} the neuron spikes and starts again "
+            "from 0."
+        )
     )
 
 

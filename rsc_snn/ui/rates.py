@@ -14,6 +14,7 @@ from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.neurons import choose_layer, obtain_activity
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 
 _PASSES: tuple[tuple[Which, str], ...] = (
     ("clean", "Original"),
@@ -51,13 +52,19 @@ def _draw_layers(activity: Activity) -> None:
         "Bars: firing rate of every layer, original, attacked and by chance; below, the changes.",
     )
     attack, noise = turnover(activity)
-    unit = "Spikes per neuron and time step" if activity.spiking else "Mean activation"
+    unit = (
+        "[Firing rate](#firing-rate), spikes per neuron and time step"
+        if activity.spiking
+        else "Mean activation"
+    )
     chance = f", other noise alone {noise.mean():.0%}" if activity.noisy else ""
     what = "spikes" if activity.spiking else "activity"
     st.caption(
-        f"{unit}, from the photograph (left) to the answer (right). Attacks often leave these "
-        f"means alone and change who fires: the attack exchanges {attack.mean():.0%} of the {what} "
-        f"(mean over layers){chance}."
+        explained(
+            f"{unit}, from the photograph (left) to the answer (right). Attacks often leave these "
+            f"means alone and change who fires: the attack exchanges {attack.mean():.0%} of the "
+            f"{what} (mean over layers){chance}."
+        )
     )
 
 

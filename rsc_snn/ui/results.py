@@ -14,6 +14,7 @@ from rsc_snn.outcome import Outcome
 from rsc_snn.ui.components import plot
 from rsc_snn.ui.figure_files import figure_config, remember_figure
 from rsc_snn.ui.images import Panel, amplify, row_html, to_bytes
+from rsc_snn.ui.words import explained
 
 
 def draw_figure(figure: go.Figure, key: str, alt: str) -> str | None:
@@ -85,7 +86,11 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     ]
     st.html(row_html(panels))
     st.caption(
-        f"The change is shown {factor} times stronger than it is, on grey. Cost of the attack: "
+        explained(
+            f"The change, or [perturbation](#perturbation), is shown {factor} times stronger than "
+            "it is, on grey. "
+        )
+        + "Cost of the attack: "
         f"forward passes {outcome.queries:,}, gradients {outcome.gradients:,}; with the scoring it "
         f"took {outcome.seconds:.2f} s."
     )

@@ -14,6 +14,7 @@ from rsc_snn.robustness.compare import CLAIMS, Results, claims, outcome
 from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
 from rsc_snn.robustness.suite import CLEAN, WORST
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 from rsc_snn.zoo import ModelCard
 
 _COMMAND = "python -m rsc_snn zoo evaluate"
@@ -94,8 +95,12 @@ def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> Non
                 f"({title.lower()}).",
             )
     st.caption(
-        "Worst case: an image counts as right only as far as it withstands every attack of the "
-        "suite at that size. " + report.provenance(results)
+        explained(
+            "[Robust accuracy](#robust-accuracy) over the attacks' [epsilon](#epsilon). Worst "
+            "case: an image counts as right only as far as it withstands every attack of the suite "
+            "at that size. "
+        )
+        + report.provenance(results)
     )
 
 

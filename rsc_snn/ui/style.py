@@ -25,6 +25,9 @@ _CSS = """
 .st-key-rsc-thumbnails img {
   width: 33px; height: 33px; max-height: none; border-radius: 0.3rem; image-rendering: pixelated;
 }
+[data-testid="stApp"] :is(a[href^="#glossary"], a[href^="poisson_coding?word="]) {
+  color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em;
+}
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
 .st-key-rsc-stale { opacity: 0.55; }
 .st-key-rsc-handover a { height: auto; }

@@ -16,6 +16,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.controls import has_sigma
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
+from rsc_snn.ui.words import explained
 
 if TYPE_CHECKING:
     from rsc_snn.evaluate import SweepPoint
@@ -138,5 +139,5 @@ def _caption(
         f"Accuracy at each noise level, with 95 % intervals: {card.label}, T = {steps}, against "
         f"{spec.label} ({settings}), on the n = {count} gallery photographs, {DRAWS} draws each, "
         f"seed {request.seed}.{state} Few photographs: the wide intervals say how little such a "
-        "quick measurement can tell."
+        + explained("quick measurement can tell of the [trade-off](#trade-off).")
     )

@@ -17,6 +17,7 @@ from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.neurons import obtain_activity
 from rsc_snn.ui.painting import Painting, kept_painting, obtain_painted
 from rsc_snn.ui.playground import Choices, Shown
+from rsc_snn.ui.words import explained
 
 
 def read_takeaway(
@@ -67,8 +68,10 @@ def _draw_files(item: Shown) -> None:
             "table",
         )
     st.caption(
-        "PNG: the attacked image. NPZ: both images, logits of all looks, logits of all steps, "
-        "rates and spikes. Names of the arrays: docs/scenes.md."
+        explained(
+            "PNG: the attacked image. NPZ: both images, [logits](#logit) of all looks, logits of "
+            "all steps, rates and spikes. Names of the arrays: docs/scenes.md."
+        )
     )
     _draw_rounding(item)
 

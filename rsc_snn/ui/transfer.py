@@ -17,6 +17,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.playground import Choices
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.tasks import Slot, is_active, polled, task_row
+from rsc_snn.ui.words import explained
 
 SPLIT = (3, 2)
 Number = TypeVar("Number", int, float)
@@ -131,7 +132,8 @@ def _draw_matrix(choices: Choices, found: Transfer | None) -> None:
         "Matrix: share of right looks for each pair of network attacked and network that answers.",
     )
     st.caption(
-        f"Each row is an image: the original, then one made for each network. Each column is a "
+        explained("How attacks [transfer](#transfer). ")
+        + "Each row is an image: the original, then one made for each network. Each column is a "
         f"network that looks at it {found.draws} times. On the diagonal from the second row each "
         "network meets its own attack; blue is right, orange is fooled."
     )
@@ -161,6 +163,9 @@ def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
         elif own == "held":
             st.caption("It holds either way here; raise epsilon to see a difference.")
     st.caption(
-        "An attack follows gradients through a coding. If that is not the coding the network uses, "
-        "the gradients point elsewhere, and a weak attack passes for a strong defence."
+        explained(
+            "An attack follows [gradients](#gradient) through a [coding](#coding). If that is not "
+            "the coding the network uses, the gradients point elsewhere, and a weak attack passes "
+            "for a strong defence."
+        )
     )

@@ -36,9 +36,6 @@ _STYLE = """
 <style>
 .st-key-lesson-idea, .st-key-lesson-equations { padding-bottom: 0.8rem; }
 .st-key-lesson-idea p { max-width: 46rem; font-size: 1.06rem; line-height: 1.6; }
-[data-testid="stMain"] a[href^="#glossary"] {
-  color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em;
-}
 .st-key-lesson-equations .katex-display {
   margin: 0.15em 0; overflow-x: auto; overflow-y: hidden; padding: 0.15em 0;
 }
