@@ -37,6 +37,7 @@ def spikes_figure(
     spikes, means, lower, upper: `[T]`; value: the pixel's grey value, which the mean approaches.
     """
     steps = np.arange(1, len(spikes) + 1)
+    right = len(spikes) + 0.7
     fired = steps[np.asarray(spikes) > 0.5]
     colour = CODING_COLOURS["poisson"]
     traces = [
@@ -52,6 +53,7 @@ def spikes_figure(
             "hovertemplate": "spike at step %{x}<extra></extra>",
         },
         _band(steps, lower, upper, CLEAN),
+        _level(value, f"grey value {value:.2f}", right),
         {
             "type": "scatter",
             "mode": "lines+markers",
@@ -67,13 +69,11 @@ def spikes_figure(
     ]
     arrangement = layout(
         height=400,
-        xaxis=axis("time step", range=[0.3, len(spikes) + 0.7], **_whole_steps(len(spikes))),
+        xaxis=axis("time step", range=[0.3, right], **_whole_steps(len(spikes))),
         yaxis=axis("mean", domain=[0.0, 0.74], range=[-0.03, 1.03], tickformat=".1f"),
         yaxis2=axis("spikes", domain=[0.82, 1.0], range=[0, 1.1], showgrid=False, tickvals=[]),
-        shapes=[_level(value)],
-        annotations=[_level_name(f"grey value {value:.2f}", value)],
-        showlegend=False,
     )
+    arrangement["legend"] |= {"traceorder": "normal"}
     return figure(traces, arrangement)
 
 
@@ -236,7 +236,7 @@ def quantile_figure(pairs: Mapping[str, tuple[Floats, Floats]]) -> go.Figure:
     arrangement = layout(
         height=400,
         xaxis=axis("quantiles of the normal law", **span),
-        yaxis=axis("of the currents, standardised", **span),
+        yaxis=axis("quantiles of the currents", **span),
     )
     return figure(traces, arrangement)
 
@@ -396,30 +396,14 @@ def _here(step: int) -> dict[str, Any]:
     }
 
 
-def _level(value: float) -> dict[str, Any]:
-    """A horizontal line at `value` of the first panel."""
+def _level(value: float, name: str, right: float) -> dict[str, Any]:
+    """A horizontal line at `value`, up to `right`; its name is in the legend, out of the way."""
     return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": "y",
-        "y0": value,
-        "y1": value,
-        "line": {"color": NEUTRAL, "width": 1.5, "dash": "longdash"},
-    }
-
-
-def _level_name(text: str, value: float) -> dict[str, Any]:
-    """What a level is, at its right end; above it, or below where it is near the top."""
-    return {
-        "text": text,
-        "x": 1,
-        "xanchor": "right",
-        "xref": "paper",
-        "y": value,
-        "yref": "y",
-        "yanchor": "top" if value > 0.85 else "bottom",
-        "showarrow": False,
-        "font": {"size": 12, "color": NEUTRAL},
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": [0, right],
+        "y": [value, value],
+        "line": {"color": NEUTRAL, "width": 1.5, "dash": "dash"},
+        "hoverinfo": "skip",
     }

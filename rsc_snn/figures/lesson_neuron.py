@@ -33,6 +33,18 @@ _NOISY = CODING_COLOURS["rsc"]
 _CLASS_COLOURS = (CLEAN, ADVERSARIAL)
 _CLASS_DASHES = ("solid", "dash")
 _RIM = 73
+# Above the panel of the potential, where nothing is drawn.
+_THRESHOLD_NAME = {
+    "text": "dashed: threshold",
+    "x": 1,
+    "xanchor": "right",
+    "xref": "paper",
+    "y": 0.66,
+    "yanchor": "bottom",
+    "yref": "paper",
+    "showarrow": False,
+    "font": {"size": 12, "color": NEUTRAL},
+}
 
 
 def course_figure(course: NeuronCourse) -> go.Figure:
@@ -41,7 +53,7 @@ def course_figure(course: NeuronCourse) -> go.Figure:
     arrangement = layout(
         height=440,
         shapes=[level_line(course.threshold, "y2")],
-        annotations=[_name(0.66, "dashed: threshold", "paper")],
+        annotations=[_THRESHOLD_NAME],
         xaxis=axis("time step t", range=[0.0, steps + 0.6], anchor="y3", nticks=9),
         yaxis=axis("current", domain=[0.73, 1.0], range=_span(course.current), nticks=4),
         yaxis2=axis(
@@ -121,20 +133,6 @@ def _course_traces(course: NeuronCourse) -> list[dict[str, Any]]:
             "hovertemplate": "spike at step %{x}<extra></extra>",
         },
     ]
-
-
-def _name(height: float, text: str, yaxis: str) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": 1,
-        "xanchor": "right",
-        "xref": "paper",
-        "y": height,
-        "yanchor": "bottom",
-        "yref": yaxis,
-        "showarrow": False,
-        "font": {"size": 12, "color": NEUTRAL},
-    }
 
 
 def rate_figure(
@@ -414,11 +412,24 @@ def radius_figure(
             "hovertemplate": "sigma %{x:.2f}: radius %{y:.3f}<extra></extra>",
         }
     )
+    right = float(sigmas[-1]) * 1.02
     arrangement = layout(
-        height=330,
-        xaxis=axis("noise level sigma", range=[0, float(sigmas[-1]) * 1.02]),
+        height=360,
+        xaxis=axis("noise level sigma", range=[0, right]),
         yaxis=axis("certified radius (L2)", rangemode="tozero", nticks=6),
-        shapes=[level_line(nearest, "y")],
-        annotations=[_name(nearest, "nearest change without smoothing", "y")],
     )
-    return figure(traces, arrangement)
+    return figure([_nearest_line(nearest, right), *traces], arrangement)
+
+
+def _nearest_line(distance: float, right: float) -> dict[str, Any]:
+    """A line up to `right`; its name is in the legend, where no curve can cross it."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "nearest change without smoothing",
+        "x": [0, right],
+        "y": [distance, distance],
+        "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+        "hovertemplate": f"without smoothing a change of {distance:.3f} turns the decision"
+        "<extra></extra>",
+    }

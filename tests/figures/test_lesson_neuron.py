@@ -152,7 +152,8 @@ def test_radii_change_their_line_with_the_class() -> None:
     np.testing.assert_array_equal(parts["radius, class orange"].y, [np.nan, np.nan, 0.2])
     dashes = {parts[f"radius, class {name}"].line.dash for name in CLASSES}
     assert len(dashes) == 2  # told apart without colour
-    assert figure.layout.shapes[0].y0 == 0.25
+    line = parts["nearest change without smoothing"]
+    assert list(line.y) == [0.25, 0.25] and list(line.x) == [0, figure.layout.xaxis.range[1]]
     assert (list(parts["your circle"].x), list(parts["your circle"].y)) == ([0.2], [0.1])
 
 
