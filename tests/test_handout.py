@@ -20,6 +20,7 @@ from rsc_snn.theory import (
     current_law,
     expected_rms,
     matched_sigma,
+    mixed_accuracy,
     time_mean_moments,
 )
 from rsc_snn.tradeoff import pareto_front
@@ -28,7 +29,7 @@ from tests.readme_tables import ROOT
 HANDOUT = ROOT / "docs" / "lesson-handout.md"
 CHECK = re.compile(r"<!-- check: (.+?) = (-?[\d.]+) -->")
 TEXT = HANDOUT.read_text(encoding="utf-8")
-SOLUTIONS = TEXT.partition("## Solutions")[2]
+SOLUTIONS = TEXT.partition("## Solutions")[2].partition("## For teachers")[0]
 
 
 def covariance(
@@ -77,6 +78,7 @@ WORDS: dict[str, Callable[..., float]] = {
     "radius": certified_radius,
     "lower_bound": clopper_pearson_lower,
     "on_front": on_front,
+    "mixed": lambda clean, robust, attacked: float(mixed_accuracy(clean, robust, attacked)),
 }  # fmt: skip
 
 
@@ -125,7 +127,7 @@ def test_every_exercise_has_a_solution() -> None:
         for text in (exercises, SOLUTIONS)
     ]
     titles = [re.findall(r"^### (.+)$", text, re.MULTILINE) for text in (exercises, SOLUTIONS)]
-    assert counts[0] == counts[1] == [3] * 6
+    assert counts[0] == counts[1] == [3, 3, 3, 3, 3, 4]
     assert titles[0] == titles[1]
 
 

@@ -21,6 +21,9 @@ SKIPPED = "currents"
 FIGURES = {"pixel": 2, "image": 1, "currents": 2, "neuron": 2, "decision": 2, "bill": 0}
 
 
+AREA = "document.querySelector('[data-testid=stMain]')"
+
+
 def right(step: str) -> float:
     question = QUESTIONS[step]
     return question.value if isinstance(question, Number) else question.right
@@ -58,6 +61,7 @@ def test_a_newcomer_walks_all_six_steps(page: Any, address: str) -> None:
     for step in STEPS:
         wait_for_step(page, step)
         assert f"step={step}" in page.url
+        page.wait_for_function(f"{AREA}.scrollTop === 0")
         if step == SKIPPED:
             page.get_by_role("button", name="Skip the question").click()
             continue
@@ -76,6 +80,56 @@ def test_a_newcomer_walks_all_six_steps(page: Any, address: str) -> None:
     answer(page, SKIPPED, right(SKIPPED))
     page.get_by_text("is right.").wait_for()
     settle(page)
+
+
+def tab_to(page: Any, selector: str) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")
+
+
+def test_a_step_is_done_by_keyboard_alone(page: Any, address: str) -> None:
+    open_step(page, address, "step=pixel", "pixel")
+    tab_to(page, f"{control(page, 'lesson.pixel_x')} input")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(re.compile("pixel_x=0.29"))
+    tab_to(page, f"{control(page, 'lesson.answer.pixel')} input")
+    page.keyboard.type("0.02")
+    page.keyboard.press("Enter")
+    page.get_by_text("is right.").wait_for()
+    settle(page)
+    tab_to(page, f"{control(page, 'lesson.next.pixel')} button")
+    page.keyboard.press("Enter")
+    wait_for_step(page, "image")
+    # The new step's controls come next, not those of the page's end.
+    tab_to(page, f"{control(page, 'lesson.image_steps')} input")
+
+
+def test_two_wrong_answers_are_explained_and_the_way_is_open(page: Any, address: str) -> None:
+    open_step(page, address, "step=decision", "decision")
+    answer(page, "decision", 0.5)
+    page.get_by_text("You have a second try.").wait_for()
+    settle(page)
+    answer(page, "decision", 0.125)
+    page.get_by_text("The right answer is").wait_for()
+    settle(page)
+    page.get_by_role("button", name="Next:").click()
+    wait_for_step(page, "bill")
+
+
+def test_a_bad_link_is_told_in_a_sentence(page: Any, address: str) -> None:
+    query = "step=neuron&neuron_tau=abc&neuron_steps=1e99&neuron_seed=-1&nonsense=1"
+    open_step(page, address, query, "neuron")
+    alerts = page.locator('[data-testid="stAlert"]')
+    assert alerts.count() == 3
+    said = " ".join(alerts.all_inner_texts())
+    assert "Time constant τ must be a number, not 'abc'" in said
+    assert "between 0 and 2147483647, not -1" in said
+    assert page.locator(EXCEPTION).count() == 0
+    page.wait_for_url(re.compile("neuron_tau=2&"))
 
 
 def test_one_comes_back_by_link(page: Any, address: str) -> None:
@@ -127,6 +181,26 @@ def test_words_lead_to_the_glossary_and_back(page: Any, address: str) -> None:
     assert "step=neuron" in page.url
     assert len(page.context.pages) == 1
     assert page.locator(".rsc-glossary dt").count() == len(TERMS)
+
+
+def test_a_word_of_the_playground_leads_to_the_glossary(page: Any, address: str) -> None:
+    open_playground(page, address)
+    page.get_by_role("button", name="Help for Noise level").hover()
+    with page.context.expect_page() as opened:
+        page.locator('a[href="poisson_coding?word=sigma"]').click()
+    other = opened.value
+    entry = other.locator(f"#{find_term('sigma').anchor}")
+    entry.wait_for()
+    other.wait_for_function(
+        """anchor => {
+          const box = document.getElementById(anchor).getBoundingClientRect();
+          return box.top >= 0 && box.bottom <= innerHeight;
+        }""",
+        arg=find_term("sigma").anchor,
+    )
+    settle(other)
+    assert find_term("sigma").definition in entry.inner_text()
+    other.close()
 
 
 def test_the_projector_has_larger_type_and_no_sidebar(page: Any, address: str) -> None:

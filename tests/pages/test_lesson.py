@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.attacks.parameters import Value
-from rsc_snn.glossary import TERMS, linked, linked_slugs, plain
+from rsc_snn.glossary import TERMS, find_term, linked, linked_slugs, plain
 from rsc_snn.neuron_lab import steps_to_spike
 from rsc_snn.neurons import LIFConfig
 from rsc_snn.smoothing import certified_radius
@@ -470,6 +471,25 @@ def test_a_link_leads_to_a_word_of_the_glossary(assets: Path, bare: None, page: 
     assert arrival(app)["count"] == 1
     app = page(LESSON, word="nonsense").run()
     assert "no glossary word 'nonsense'" in texts(app.warning)
+
+
+HANDOUT = (ROOT / "docs" / "lesson-handout.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("query", re.findall(r"`/poisson_coding\?([^`]+)`", HANDOUT))
+def test_the_links_of_the_handout_open_what_they_ask_for(
+    measured: Path, page: PageMaker, query: str
+) -> None:
+    asked = dict(parse_qsl(query))
+    app = is_fine(page(LESSON, **asked).run())
+    assert not app.warning
+    word = asked.pop("word", None)
+    assert word is None or arrival(app)["anchor"] == find_term(word).anchor
+    assert {name: app.query_params[name] for name in asked} == asked
+
+
+def test_the_handout_has_a_link_to_every_step() -> None:
+    assert all(f"`/poisson_coding?step={step}&" in HANDOUT for step in STEPS)
 
 
 def arrival(app: AppTest) -> dict[str, Any]:

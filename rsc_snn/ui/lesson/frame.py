@@ -55,7 +55,7 @@ html { font-size: 20px !important; }
 [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] { display: none; }
 [data-testid="stMainBlockContainer"] { max-width: none; }
 .js-plotly-plot .xtick text, .js-plotly-plot .ytick text { font-size: 15px !important; }
-.js-plotly-plot .xtitle, .js-plotly-plot [class$="ytitle"] { font-size: 17px !important; }
+.js-plotly-plot :is(.xtitle, [class^="y"][class$="title"]) { font-size: 17px !important; }
 </style>
 """
 
@@ -244,7 +244,7 @@ def _draw_reply(question: Question, progress: Progress) -> None:
         return
     st.warning(f"**{given}** is not right. {question.reply(answer)}", icon=":material/lightbulb:")
     if progress.finished(question):
-        st.info(f"Right is **{question.solution}**", icon=":material/school:")
+        st.info(f"The right answer is **{question.solution}**", icon=":material/school:")
     else:
         st.caption("You have a second try.")
 

@@ -24,7 +24,7 @@ _STYLE = """
 def draw_glossary() -> None:
     """All terms, always there: a link cannot lead into what is folded away."""
     st.subheader("Glossary", anchor="glossary")
-    st.caption(f"{len(TERMS)} words of this app. Marked words in the text lead here.")
+    st.caption(f"{len(TERMS)} words of this app. Underlined words lead here.")
     st.html(_content())
 
 

@@ -113,12 +113,12 @@ class Progress:
 QUESTIONS: dict[str, Question] = {
     "pixel": Number(
         "A pixel has the value 0.2. Over T = 8 time steps, what is the **variance** of the mean of "
-        "its spikes? (The sliders can check you.)",
+        "its spikes? (The sliders can check your answer.)",
         value=0.02,
         tolerance=0.001,
         why="x (1 − x) / T = 0.2 × 0.8 / 8 = 0.02.",
         wrong="Put x = 0.2 and T = 8 into the formula above, or set the two sliders and read the "
-        "caption of the right figure.",
+        "caption of the figure of the variance.",
         step=0.001,
         limits=(0.0, 10.0),
         slips=(
@@ -211,16 +211,17 @@ QUESTIONS: dict[str, Question] = {
         ),
     ),
     "bill": Choice(
-        "Three settings, made up for this question: **A** clean 80 %, robust 20 %; **B** clean "
-        "75 %, robust 30 %; **C** clean 70 %, robust 25 %. Which one should nobody take?",
+        "Three settings, made up for this question: **A** clean 80%, robust 20%; **B** clean 75%, "
+        "robust 30%; **C** clean 70%, robust 25%. Which one should nobody take?",
         (
             Option(
                 "A",
-                "A is the best of the three in clean accuracy. Who is never attacked takes it.",
+                "A is the best of the three in clean accuracy. Whoever is never attacked takes it.",
             ),
             Option(
                 "B",
-                "B is the best of the three in robust accuracy. Who is often attacked takes it.",
+                "B is the best of the three in robust accuracy. Whoever is often attacked takes "
+                "it.",
             ),
             Option(
                 "C",
