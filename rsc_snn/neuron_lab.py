@@ -2,21 +2,12 @@
 
 The neuron is that of the networks (`rsc_snn.neurons`); its input is `X[t] = current + noise e_t`,
 `e_t ~ N(0, 1)`, independent over time steps, as Randomized Smoothing Coding gives it. Without
-noise all follows in closed form. From V = 0 and with decay d = 1 - 1/tau the charge after k steps
-without a spike is a geometric sum,
-
-    H[k] = current (1 + d + ... + d^(k-1)) = current tau (1 - d^k),
-
-so that the neuron fires first at the smallest k with `d^k <= 1 - threshold / (current tau)`, never
-if `current <= threshold / tau` (the rheobase; at just this current the charge nears the threshold
-until, in floating point, it is the same number), and, since the reset is to 0, every k steps from
-then on: a rate that is a staircase of the current. Noise smooths it; at T = 1 the chance of a
-spike is exactly `Phi((current - threshold) / noise)`.
+noise all follows in closed form (`rsc_snn.theory`). Noise smooths the staircase; at T = 1 the
+chance of a spike is exactly `Phi((current - threshold) / noise)`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,8 +26,6 @@ Floats = NDArray[np.float64]
 NEURONS = 200
 # The share of neurons inside the band of a rate curve.
 BAND = 0.9
-# A charge that meets the threshold up to rounding reaches it.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -64,40 +53,6 @@ class RateCurve:
     lower: Floats
     upper: Floats
     neurons: int
-
-
-def rheobase(config: LIFConfig) -> float:
-    """The constant current up to which the neuron never fires: threshold / tau."""
-    return config.threshold / config.tau
-
-
-def steps_to_spike(current: float, config: LIFConfig) -> int | None:
-    """Steps from rest to the first spike at a constant current, which is also the interval from
-    spike to spike; None if it never fires."""
-    if current <= rheobase(config):
-        return None
-    steps = math.log1p(-rheobase(config) / current) / math.log1p(-1 / config.tau)
-    return max(1, math.ceil(steps - _ROUNDING))
-
-
-def exact_rate(current: float, config: LIFConfig, time_steps: int) -> float:
-    """Spikes per step in `time_steps` steps from rest at a constant current, without noise."""
-    interval = steps_to_spike(current, config)
-    return 0.0 if interval is None else (time_steps // interval) / time_steps
-
-
-def staircase(config: LIFConfig, time_steps: int) -> tuple[Floats, Floats]:
-    """The currents `[J]` at which the rate without noise jumps, rising, and the rates `[J]` from
-    there on.
-
-    Among the currents that fire within k steps `threshold / (tau (1 - d^k))` is the lowest.
-    """
-    steps = np.arange(time_steps, 0.0, -1.0)
-    decay = 1 - 1 / config.tau
-    currents = rheobase(config) / (1 - decay**steps)
-    rates = (time_steps // steps) / time_steps
-    jumps = np.flatnonzero(np.diff(rates, prepend=0.0))
-    return currents[jumps], rates[jumps]
 
 
 def neuron_course(

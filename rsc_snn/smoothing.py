@@ -10,13 +10,8 @@ are exact sums, not draws: the mass of a cell is a product of two differences of
 
 As in the networks, one pass sees T frames `x + sigma e_t`, here averaged by a linear readout before
 the decision: the mean frame is N(x, sigma^2 / T), so the noise that counts is the effective sigma
-`s = sigma / sqrt(T)`. The smoothed decision is the majority over passes, and cannot change within
-
-    R = sigma / sqrt(T) Phi^-1(pA)
-
-in L2 (Cohen, Rosenfeld, Kolter 2019, theorem 1, which is T = 1). In general, with any network of T
-noisy frames as classifier, the sqrt(T) comes from the change of x, which is in each of the T
-frames, so that in the space of all noise it is sqrt(T) times as long.
+`s = sigma / sqrt(T)`. The smoothed decision is the majority over passes; its certified radius is in
+`rsc_snn.theory`.
 """
 
 from __future__ import annotations
@@ -29,20 +24,19 @@ from functools import cached_property, lru_cache
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
-from rsc_snn.coding import RSCCoding, check_sigma, check_time_steps
+from rsc_snn.coding import RSCCoding
 from rsc_snn.errors import ConfigError
 from rsc_snn.randomness import derive_seed, make_generator
+from rsc_snn.theory import ALPHA, certified_radius, clopper_pearson_lower, effective_sigma
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
 CLASSES = ("blue", "orange")
-# Draws that choose the class, and the chance that a certificate is wrong: the values of Cohen,
-# Rosenfeld, Kolter 2019.
+# Draws that choose the class (Cohen, Rosenfeld, Kolter 2019).
 CHOICE_DRAWS = 100
-ALPHA = 0.001
 
 _CELLS = 256
 # The toy's score: a disc that hills and hollows fray at its edge.
@@ -161,35 +155,6 @@ def toy_classifier() -> PlaneClassifier:
     u, v = np.meshgrid(middles, middles, indexing="ij")
     score = toy_score(np.stack([u.ravel(), v.ravel()], axis=1)).reshape(u.shape)
     return PlaneClassifier((score <= 0).astype(np.uint8))
-
-
-def effective_sigma(sigma: float, time_steps: int) -> float:
-    """sigma / sqrt(T): the noise of the mean of T frames. Raises ConfigError if sigma is 0."""
-    if not check_sigma(sigma) > 0:
-        raise ConfigError("Smoothing needs noise: sigma must be above 0.")
-    return sigma / math.sqrt(check_time_steps(time_steps))
-
-
-def certified_radius(chance: float, sigma: float, time_steps: int = 1) -> float:
-    """R = sigma / sqrt(T) Phi^-1(pA), in L2 of pixels 0..1, `chance` = pA (0..1) that one pass
-    over T noisy frames gives the class, or a lower bound of it.
-
-    0 where the chance is at most 1/2: nothing is certified. Raises ConfigError.
-    """
-    if not 0 <= chance <= 1:
-        raise ConfigError(f"A chance lies between 0 and 1, not at {chance!r}.")
-    return effective_sigma(sigma, time_steps) * max(0.0, float(ndtri(chance)))
-
-
-def clopper_pearson_lower(successes: int, n: int, alpha: float = ALPHA) -> float:
-    """The chance that is below the true one with confidence 1 - alpha, after `successes` of `n`.
-
-    One-sided exact bound of Clopper and Pearson 1934: the alpha quantile of
-    Beta(successes, n - successes + 1). Raises ConfigError.
-    """
-    if not (n > 0 and 0 <= successes <= n and 0 < alpha < 1):
-        raise ConfigError(f"{successes} successes of {n} trials at alpha {alpha:g} give no bound.")
-    return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
 
 
 @dataclass(frozen=True)

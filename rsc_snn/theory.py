@@ -12,6 +12,24 @@ currents are sums of independent bounded terms: with growing fan-in they tend to
 strength depends on the input. Source: RSC-SNN (Wu et al., ACM MM 2024), which argues by these
 covariances.
 
+One LIF neuron (`rsc_snn.neurons`) at a constant current, without noise. From V = 0 and with decay
+d = 1 - 1/tau the charge after k steps without a spike is a geometric sum,
+
+    H[k] = current (1 + d + ... + d^(k-1)) = current tau (1 - d^k),
+
+so that the neuron fires first at the smallest k with `d^k <= 1 - threshold / (current tau)`, never
+if `current <= threshold / tau` (the rheobase; at just this current the charge nears the threshold
+until, in floating point, it is the same number), and, since the reset is to 0, every k steps from
+then on: a rate that is a staircase of the current.
+
+A smoothed decision: the majority over passes, each of which sees T frames `x + sigma e_t` and gives
+the winner with chance pA > 1/2. It cannot change within
+
+    R = sigma / sqrt(T) Phi^-1(pA)
+
+in L2 (Cohen, Rosenfeld, Kolter 2019, theorem 1, which is T = 1): a change of x is in each of the T
+frames, so that in the space of all noise it is sqrt(T) times as long.
+
 Everything is computed in float64; pixels are 0..1, and so is sigma.
 """
 
@@ -26,17 +44,24 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import kolmogi, ndtr, ndtri
+from scipy.special import betaincinv, kolmogi, ndtr, ndtri
 from statsmodels.stats.proportion import proportion_confint
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rsc_snn.classifier import SpikingClassifier
-from rsc_snn.coding import Coding, PoissonCoding, check_time_steps
+from rsc_snn.coding import Coding, PoissonCoding, check_sigma, check_time_steps
 from rsc_snn.errors import ConfigError
 from rsc_snn.networks.blocks import ConvBN
+from rsc_snn.neurons import LIFConfig
 from rsc_snn.randomness import derive_seed, make_generator
 
+Floats = NDArray[np.float64]
+
+# The chance that a certificate is wrong (Cohen, Rosenfeld, Kolter 2019).
+ALPHA = 0.001
+# A charge that meets the threshold up to rounding reaches it.
+_ROUNDING = 1e-9
 # Berry-Esseen for sums of independent terms that need not have one law: Shevtsova, "An
 # improvement of convergence rate estimates in the Lyapunov theorem", Doklady Mathematics 82, 2010.
 BERRY_ESSEEN = 0.5600
@@ -231,10 +256,79 @@ def covariance_error(covariance: Tensor, draws: int) -> Tensor:
     return ((torch.outer(variances, variances) + covariance.square()) / (draws - 1)).sqrt()
 
 
+# One neuron
+
+
+def rheobase(config: LIFConfig) -> float:
+    """The constant current up to which the neuron never fires: threshold / tau."""
+    return config.threshold / config.tau
+
+
+def steps_to_spike(current: float, config: LIFConfig) -> int | None:
+    """Steps from rest to the first spike at a constant current, which is also the interval from
+    spike to spike; None if it never fires."""
+    if current <= rheobase(config):
+        return None
+    steps = math.log1p(-rheobase(config) / current) / math.log1p(-1 / config.tau)
+    return max(1, math.ceil(steps - _ROUNDING))
+
+
+def exact_rate(current: float, config: LIFConfig, time_steps: int) -> float:
+    """Spikes per step in `time_steps` steps from rest at a constant current, without noise."""
+    interval = steps_to_spike(current, config)
+    return 0.0 if interval is None else (time_steps // interval) / time_steps
+
+
+def staircase(config: LIFConfig, time_steps: int) -> tuple[Floats, Floats]:
+    """The currents `[J]` at which the rate without noise jumps, rising, and the rates `[J]` from
+    there on.
+
+    Among the currents that fire within k steps `threshold / (tau (1 - d^k))` is the lowest.
+    """
+    steps = np.arange(time_steps, 0.0, -1.0)
+    decay = 1 - 1 / config.tau
+    currents = rheobase(config) / (1 - decay**steps)
+    rates = (time_steps // steps) / time_steps
+    jumps = np.flatnonzero(np.diff(rates, prepend=0.0))
+    return currents[jumps], rates[jumps]
+
+
+# A smoothed decision
+
+
+def effective_sigma(sigma: float, time_steps: int) -> float:
+    """sigma / sqrt(T): the noise of the mean of T frames. Raises ConfigError if sigma is 0."""
+    if not check_sigma(sigma) > 0:
+        raise ConfigError("Smoothing needs noise: sigma must be above 0.")
+    return sigma / math.sqrt(check_time_steps(time_steps))
+
+
+def certified_radius(chance: float, sigma: float, time_steps: int = 1) -> float:
+    """R = sigma / sqrt(T) Phi^-1(pA), in L2 of pixels 0..1, `chance` = pA (0..1) that one pass
+    over T noisy frames gives the class, or a lower bound of it.
+
+    0 where the chance is at most 1/2: nothing is certified. Raises ConfigError.
+    """
+    if not 0 <= chance <= 1:
+        raise ConfigError(f"A chance lies between 0 and 1, not at {chance!r}.")
+    return effective_sigma(sigma, time_steps) * max(0.0, float(ndtri(chance)))
+
+
+def clopper_pearson_lower(successes: int, n: int, alpha: float = ALPHA) -> float:
+    """The chance that is below the true one with confidence 1 - alpha, after `successes` of `n`.
+
+    One-sided exact bound of Clopper and Pearson 1934: the alpha quantile of
+    Beta(successes, n - successes + 1). Raises ConfigError.
+    """
+    if not (n > 0 and 0 <= successes <= n and 0 < alpha < 1):
+        raise ConfigError(f"{successes} successes of {n} trials at alpha {alpha:g} give no bound.")
+    return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
+
+
 # The bill
 
 
-def mixed_accuracy(clean: ArrayLike, robust: ArrayLike, attacked: float) -> NDArray[np.float64]:
+def mixed_accuracy(clean: ArrayLike, robust: ArrayLike, attacked: float) -> Floats:
     """Accuracy where a share q = `attacked` (0..1) of the images is attacked: `(1 - q) A + q R`.
 
     clean, robust: accuracies, or scores of images `[n]`, 0..1; the result has their shape. The law

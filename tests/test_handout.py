@@ -12,15 +12,19 @@ import pytest
 import torch
 
 from rsc_snn.coding import PoissonCoding, RSCCoding
-from rsc_snn.neuron_lab import exact_rate, rheobase, steps_to_spike
 from rsc_snn.neurons import LIFConfig
-from rsc_snn.smoothing import certified_radius, clopper_pearson_lower, effective_sigma
 from rsc_snn.theory import (
     LinearLayer,
+    certified_radius,
+    clopper_pearson_lower,
     current_law,
+    effective_sigma,
+    exact_rate,
     expected_rms,
     matched_sigma,
     mixed_accuracy,
+    rheobase,
+    steps_to_spike,
     time_mean_moments,
 )
 from rsc_snn.tradeoff import pareto_front

@@ -14,15 +14,9 @@ from scipy.stats import binomtest, norm
 from spikingjelly.activation_based import neuron as spikingjelly_neuron
 
 from rsc_snn.errors import ConfigError
-from rsc_snn.neuron_lab import (
-    exact_rate,
-    neuron_course,
-    rate_curve,
-    rheobase,
-    staircase,
-    steps_to_spike,
-)
+from rsc_snn.neuron_lab import neuron_course, rate_curve
 from rsc_snn.neurons import LIFConfig
+from rsc_snn.theory import exact_rate, rheobase, staircase, steps_to_spike
 
 CONFIGS = st.builds(
     LIFConfig,

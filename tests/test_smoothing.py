@@ -19,9 +19,6 @@ from rsc_snn.smoothing import (
     PlaneClassifier,
     attack_score,
     attack_smoothed,
-    certified_radius,
-    clopper_pearson_lower,
-    effective_sigma,
     estimated_certificate,
     exact_certificate,
     exact_radii,
@@ -29,6 +26,7 @@ from rsc_snn.smoothing import (
     toy_score,
     toy_slope,
 )
+from rsc_snn.theory import certified_radius, clopper_pearson_lower, effective_sigma
 
 GRID = np.linspace(0, 1, 81)
 MESH = np.stack([axis.ravel() for axis in np.meshgrid(GRID, GRID, indexing="ij")], axis=1)

@@ -17,13 +17,11 @@ from streamlit.testing.v1 import AppTest
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.glossary import TERMS, find_term, linked, linked_slugs, plain
-from rsc_snn.neuron_lab import steps_to_spike
 from rsc_snn.neurons import LIFConfig
-from rsc_snn.smoothing import certified_radius
 from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
-from rsc_snn.theory import matched_sigma, time_mean_moments
+from rsc_snn.theory import certified_radius, matched_sigma, steps_to_spike, time_mean_moments
 from rsc_snn.ui.lesson.code import source
 from rsc_snn.ui.lesson.questions import QUESTIONS, TRIES, Choice, Number, Progress
 from rsc_snn.ui.lesson.texts import STEPS, step_text, text_file

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rsc_snn.figures.lesson_neuron import PlanePicture, plane_figure, radius_figure
 from rsc_snn.glossary import linked
 from rsc_snn.smoothing import (
-    ALPHA,
     ATTACK_STEP,
     ATTACK_STEPS,
     CLASSES,
@@ -22,14 +21,13 @@ from rsc_snn.smoothing import (
     PlaneClassifier,
     attack_score,
     attack_smoothed,
-    certified_radius,
-    effective_sigma,
     estimated_certificate,
     exact_certificate,
     exact_radii,
     toy_classifier,
     toy_score,
 )
+from rsc_snn.theory import ALPHA, certified_radius, effective_sigma
 from rsc_snn.ui import resources
 from rsc_snn.ui.lesson.inputs import choose_number, draw_again
 from rsc_snn.ui.lesson.words import say

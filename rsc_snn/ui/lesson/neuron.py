@@ -11,17 +11,9 @@ import streamlit as st
 
 from rsc_snn.coding import TIME_STEPS_RANGE
 from rsc_snn.figures.lesson_neuron import course_figure, rate_figure
-from rsc_snn.neuron_lab import (
-    NEURONS,
-    NeuronCourse,
-    RateCurve,
-    neuron_course,
-    rate_curve,
-    rheobase,
-    staircase,
-    steps_to_spike,
-)
+from rsc_snn.neuron_lab import NEURONS, NeuronCourse, RateCurve, neuron_course, rate_curve
 from rsc_snn.neurons import LIFConfig
+from rsc_snn.theory import rheobase, staircase, steps_to_spike
 from rsc_snn.ui import resources
 from rsc_snn.ui.lesson.inputs import choose_number, draw_again
 from rsc_snn.ui.lesson.words import say
