@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from rsc_snn.errors import RscSnnError
-from rsc_snn.figures.explorer import Look, Show, plane_figure
+from rsc_snn.figures.explorer import Look, Show
+from rsc_snn.figures.lesson_bill import bill_figure
 from rsc_snn.glossary import mark
 from rsc_snn.sweep.cells import CLEAN
 from rsc_snn.theory import mixed_accuracy
@@ -78,11 +79,13 @@ def draw(link: PageLink) -> None:
     with right:
         chosen = _choose_offer(link, bill)
     figure, words = st.columns([3, 2], gap="large")
-    with figure:
-        _draw_plane(bill, chosen)
     with words:
         _draw_words(bill, chosen)
-        _draw_world(link, bill, chosen)
+        attacked = _choose_world(link)
+        if chosen is not None:
+            st.markdown(_world(bill, chosen, attacked))
+    with figure:
+        _draw_plane(bill, chosen, attacked)
 
 
 def _models(menu: Menu) -> list[str]:
@@ -190,7 +193,7 @@ def _dial(link: PageLink, name: str, label: str, noun: str, stops: list[str], te
     return str(link.keep(field, chosen))
 
 
-def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
+def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> None:
     zoo = resources.zoo()
     points = [*bill.offers, *bill.ordinary]
     cards = {point.model: zoo.card(point.model) for point in points}
@@ -199,8 +202,9 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
         for name, card in cards.items()
     }
     show = Show(looks, here=None if chosen is None else chosen.key)
+    best = _best(bill, attacked)
     draw_figure(
-        plane_figure(points, bill.front, show=show),
+        bill_figure(points, bill.front, (best.clean.value, best.robust.value), attacked, show=show),
         "lesson-bill-plane",
         "A plane: robust over clean accuracy of every setting, the Pareto front, and your setting.",
     )
@@ -209,8 +213,9 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None) -> None:
         "Each mark is a setting, the number beside it its sigma; a line joins the settings of one "
         "T. Farther right is better where nobody attacks, farther up is better under attack. The "
         "broad grey line is the Pareto front; the ring, with its "
-        "[95 % intervals](#confidence-interval), is your setting."
-        + (teacher if bill.ordinary else "")
+        "[95 % intervals](#confidence-interval), is your setting. Dotted: all that would be right "
+        "as often as the best setting, if the share q is attacked. Move q, and the line turns and "
+        "touches the front elsewhere." + (teacher if bill.ordinary else "")
     )
 
 
@@ -232,8 +237,8 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
     )
 
 
-def _draw_world(link: PageLink, bill: _Bill, chosen: OperatingPoint | None) -> None:
-    """Why this setting: how often one is attacked, and which setting is then right most often."""
+def _choose_world(link: PageLink) -> float:
+    """The reason for a setting: the share of images that are attacked."""
     percent = choose_number(
         link,
         "bill_attacked",
@@ -243,19 +248,25 @@ def _draw_world(link: PageLink, bill: _Bill, chosen: OperatingPoint | None) -> N
         5,
         "Your reason for a setting. How often a network is attacked is nothing that it can know.",
     )
-    if chosen is not None:
-        st.markdown(_world(bill, chosen, percent / 100))
+    return percent / 100
+
+
+def _right(point: OperatingPoint, attacked: float) -> float:
+    """The share of right answers at a setting where the share `attacked` of images is attacked."""
+    return float(mixed_accuracy(point.clean.value, point.robust.value, attacked))
+
+
+def _best(bill: _Bill, attacked: float) -> OperatingPoint:
+    """The setting that is right most often; no setting beside the front can be."""
+    return max(bill.front, key=lambda point: _right(point, attacked))
 
 
 def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
-    """The student's setting against the one of the front that is right most often."""
-
-    def right(point: OperatingPoint) -> float:
-        return float(mixed_accuracy(point.clean.value, point.robust.value, attacked))
-
-    best = max(bill.front, key=right)
-    start = f"**If {attacked:.0%} are attacked,** {right(chosen):.1%} of your answers are right."
-    if right(best) <= right(chosen):
+    """The student's setting against the one that is right most often."""
+    best = _best(bill, attacked)
+    most, own = _right(best, attacked), _right(chosen, attacked)
+    start = f"**If {attacked:.0%} are attacked,** {own:.1%} of your answers are right."
+    if most <= own:
         return f"{start} No measured setting has more."
     behind = resources.live(
         ("lesson.world", best.key, chosen.key, attacked),
@@ -264,7 +275,7 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     )
     chance = " The difference may be chance." if behind.lower <= 0 else ""
     return (
-        f"{start} With {best.setting} it would be {right(best):.1%}, the most of all: "
+        f"{start} With {best.setting} it would be {most:.1%}, the most of all: "
         f"{behind.text()} points more.{chance}"
     )
 

@@ -203,6 +203,7 @@ def _draw_place(place: _Place, image: GalleryImage, card: ModelCard) -> None:
         f'{_STYLE}<div class="rsc-place"><img src="{picture}" alt="The photograph; a frame marks '
         f'the neuron’s pixels"><div style="{frame}"></div></div>'
     )
+    say("Yellow: the pixels that a neuron at this place sees.")
 
 
 def _draw_one(place: _Place, channel: int) -> None:
