@@ -95,7 +95,7 @@ _TERMS = (
     Term(
         "Berry-Esseen theorem",
         "A ceiling for the distance of a sum of independent random terms from the normal law: it "
-        "falls as the terms grow many and none of them dominates.",
+        "falls as the terms become many and none of them dominates.",
         ("Berry-Esseen",),
     ),
     Term(
