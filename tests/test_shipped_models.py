@@ -169,7 +169,9 @@ def test_the_rounding_to_float16_is_harmless(zoo: Zoo, name: str) -> None:
     moved.load_state_dict(state)
     size, dataset = card.config.image_size, card.dataset
     x = torch.cat([image.pixels(size) for image in load_gallery() if image.dataset == dataset])
+    # The mean over draws: a single noisy pass near a boundary may turn at the last bit.
     answers = [
-        model(x, generator=make_generator(2)).argmax(dim=1) for model in (exact, moved.eval())
+        model(x, draws=4, generator=make_generator(2)).mean(dim=0).argmax(dim=1)
+        for model in (exact, moved.eval())
     ]
     assert (answers[0] == answers[1]).float().mean() >= 0.95
