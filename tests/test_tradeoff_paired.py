@@ -12,7 +12,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from rsc_snn.errors import DataError
-from rsc_snn.tradeoff.paired import RESAMPLES, differences, holm, resampled_means
+from rsc_snn.resampling import RESAMPLES, resampled_means
+from rsc_snn.tradeoff.paired import differences, holm
 
 FALSE_ALARM = 1e-6  # of each test that simulates
 

@@ -11,13 +11,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, sign_flip_p
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import SUITE, WORST, attack_label
 
 Verdict = Literal["above", "leans above", "undecided", "leans below", "below"]
 
-SIGNIFICANT = 0.05
-_RESAMPLES = 9999
 _SEED = 0
 
 # (model, its twin) after the name of the data set: the paper's claim, plain and adversarially
@@ -101,11 +100,10 @@ def compare(first: Row | None, second: Row | None) -> Comparison | None:
     """`first` against `second` on the subset; None without rows of the same images."""
     if first is None or second is None or first.setup != second.setup:
         return None
-    differences = (first.subset_scores() - second.subset_scores()).numpy()
+    differences = (first.subset_scores() - second.subset_scores()).double().numpy()
     lower, upper = _bootstrap(differences)
-    return Comparison(
-        first, second, float(differences.mean()), lower, upper, _permutation_p(differences)
-    )
+    p = float(sign_flip_p(differences[:, None])[0])
+    return Comparison(first, second, float(differences.mean()), lower, upper, p)
 
 
 def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -116,25 +114,12 @@ def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
     found = stats.bootstrap(
         (differences,),
         np.mean,
-        n_resamples=_RESAMPLES,
+        n_resamples=RESAMPLES,
         batch=500,
         method="percentile",
         rng=np.random.default_rng(_SEED),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
-def _permutation_p(differences: NDArray[np.float64]) -> float:
-    """Exchanging the two scores of an image turns the sign of their difference.
-
-    As `scipy.stats.permutation_test` with permutation_type "samples", in a fraction of its time,
-    which a page waits for.
-    """
-    rng = np.random.default_rng(_SEED)
-    signs = rng.choice(np.array([-1, 1], dtype=np.float32), (_RESAMPLES, len(differences)))
-    found = np.abs(signs @ differences.astype(np.float32))
-    extreme = int((found >= abs(differences.sum()) * (1 - 1e-5)).sum())
-    return (extreme + 1) / (_RESAMPLES + 1)
 
 
 def claims(results: Results, attack: str = WORST) -> Iterator[Comparison]:

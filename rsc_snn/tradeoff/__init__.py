@@ -5,9 +5,10 @@ Everything is computed from the stored answers of `CellResult`s, without measuri
 
 from __future__ import annotations
 
+from rsc_snn.resampling import SIGNIFICANT
 from rsc_snn.tradeoff.choice import Choice, Rival, best_under_budget
 from rsc_snn.tradeoff.collapse import Collapse, explains
-from rsc_snn.tradeoff.paired import SIGNIFICANT, Difference, holm
+from rsc_snn.tradeoff.paired import Difference, holm
 from rsc_snn.tradeoff.points import (
     WORST,
     OperatingPoint,

@@ -11,7 +11,8 @@ import torch
 
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, accuracy_estimate
-from rsc_snn.tradeoff.paired import Difference, Floats, differences
+from rsc_snn.resampling import Floats
+from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 Held = Literal["yes", "perhaps", "no"]

@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from rsc_snn.tradeoff.paired import Floats, interval, resampled_means
+from rsc_snn.resampling import Floats, resampled_means
+from rsc_snn.tradeoff.paired import interval
 from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
 
 Quantity = Literal["clean", "robust"]

@@ -7,28 +7,18 @@ K such differences of n images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 
-from rsc_snn.errors import DataError
-from rsc_snn.randomness import derive_seed, make_generator
-from rsc_snn.robustness.compare import SIGNIFICANT
+from rsc_snn.resampling import SIGNIFICANT, Floats, resampled_means, sign_flip_p
 
-Floats = NDArray[np.float64]
 Test = Literal["McNemar", "sign flips"]
 
-RESAMPLES = 9999
 _LEVELS = (0.025, 0.975)
-_SEED = 0
-# Bytes of a block of random rows; blocks are kept, as a page asks again for the same images.
-_BLOCK = 2**21
 
 
 @dataclass(frozen=True)
@@ -37,8 +27,8 @@ class Difference:
 
     lower, upper: 95 % percentile bootstrap interval over images (9,999 resamples), not corrected.
     p: two-sided, of no difference: McNemar's exact test where all differences are -1, 0 or 1, else
-    the test that turns the sign of each image's difference at random (9,999 times), as in
-    `rsc_snn.robustness.compare`. adjusted: p after Holm's correction for `comparisons` tests.
+    the test that turns the sign of each image's difference at random (9,999 times). adjusted: p
+    after Holm's correction for `comparisons` tests.
     """
 
     value: float
@@ -108,7 +98,7 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
     exact = np.logical_and.reduce(np.isin(columns, (-1.0, 0.0, 1.0)), axis=0)
     ps = np.empty(columns.shape[1])
     ps[exact] = [_mcnemar_p(column) for column in columns[:, exact].T]
-    ps[~exact] = _sign_flip_p(columns[:, ~exact])
+    ps[~exact] = sign_flip_p(columns[:, ~exact])
     tests: list[Test] = ["McNemar" if plain else "sign flips" for plain in exact]
     rows = zip(columns.mean(axis=0), lower, upper, ps, tests, holm(ps.tolist()), strict=True)
     return tuple(
@@ -117,18 +107,6 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
         )
         for value, low, high, p, test, adjusted in rows
     )
-
-
-def resampled_means(columns: Floats) -> Floats:
-    """Means `[RESAMPLES, K]` of columns `[n, K]` over images drawn with replacement.
-
-    All columns meet the same resamples, which n alone determines, so that ratios and differences
-    of the means are paired. Raises DataError if there is no image.
-    """
-    n = len(columns)
-    if n == 0:
-        raise DataError("There are no images to compare.")
-    return np.concatenate([block.astype(np.float64) @ columns for block in _blocks(n, "times")]) / n
 
 
 def intervals(means: Floats) -> Floats:
@@ -146,32 +124,3 @@ def _mcnemar_p(column: Floats) -> float:
     """Exact at any number of discordant images (McNemar 1947, the binomial version)."""
     up, down = int((column == 1).sum()), int((column == -1).sum())
     return float(mcnemar([[0, up], [down, 0]], exact=True).pvalue)
-
-
-def _sign_flip_p(columns: Floats) -> Floats:
-    """p-values `[K]`; the margin lets sums that differ by rounding alone count as equal."""
-    observed = np.abs(columns.sum(axis=0)) * (1 - 1e-9)
-    extreme = np.zeros(columns.shape[1], dtype=np.int64)
-    for block in _blocks(len(columns), "signs") if columns.shape[1] else ():
-        extreme += (np.abs(block.astype(np.float64) @ columns) >= observed).sum(axis=0)
-    return (extreme + 1) / (RESAMPLES + 1)
-
-
-def _blocks(n: int, kind: Literal["times", "signs"]) -> Iterator[NDArray[np.int8]]:
-    """RESAMPLES random rows over n images, a few at a time."""
-    rows = max(1, _BLOCK // n)
-    for at in range(0, RESAMPLES, rows):
-        yield _block(n, at, min(rows, RESAMPLES - at), kind)
-
-
-@lru_cache(maxsize=16)
-def _block(n: int, at: int, rows: int, kind: str) -> NDArray[np.int8]:
-    """`[rows, n]`: how often each image is drawn (never 128 times), or a sign for each image."""
-    generator = make_generator(derive_seed(_SEED, "tradeoff", kind, n, at))
-    if kind == "signs":
-        flips = torch.randint(0, 2, (rows, n), generator=generator, dtype=torch.int8)
-        return (2 * flips - 1).numpy()
-    drawn = torch.randint(0, n, (rows, n), generator=generator)
-    drawn += n * torch.arange(rows)[:, None]
-    times = torch.bincount(drawn.flatten(), minlength=rows * n)
-    return times.to(torch.int8).view(rows, n).numpy()

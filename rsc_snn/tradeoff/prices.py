@@ -9,13 +9,8 @@ from math import nan
 
 import numpy as np
 
-from rsc_snn.tradeoff.paired import (
-    Difference,
-    described,
-    interval_text,
-    intervals,
-    resampled_means,
-)
+from rsc_snn.resampling import resampled_means
+from rsc_snn.tradeoff.paired import Difference, described, interval_text, intervals
 from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
 
 

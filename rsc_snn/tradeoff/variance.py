@@ -18,8 +18,9 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.resampling import Floats, resampled_means
 from rsc_snn.sweep.cells import CellResult
-from rsc_snn.tradeoff.paired import Floats, interval, resampled_means
+from rsc_snn.tradeoff.paired import interval
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Images drawn again, and signs turned, at random: what intervals and tests of means rest on.
+
+Columns `[n, K]` hold K values of each of n images. The random rows depend on n alone, so that all
+columns of the same images meet the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rsc_snn.errors import DataError
+from rsc_snn.randomness import derive_seed, make_generator
+
+Floats = NDArray[np.float64]
+
+RESAMPLES = 9999
+# A p below this is no chance.
+SIGNIFICANT = 0.05
+_SEED = 0
+# Bytes of a block of random rows; blocks are kept, as a page asks again for the same images.
+_BLOCK = 2**21
+
+
+def resampled_means(columns: Floats) -> Floats:
+    """Means `[RESAMPLES, K]` of columns `[n, K]` over images drawn with replacement.
+
+    All columns meet the same resamples, so that ratios and differences of the means are paired.
+    Raises DataError if there is no image.
+    """
+    n = len(columns)
+    if n == 0:
+        raise DataError("There are no images to compare.")
+    return np.concatenate([block.astype(np.float64) @ columns for block in _blocks(n, "times")]) / n
+
+
+def sign_flip_p(columns: Floats) -> Floats:
+    """p-values `[K]`, two-sided, that the values `[n, K]` of a column have the mean 0.
+
+    For differences of two scores of each image: to exchange the two scores turns the sign. As
+    `scipy.stats.permutation_test` with permutation_type "samples" and RESAMPLES resamples. The
+    margin lets sums that differ by rounding alone count as equal.
+    """
+    observed = np.abs(columns.sum(axis=0)) * (1 - 1e-9)
+    extreme = np.zeros(columns.shape[1], dtype=np.int64)
+    for block in _blocks(len(columns), "signs") if columns.shape[1] else ():
+        extreme += (np.abs(block.astype(np.float64) @ columns) >= observed).sum(axis=0)
+    return (extreme + 1) / (RESAMPLES + 1)
+
+
+def _blocks(n: int, kind: Literal["times", "signs"]) -> Iterator[NDArray[np.int8]]:
+    """RESAMPLES random rows over n images, a few at a time."""
+    rows = max(1, _BLOCK // n)
+    for at in range(0, RESAMPLES, rows):
+        yield _block(n, at, min(rows, RESAMPLES - at), kind)
+
+
+@lru_cache(maxsize=16)
+def _block(n: int, at: int, rows: int, kind: str) -> NDArray[np.int8]:
+    """`[rows, n]`: how often each image is drawn (never 128 times), or a sign for each image."""
+    generator = make_generator(derive_seed(_SEED, "tradeoff", kind, n, at))
+    if kind == "signs":
+        flips = torch.randint(0, 2, (rows, n), generator=generator, dtype=torch.int8)
+        return (2 * flips - 1).numpy()
+    drawn = torch.randint(0, n, (rows, n), generator=generator)
+    drawn += n * torch.arange(rows)[:, None]
+    times = torch.bincount(drawn.flatten(), minlength=rows * n)
+    return times.to(torch.int8).view(rows, n).numpy()
