@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from rsc_snn.errors import DataError
-from rsc_snn.tradeoff import OperatingPoint, marginal_prices, qte
+from rsc_snn.tradeoff import OperatingPoint, marginal_prices, qte, qtes
 from tests.tradeoff_cells import draw_right, make_point
 
 N = 200
@@ -50,6 +50,15 @@ def test_the_interval_is_that_of_a_paired_bootstrap() -> None:
     assert found.value == pytest.approx(gained.mean() / paid.mean())
     assert (found.lower, found.upper) == pytest.approx((peer.low, peer.high), rel=0.05)
     assert found.paid.test == "sign flips"
+
+
+def test_ratios_of_several_changes_are_those_of_each() -> None:
+    before, after = point(0.1, 160, 40), [point(0.2, 140, 70), point(0.3, 120, 90)]
+    both = qtes(before, after)
+    for found, alone in zip(both, [qte(before, each) for each in after], strict=True):
+        assert (found.value, found.lower, found.upper) == (alone.value, alone.lower, alone.upper)
+        assert found.bounded
+    assert qtes(before, []) == ()
 
 
 @pytest.mark.parametrize("clean", [160, 170])

@@ -18,7 +18,7 @@ from rsc_snn.tradeoff.points import (
     pareto_front,
     vote_curve,
 )
-from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, qte
+from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, qte, qtes
 from rsc_snn.tradeoff.variance import Components, variance_components
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "operating_points",
     "pareto_front",
     "qte",
+    "qtes",
     "variance_components",
     "vote_curve",
 ]

@@ -8,7 +8,7 @@ smaller error names the better axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
@@ -20,6 +20,8 @@ from rsc_snn.tradeoff.paired import interval
 from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
 
 Quantity = Literal["clean", "robust"]
+# A sum of scores with weights, which is 0 where the prediction is right.
+Gap = list[tuple[OperatingPoint, float]]
 Verdict = Literal["explains", "undecided", "does not explain"]
 
 
@@ -87,20 +89,18 @@ def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> 
     same images.
     """
     curves = list(dials(points))
-    same_images([point for curve in curves for point in curve])
+    every = [point for curve in curves for point in curve]
+    same_images(every)
     pairs = [pair for pair in permutations(curves, 2) if _same_model(*pair)]
-    found = [gaps for pair in pairs for gaps in _gaps(*pair, quantity)]
-    if not found:
+    gaps = [gap for pair in pairs for gap in _gaps(*pair)]
+    if not gaps:
         return None
-    columns = np.concatenate([np.stack(rows, axis=1) for rows in zip(*found, strict=True)], axis=1)
-    squares = columns.mean(axis=0) ** 2
-    # A squared mean of noisy gaps is too large by the variance of the mean, and once more when
-    # resampled.
-    excess = columns.var(axis=0) / max(len(columns) - 1, 1)
-    at_sigma, at_effective = np.split(squares - excess, 2)
-    resampled = resampled_means(columns) ** 2 - 2 * excess
-    sigma_errors, effective_errors = (half.mean(axis=1) for half in np.split(resampled, 2, axis=1))
-    before, after = float(at_sigma.mean()), float(at_effective.mean())
+    scores = np.stack([_scores(point, quantity) for point in every], axis=1)
+    means = resampled_means(scores)
+    rows = {point: row for row, point in enumerate(every)}
+    (before, sigma_errors), (after, effective_errors) = (
+        _squared_error(_weights(kind, rows), scores, means) for kind in zip(*gaps, strict=True)
+    )
     lower, upper = interval(sigma_errors - effective_errors)
     return Collapse(
         quantity=quantity,
@@ -111,7 +111,7 @@ def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> 
         lower=lower,
         upper=upper,
         effective_lower=interval(effective_errors)[0],
-        predictions=len(found),
+        predictions=len(gaps),
     )
 
 
@@ -121,28 +121,50 @@ def _same_model(first: Sequence[OperatingPoint], second: Sequence[OperatingPoint
 
 
 def _gaps(
-    curve: Sequence[OperatingPoint], other: Sequence[OperatingPoint], quantity: Quantity
-) -> Iterator[tuple[Floats, Floats]]:
-    """Errors by image, `[n]` each, of predicting the points of `curve`: (sigma, effective)."""
+    curve: Sequence[OperatingPoint], other: Sequence[OperatingPoint]
+) -> Iterator[tuple[Gap, Gap]]:
+    """The errors of predicting each point of `curve` from `other`: (same sigma, effective)."""
     sigmas = np.array([point.sigma for point in other], dtype=np.float64)
-    scores = np.stack([_scores(point, quantity) for point in other])
     ratio = (other[0].time_steps / curve[0].time_steps) ** 0.5
     for point in curve:
         places = ((point.sigma or 0.0), (point.sigma or 0.0) * ratio)
         if point.sigma and all(sigmas[0] <= at <= sigmas[-1] for at in places):
-            truth = _scores(point, quantity)
-            same, matched = (truth - _read(sigmas, scores, at) for at in places)
+            same, matched = ([(point, 1.0), *_read(other, sigmas, at)] for at in places)
             yield same, matched
+
+
+def _read(other: Sequence[OperatingPoint], sigmas: Floats, at: float) -> Gap:
+    """Minus the curve `other` at `at`, between its points along a straight line."""
+    index = min(int(np.searchsorted(sigmas, at, side="right")) - 1, len(sigmas) - 1)
+    if index == len(sigmas) - 1:
+        return [(other[index], -1.0)]
+    share = (at - sigmas[index]) / (sigmas[index + 1] - sigmas[index])
+    return [(other[index], share - 1), (other[index + 1], -share)]
+
+
+def _weights(gaps: Sequence[Gap], rows: Mapping[OperatingPoint, int]) -> Floats:
+    """Gaps as columns `[P, K]` over all points."""
+    weights = np.zeros((len(rows), len(gaps)))
+    for column, gap in enumerate(gaps):
+        for point, weight in gap:
+            weights[rows[point], column] += weight
+    return weights
+
+
+def _squared_error(weights: Floats, scores: Floats, means: Floats) -> tuple[float, Floats]:
+    """The mean squared gap without the noise of the n images, and that of each resample.
+
+    A gap is linear in the scores `[n, P]`, so the mean of its squares is a quadratic form in their
+    means `[P]`, and no gap is computed image by image. A squared mean of noisy gaps is too large
+    by the variance of the mean, and once more when resampled.
+    """
+    form = weights @ weights.T / weights.shape[1]
+    mean = scores.mean(axis=0)
+    spread = scores - mean
+    excess = float((form * (spread.T @ spread)).sum()) / (len(scores) * max(len(scores) - 1, 1))
+    resampled = ((means @ form) * means).sum(axis=1)
+    return float(mean @ form @ mean) - excess, resampled - 2 * excess
 
 
 def _scores(point: OperatingPoint, quantity: Quantity) -> Floats:
     return point.clean_scores if quantity == "clean" else point.robust_scores
-
-
-def _read(sigmas: Floats, scores: Floats, at: float) -> Floats:
-    """Scores `[n]` of a curve `[S, n]` between its points; the last one at its end."""
-    index = min(int(np.searchsorted(sigmas, at, side="right")) - 1, len(sigmas) - 1)
-    if index == len(sigmas) - 1:
-        return scores[index]
-    share = (at - sigmas[index]) / (sigmas[index + 1] - sigmas[index])
-    return (1 - share) * scores[index] + share * scores[index + 1]

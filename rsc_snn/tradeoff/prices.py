@@ -132,8 +132,16 @@ def _signed(change: Difference) -> str:
 
 def qte(before: OperatingPoint, after: OperatingPoint) -> Qte:
     """The ratio for one change of the dial. Raises DataError unless both have the same images."""
-    (found,) = _prices([(before, after)])
-    return found.qte
+    (found,) = qtes(before, [after])
+    return found
+
+
+def qtes(before: OperatingPoint, after: Sequence[OperatingPoint]) -> tuple[Qte, ...]:
+    """The ratio for each of several changes from one setting, from the same resamples.
+
+    Raises DataError unless all have the same images.
+    """
+    return tuple(price.qte for price in _prices([(before, point) for point in after]))
 
 
 def marginal_prices(points: Iterable[OperatingPoint]) -> tuple[Price, ...]:

@@ -309,3 +309,12 @@ def test_the_clicked_point_is_marked(
     assert app.query_params["point"] == key
     shared = is_fine(page(PAGE, **dict(app.query_params)).run())
     assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(shared)
+
+
+def test_prices_are_of_one_dial_at_a_time(shipped_grid: Path, page: PageMaker) -> None:
+    app = is_fine(page(PAGE, view="prices", models="tiny-rsc,tiny-ann", dial="tiny-rsc/1").run())
+    assert "at T = 1" in words(app) and "at T = 4" not in words(app)
+    assert len(app.selectbox(key="tradeoff.dial").options) == 2
+    app.selectbox(key="tradeoff.dial").set_value("tiny-rsc/4").run()
+    assert "at T = 4" in words(is_fine(app)) and "at T = 1" not in words(app)
+    assert app.query_params["dial"] == "tiny-rsc/4"

@@ -14,14 +14,14 @@ from rsc_snn.ui.explorer.grid_panel import Plan, measured_so_far
 from rsc_snn.ui.explorer.handover import link_point
 from rsc_snn.ui.explorer.measured import Selection, menu_of
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence
-from rsc_snn.ui.explorer.views import choose_view
+from rsc_snn.ui.explorer.views import OF_VIEWS, choose_view
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.tasks import polled
 
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
     "dataset", "sample", "models", "steps", "attack", "epsilon", "predictor", "passes", "axis",
-    "view", "quantity", "model", "setting", "lose", "point",
+    "view", *OF_VIEWS, "point",
 )  # fmt: skip
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import isnan
 
 import streamlit as st
 
 from rsc_snn.evaluate import Estimate
 from rsc_snn.figures.indices import prices_figure
-from rsc_snn.tradeoff import OperatingPoint, Price, Qte, marginal_prices, qte
+from rsc_snn.tradeoff import OperatingPoint, Qte, marginal_prices, qtes
 from rsc_snn.tradeoff.points import dials
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.handover import chosen_point
+from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
 
 _DEFINITIONS = """
@@ -29,53 +33,71 @@ Exact definitions, tests and intervals: `docs/tradeoff.md`.
 """
 
 
-def draw_prices(frame: Frame) -> None:
+def read_prices(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
+    """The dial whose prices are shown, if there are several."""
+    slugs = {_slug(dial): dial for dial in _dials(frame)}
+    if len(slugs) < 2:
+        return partial(_draw_prices, next(iter(slugs), None))
+    here = chosen_point([point for dial in slugs.values() for point in dial])
+    default = next(slug for slug, dial in slugs.items() if here in dial)
+    field = choice_field("dial", "dial", list(slugs), default)
+    chosen = st.selectbox(
+        "Dial",
+        list(slugs),
+        format_func=lambda slug: _name(frame, slugs[slug]),
+        key=link.seed(field),
+    )
+    return partial(_draw_prices, link.keep(field, chosen))
+
+
+def _dials(frame: Frame) -> list[list[OperatingPoint]]:
+    """The points of each network at one T, where there are steps between them."""
+    return [dial for dial in dials(frame.points) if len(dial) > 1]
+
+
+def _slug(dial: Sequence[OperatingPoint]) -> str:
+    return f"{dial[0].model}/{dial[0].time_steps}"
+
+
+def _name(frame: Frame, dial: Sequence[OperatingPoint]) -> str:
+    return f"{frame.labels[dial[0].model]}, T = {dial[0].time_steps}"
+
+
+def _draw_prices(slug: str | None, frame: Frame) -> None:
     """Figure, sentences and table."""
     if nothing_here(frame):
         return
-    curves = [dial for dial in dials(frame.points) if len(dial) > 1]
-    if not curves:
+    found = [dial for dial in _dials(frame) if slug in (None, _slug(dial))]
+    if not found:
         st.info(
             "Prices are of steps from one noise level to the next; choose an RSC-SNN that was "
             "measured at several.",
             icon=":material/info:",
         )
         return
-    prices = resources.memo().compute(
-        ("explorer.prices", frame.key), tuple, lambda: marginal_prices(frame.points)
+    dial = found[0]
+    prices, ratios = resources.memo().compute(
+        ("explorer.prices", frame.key, _slug(dial)),
+        tuple,
+        lambda: (marginal_prices(dial), qtes(dial[0], dial[1:])),
     )
     clicked = draw_figure(
-        prices_figure(prices, show=frame.show(frame.points)),
+        prices_figure(prices, show=frame.show(dial)),
         "explorer.prices",
         "Points: robustness gained over accuracy paid, for each step of the dial.",
     )
     st.caption(
-        f"Each point is one step of the dial, {frame.answer_words}, under {frame.attack_words}. "
-        "Above the dotted line a point of accuracy buys more than a point of robustness; pale "
-        "crosses are steps of which a part is within the noise."
+        f"Each point is one step of the dial of {_name(frame, dial)}, {frame.answer_words}, under "
+        f"{frame.attack_words}. Above the dotted line a point of accuracy buys more than a point "
+        "of robustness; pale crosses are steps of which a part is within the noise."
     )
-    draw_point(frame.points, clicked)
-    for dial in curves:
-        title = f"{frame.labels[dial[0].model]}, T = {dial[0].time_steps}"
-        with st.expander(title, expanded=dial is curves[0]):
-            _draw_dial(frame, dial, prices)
+    draw_point(dial, clicked)
+    st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
+    with st.container(key="rsc-wide-prices"):
+        st.markdown(_table(dial, ratios))
     with st.expander("What the numbers mean", icon=":material/help:"):
         st.markdown(_DEFINITIONS)
-    draw_provenance(frame)
-
-
-def _draw_dial(frame: Frame, dial: Sequence[OperatingPoint], prices: Sequence[Price]) -> None:
-    """The steps of one network at one T in words, and the table of its settings."""
-    first = dial[0]
-    own = [price for price in prices if price.after in dial]
-    st.markdown("\n".join(f"- {price.sentence()}" for price in own))
-    ratios = resources.memo().compute(
-        ("explorer.qte", frame.key, first.key),
-        tuple,
-        lambda: tuple(qte(first, point) for point in dial[1:]),
-    )
-    with st.container(key=f"rsc-wide-prices-{first.model}-{first.time_steps}"):
-        st.markdown(_table(dial, ratios))
+    draw_provenance(frame, dial)
 
 
 def _table(dial: Sequence[OperatingPoint], ratios: Sequence[Qte]) -> str:

@@ -35,7 +35,7 @@ VIEWS = {
     "ask": ":material/contact_support: Ask",
 }
 # Names in the link of controls that belong to a view.
-OF_VIEWS = ("quantity", "model", "setting", "lose")
+OF_VIEWS = ("quantity", "model", "setting", "dial", "lose")
 Draw = Callable[[Frame], None]
 # More lines of a figure over epsilon could not be told apart.
 _LINES = 8
@@ -59,9 +59,9 @@ def choose_view(link: PageLink, frame: Frame) -> Draw:
 
             return draw_noise
         if view == "prices":
-            from rsc_snn.ui.explorer.prices import draw_prices
+            from rsc_snn.ui.explorer.prices import read_prices
 
-            return draw_prices
+            return read_prices(link, frame)
         from rsc_snn.ui.explorer.ask import read_question
 
         return read_question(link, frame)
