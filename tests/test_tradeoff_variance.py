@@ -75,7 +75,6 @@ def test_images_that_agree_have_no_image_noise() -> None:
     found = variance_components(make_result([[1, 0, 1, 0], [0, 1, 0, 1]]))
     assert found.image_sd == 0 and found.icc == 0
     assert found.best_draws(10) is None
-    assert "0% " in found.sentence()
 
 
 @pytest.mark.parametrize("cost", [0.5, 4.0, 30.0, 500.0])
@@ -99,10 +98,3 @@ def test_what_cannot_be_told() -> None:
         found.best_draws(0)
     with pytest.raises(ConfigError, match="one draw or more"):
         found.se_at(1, 0)
-
-
-def test_the_sentence_holds_the_numbers() -> None:
-    found = variance_components(make_result(draw_right(np.linspace(0, 1, 100), 10, 4)))
-    text = found.sentence()
-    assert f"{100 * found.icc:.0f}% (" in text and "With 100 images" in text
-    assert f"{100 * found.se:.2f} from 10" in text

@@ -19,7 +19,7 @@ from rsc_snn.figures.explorer import (
     heat_figure,
     plane_figure,
 )
-from rsc_snn.figures.indices import components_figure, prices_figure, votes_figure
+from rsc_snn.figures.indices import Row, components_figure, prices_figure, votes_figure
 from rsc_snn.figures.neurons import (
     membrane_figure,
     rate_overlay,
@@ -31,6 +31,7 @@ from rsc_snn.figures.training import training_figure
 __all__ = [
     "CurvePoint",
     "Look",
+    "Row",
     "Show",
     "channel_rates_figure",
     "components_figure",

@@ -1,13 +1,15 @@
 """The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
 
 Every point carries its cell's key as the last of its `customdata`, so that a click can open it.
-Filled marks are stored results, open ones were measured live.
+Filled marks are stored results, open ones were measured live. Thin dotted lines are points that
+were measured on other images than the rest, each named after its images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 Accuracy = Literal["clean", "robust"]
 Quantity = Literal["clean", "robust", "harmonic"]
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram")
 # Blue and orange are kept for clean and attacked. Each has a contrast of at least 3:1 against both
-# the white and the near-black page; lines beyond the fourth differ by dash and mark.
-PALETTE = tuple(CODING_COLOURS[kind] for kind in ("rsc", "direct", "poisson", "ann"))
+# the white and the near-black page; lines beyond the fifth differ by dash and mark.
+_GOLD = "#A07A14"
+PALETTE = (*(CODING_COLOURS[kind] for kind in ("rsc", "direct", "poisson")), _GOLD, NEUTRAL)
 QUANTITIES: dict[Quantity, str] = {
     "clean": "accuracy",
     "robust": "robust accuracy",
@@ -59,6 +62,8 @@ _COMMAND_WIDTH = 64
 _MOST_BANDS = 6
 # Room of a label in the plane, as shares of its width and height.
 _APART = (0.06, 0.045)
+# Room of a label of an axis, as a share of its length on a phone.
+_TICK = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,14 @@ class Show:
     """What the page knows about the points.
 
     looks: of models, by name; others show their name and coding. live: keys of points that were
-    measured now, not read from the stored results. here: key of the current choice. command:
+    measured now, not read from the stored results. others: what to call the images of points that
+    were measured on other images than the rest, by key. here: key of the current choice. command:
     writes the command that measures a cell, for the hover.
     """
 
     looks: Mapping[str, Look] = field(default_factory=dict)
     live: Collection[str] = frozenset()
+    others: Mapping[str, str] = field(default_factory=dict)
     here: str | None = None
     command: Callable[[Cell], str] | None = None
 
@@ -90,13 +97,17 @@ class Show:
 
 @dataclass(frozen=True)
 class Series:
-    """Points that one line joins, in its order, and how it is drawn."""
+    """Points that one line joins, in its order, and how it is drawn.
+
+    images: what they were measured on, if that is not what most were; "" for most.
+    """
 
     name: str
     points: tuple[OperatingPoint, ...]
     colour: str
     dash: str
     symbol: str
+    images: str = ""
 
 
 BARE = Show()
@@ -119,18 +130,19 @@ def curves_figure(
     places = [place for point in points if (place := _place(point, effective)) is not None]
     places += [] if effective else sigmas
     low, high = (min(places), max(places)) if places else (0.0, 1.0)
+    alone = len({(line.colour, line.symbol) for line in series}) == 1
     traces = []
     for index, line in enumerate(series):
         for quantity, panel in _PANELS:
-            alone = CLEAN if quantity == "clean" else ADVERSARIAL
-            drawn = line if len(series) > 1 else _recoloured(line, alone)
+            colour = CLEAN if quantity == "clean" else ADVERSARIAL
+            drawn = replace(line, colour=colour) if alone else line
             across = [_place(point, effective) for point in line.points]
             parts = _curve(drawn, across, (low, high), quantity, panel, show, index)
-            traces += _with_intervals(parts, len(series))
+            traces += _with_intervals(parts, drawn, len(series))
     room = 0.04 * (high - low or 1.0)
     title = "effective sigma, sigma / sqrt(T)" if effective else "noise level sigma"
     arrangement = layout(
-        height=520 + _ROW * (len(series) + bool(show.live)),
+        height=520 + _ROW * _rows(series, show),
         margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
         xaxis=axis(title, range=[low - room, high + room], anchor="y2"),
         yaxis=_shares("accuracy", [point.clean for point in points], domain=[0.53, 1]),
@@ -154,12 +166,12 @@ def plane_figure(
     series = _series(points, show)
     x_axis = _shares("clean accuracy", [point.clean for point in points])
     y_axis = _shares("robust accuracy", [point.robust for point in points])
-    spans = tuple(end["range"][1] - end["range"][0] for end in (x_axis, y_axis))
+    wide, high = (end["range"][1] - end["range"][0] for end in (x_axis, y_axis))
     traces = [_stairs(front)] if front else []
-    traces += [_path(line, texts, show) for line, texts in _labels(series, spans)]
+    traces += [_path(line, texts, show) for line, texts in _labels(series, (wide, high))]
     traces += [_chosen(point) for point in points if point.key == show.here]
     arrangement = layout(
-        height=430 + _ROW * (len(series) + bool(front) + 2),
+        height=430 + _ROW * (_rows(series, show) + bool(front) + 1),
         margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
         xaxis=x_axis,
         yaxis=y_axis,
@@ -236,21 +248,21 @@ def epsilon_figure(
     epsilon, "" for an L2 attack.
     """
     series = _series(points, show, by_sigma=True)
-    sizes = sorted({0.0, *(point.epsilon for point in points)})
+    sizes = _readable(sorted({0.0, *(point.epsilon for point in points)}))
     traces = []
     for index, line in enumerate(series):
         ordered = sorted(line.points, key=lambda point: point.epsilon)
         ends = [(ordered[0], "clean"), *((point, "robust") for point in ordered)]
         across = [0.0, *(point.epsilon for point in ordered)]
-        traces += _with_intervals(_line(line, ends, across, "y", show, index), len(series))
+        traces += _with_intervals(_line(line, ends, across, "y", show, index), line, len(series))
     every = [estimate for point in points for estimate in (point.clean, point.robust)]
     arrangement = layout(
-        height=360 + _ROW * (len(series) + bool(show.live)),
+        height=360 + _ROW * _rows(series, show),
         margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
         xaxis=axis(
-            "size of the attack, epsilon",
+            f"size of the attack, epsilon{' in 255ths' if unit else ''}; 0 is clean",
             tickvals=sizes,
-            ticktext=["clean" if not size else f"{size:g}{unit}" for size in sizes],
+            ticktext=[f"{size:g}" for size in sizes],
         ),
         yaxis=_shares("accuracy", every),
         legend=_column(-0.2),
@@ -264,34 +276,46 @@ def epsilon_figure(
 def _series(
     points: Iterable[OperatingPoint], show: Show, *, by_sigma: bool = False
 ) -> list[Series]:
-    """Points by model and T (and sigma), sigma rising, each with a look of its own."""
-    groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
+    """Points by model and T (and sigma) and images, sigma rising, each setting with its look.
+
+    Points of other images look as those of the same setting do, but for a thin dotted line.
+    """
+    groups: dict[tuple[Hashable, str], list[OperatingPoint]] = {}
+    kinds: dict[Hashable, str] = {}
     for point in points:
-        kind = (point.model, point.time_steps, point.sigma if by_sigma else None)
-        groups.setdefault(kind, []).append(point)
-    looks = [show.look(group[0]) for group in groups.values()]
-    kinds = [look.kind for look in looks]
-    # A kind of network has its colour as long as it has one line.
-    own = {kind: CODING_COLOURS.get(kind, NEUTRAL) for kind in kinds if kinds.count(kind) == 1}
-    free = [colour for colour in PALETTE if colour not in own.values()]
+        line = (point.model, point.time_steps, point.sigma if by_sigma else None)
+        groups.setdefault((line, show.others.get(point.key, "")), []).append(point)
+        kinds.setdefault(line, show.look(point).kind)
+    places = {line: place for place, line in enumerate(kinds)}
+    colours = _colours(list(kinds.values()))
     found = []
-    for index, (look, group) in enumerate(zip(looks, groups.values(), strict=True)):
-        first = group[0]
-        setting = first.setting if by_sigma else f"T = {first.time_steps}"
+    for (kind, images), group in groups.items():
+        index, first = places[kind], group[0]
+        words = first.setting if by_sigma else f"T = {first.time_steps}"
+        turn = index + index // len(DASHES)  # Each round in another order than the marks.
         found.append(
             Series(
-                name=f"{look.label}, {setting}",
+                name=f"{show.look(first).label}, {words}{images and f'<br>on {images}'}",
                 points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
-                colour=own[look.kind] if look.kind in own else free[index % len(free)],
-                dash=DASHES[index % len(DASHES)],
+                colour=colours[index],
+                dash="dot" if images else DASHES[turn % len(DASHES)],
                 symbol=SYMBOLS[index % len(SYMBOLS)],
+                images=images,
             )
         )
     return found
 
 
-def _recoloured(line: Series, colour: str) -> Series:
-    return Series(line.name, line.points, colour, line.dash, line.symbol)
+def _colours(kinds: Sequence[str]) -> list[str]:
+    """A kind of network has its colour as long as it has one line; the others take turns."""
+    own = {kind: CODING_COLOURS.get(kind, NEUTRAL) for kind in kinds if kinds.count(kind) == 1}
+    free = cycle([colour for colour in PALETTE if colour not in own.values()])
+    return [own[kind] if kind in own else next(free) for kind in kinds]
+
+
+def _rows(series: Sequence[Series], show: Show) -> int:
+    """Lines of text in the legend."""
+    return len(series) + sum(bool(line.images) for line in series) + 2 * bool(show.live)
 
 
 def _place(point: OperatingPoint, effective: bool) -> float | None:
@@ -337,7 +361,7 @@ def _line(
         "y": [each.upper for each in estimates] + [each.lower for each in estimates][::-1],
         "yaxis": panel,
         "fill": "toself",
-        "fillcolor": translucent(line.colour, 0.13),
+        "fillcolor": translucent(line.colour, 0.45 if line.images else 0.13),
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
@@ -352,7 +376,7 @@ def _line(
         "y": [each.value for each in estimates],
         "yaxis": panel,
         "customdata": [_custom(point, quantity, show) for point, quantity in values],
-        "line": {"color": line.colour, "width": 2.2, "dash": line.dash},
+        "line": {"color": line.colour, "width": 1.2 if line.images else 2.2, "dash": line.dash},
         "marker": _marker(line, [point for point, _ in values], show),
         **_unfaded(),
         "hovertemplate": _hover("%{customdata[6]}"),
@@ -362,10 +386,12 @@ def _line(
     return [band, marks]
 
 
-def _with_intervals(parts: list[dict[str, Any]], lines: int) -> list[dict[str, Any]]:
-    """A band and its line; of many lines, the line with bars of the same intervals."""
+def _with_intervals(
+    parts: list[dict[str, Any]], series: Series, lines: int
+) -> list[dict[str, Any]]:
+    """A band and its line; of many lines or other images, bars of the same intervals instead."""
     band, line = parts
-    if lines <= _MOST_BANDS:
+    if lines <= _MOST_BANDS and not series.images:
         return parts
     custom = line["customdata"]
     bars = {
@@ -381,11 +407,12 @@ def _with_intervals(parts: list[dict[str, Any]], lines: int) -> list[dict[str, A
 
 
 def _marker(line: Series, points: Sequence[OperatingPoint], show: Show) -> dict[str, Any]:
-    """Open where live, larger where chosen."""
+    """Open where live, larger where chosen, smaller on other images."""
+    size = 7 if line.images else 8
     return {
         "color": line.colour,
         "opacity": 1,
-        "size": [13 if point.key == show.here else 8 for point in points],
+        "size": [13 if point.key == show.here else size for point in points],
         "symbol": [
             f"{line.symbol}-open" if point.key in show.live else line.symbol for point in points
         ],
@@ -394,19 +421,33 @@ def _marker(line: Series, points: Sequence[OperatingPoint], show: Show) -> dict[
 
 
 def _labels(
-    lines: Sequence[Series], spans: tuple[float, ...]
+    lines: Sequence[Series], spans: tuple[float, float]
 ) -> Iterator[tuple[Series, list[str]]]:
     """Each path's labels, its sigmas; one that would stand on an earlier label is left out."""
     taken: list[tuple[float, float]] = []
     for line in lines:
-        texts = []
-        for point in line.points:
-            x, y = point.clean.value / spans[0], point.robust.value / spans[1]
-            free = all(abs(x - a) >= _APART[0] or abs(y - b) >= _APART[1] for a, b in taken)
-            shown = free and point.sigma is not None
-            texts.append(f"{point.sigma:g}" if shown else "")
-            taken += [(x, y)] if shown else []
-        yield line, texts
+        places = [(point.clean.value, point.robust.value) for point in line.points]
+        texts = ["" if point.sigma is None else f"{point.sigma:g}" for point in line.points]
+        yield line, free_labels(texts, places, spans, taken)
+
+
+def free_labels(
+    texts: Sequence[str],
+    places: Sequence[tuple[float, float]],
+    spans: tuple[float, float],
+    taken: list[tuple[float, float]],
+) -> list[str]:
+    """The texts, "" where one would stand on another; `taken` grows by the places of the rest.
+
+    spans: of the axes.
+    """
+    shown = []
+    for text, place in zip(texts, places, strict=True):
+        x, y = place[0] / spans[0], place[1] / spans[1]
+        free = all(abs(x - a) >= _APART[0] or abs(y - b) >= _APART[1] for a, b in taken)
+        taken += [(x, y)] if text and free else []
+        shown.append(text if free else "")
+    return shown
 
 
 def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
@@ -421,7 +462,7 @@ def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
         "textposition": "top right",
         "textfont": {"size": 11, "color": line.colour},
         "customdata": [_custom(point, "both", show) for point in line.points],
-        "line": {"color": line.colour, "width": 1.6, "dash": line.dash},
+        "line": {"color": line.colour, "width": 1.0 if line.images else 1.6, "dash": line.dash},
         "marker": _marker(line, line.points, show),
         **_unfaded(),
         "hovertemplate": (
@@ -480,18 +521,21 @@ def _live_note(show: Show) -> list[dict[str, Any]]:
     """Two lines of the legend that say what filled and open marks are."""
     if not show.live:
         return []
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "x": [None],
-            "y": [None],
-            "marker": {"symbol": symbol, "size": 9, "color": NEUTRAL},
-            "hoverinfo": "skip",
-        }
-        for name, symbol in (("filled: stored", "circle"), ("open: measured live", "circle-open"))
-    ]
+    notes = (("filled: stored", "circle"), ("open: measured live", "circle-open"))
+    return [legend_mark(name, {"symbol": symbol, "color": NEUTRAL}) for name, symbol in notes]
+
+
+def legend_mark(name: str, marker: dict[str, Any]) -> dict[str, Any]:
+    """A line of the legend without points."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [None],
+        "y": [None],
+        "marker": {"size": 9, **marker},
+        "hoverinfo": "skip",
+    }
 
 
 def _unfaded() -> dict[str, Any]:
@@ -518,13 +562,14 @@ def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: S
     result = point.clean_result if quantity == "clean" else point.robust_result
     command = "" if show.command is None else show.command(result.cell)
     where = f"{show.look(point).label}, {point.setting}"
+    where += f"; {show.others[point.key]}" if point.key in show.others else ""
     where += " (live)" if point.key in show.live else ""
     if quantity == "both":
         words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
     else:
         words = QUANTITIES[quantity]
     numbers = (estimate.lower, estimate.upper, estimate.n)
-    return [point.key, where, *numbers, _wrapped(command), words, point.key]
+    return [point.key, where, *numbers, wrapped(command), words, point.key]
 
 
 def _hover(name: str, interval: bool = True) -> str:
@@ -536,7 +581,7 @@ def _hover(name: str, interval: bool = True) -> str:
     )
 
 
-def _wrapped(command: str) -> str:
+def wrapped(command: str) -> str:
     """A command in lines of a hover box; nothing for none."""
     lines: list[str] = []
     for word in command.split():
@@ -560,6 +605,16 @@ def _names(title: str, names: Sequence[str]) -> dict[str, Any]:
     ends = [-0.5, len(names) - 0.5]
     places = list(range(len(names)))
     return axis(title, tickvals=places, ticktext=list(names), showgrid=False, range=ends)
+
+
+def _readable(places: Sequence[float]) -> list[float]:
+    """Those of rising places whose labels do not touch on a narrow screen."""
+    room = _TICK * (places[-1] - places[0])
+    kept: list[float] = []
+    for place in places:
+        if not kept or place - kept[-1] >= room:
+            kept.append(place)
+    return kept
 
 
 def _column(y: float) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, PALETTE, SYMBOLS, Show
+from rsc_snn.figures.explorer import BARE, PALETTE, Show, free_labels, legend_mark, wrapped
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
@@ -23,15 +24,31 @@ from rsc_snn.figures.style import (
 if TYPE_CHECKING:
     from rsc_snn.tradeoff import Components, Difference, Price, VotePoint
 
-_BAR = 44
+_BAR = 56
 _ROW = 22
+_STEP = PALETTE[0]
+_PALE = 0.55  # opacity
 
 
-def votes_figure(clean: Sequence[VotePoint], robust: Sequence[VotePoint]) -> go.Figure:
-    """Accuracy over the number of passes that vote, clean and under attack; 1 is a single pass."""
+@dataclass(frozen=True)
+class Row:
+    """A setting, the parts of its noise, and the command that measures it."""
+
+    name: str
+    parts: Components
+    command: str = ""
+
+
+def votes_figure(
+    clean: Sequence[VotePoint], robust: Sequence[VotePoint], *, commands: tuple[str, str] = ("", "")
+) -> go.Figure:
+    """Accuracy over the number of passes that vote, clean and under attack; 1 is a single pass.
+
+    commands: that measure the two, for the hover.
+    """
     traces = [
-        _votes("clean", clean, CLEAN, "circle", "solid"),
-        _votes("under attack", robust, ADVERSARIAL, "diamond", "dash"),
+        _votes("clean", clean, CLEAN, "circle", "solid", commands[0]),
+        _votes("under attack", robust, ADVERSARIAL, "diamond", "dash", commands[1]),
     ]
     passes = sorted({point.passes for point in (*clean, *robust)})
     arrangement = layout(
@@ -43,7 +60,7 @@ def votes_figure(clean: Sequence[VotePoint], robust: Sequence[VotePoint]) -> go.
 
 
 def _votes(
-    name: str, points: Sequence[VotePoint], colour: str, symbol: str, dash: str
+    name: str, points: Sequence[VotePoint], colour: str, symbol: str, dash: str, command: str
 ) -> dict[str, Any]:
     ordered = sorted(points, key=lambda point: point.passes)
     estimates = [point.estimate for point in ordered]
@@ -63,136 +80,168 @@ def _votes(
         "hovertemplate": (
             f"{name}, a vote over %{{x}}: %{{y:.1%}}<br>%{{customdata[0]:.1%}} to "
             "%{customdata[1]:.1%}, n = %{customdata[2]:,}, votes an image: %{customdata[3]}"
-            "<extra></extra>"
+            f"{wrapped(command)}<extra></extra>"
         ),
     }
 
 
-def components_figure(rows: Sequence[tuple[str, Components]]) -> go.Figure:
+def components_figure(rows: Sequence[Row]) -> go.Figure:
     """The standard error of each accuracy in points, with the part of images and that of coding.
 
-    Bars are shares of the accuracy's variance, which add up; standard errors do not.
+    Bars are shares of the accuracy's variance, which add up; standard errors do not. Each bar's
+    name stands above it, so that a narrow screen has room for the bar.
     """
-    names = [f"{name}<br>± {100 * parts.se:.2f} points" for name, parts in rows]
     traces = [
-        _shares("images", names, rows, NEUTRAL, ""),
-        _shares("coding noise", names, rows, PALETTE[0], "/"),
+        _shares("images", rows, NEUTRAL, ""),
+        _shares("coding noise", rows, PALETTE[0], "/"),
+    ]
+    names = [
+        {
+            "text": f"{row.name}: ± {100 * row.parts.se:.2f} points",
+            "x": 0,
+            "xanchor": "left",
+            "xref": "paper",
+            "y": place,
+            "yshift": _BAR * 0.42,
+            "showarrow": False,
+            "font": {"size": 13},
+        }
+        for place, row in enumerate(rows)
     ]
     arrangement = layout(
         height=120 + _BAR * len(rows),
         barmode="stack",
-        xaxis=axis("share of the accuracy's variance", range=[0, 1.03], tickformat=".0%"),
-        yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
+        bargap=0.55,
+        annotations=names,
+        xaxis=axis("share of the variance", range=[0, 1.03], tickformat=".0%"),
+        yaxis=axis(
+            "", range=[len(rows) - 0.5, -0.7], showgrid=False, showticklabels=False, tickvals=[]
+        ),
     )
     arrangement["legend"]["traceorder"] = "normal"
     return figure(traces, arrangement)
 
 
-def _shares(
-    name: str, names: list[str], rows: Sequence[tuple[str, Components]], colour: str, pattern: str
-) -> dict[str, Any]:
-    errors = [parts.se_images if name == "images" else parts.se_coding for _, parts in rows]
-    single = [parts.image_sd if name == "images" else parts.coding_sd for _, parts in rows]
-    totals = [parts.se for _, parts in rows]
+def _shares(name: str, rows: Sequence[Row], colour: str, pattern: str) -> dict[str, Any]:
+    every = [row.parts for row in rows]
+    errors = [parts.se_images if name == "images" else parts.se_coding for parts in every]
+    single = [parts.image_sd if name == "images" else parts.coding_sd for parts in every]
     return {
         "type": "bar",
         "orientation": "h",
         "name": name,
-        "y": names,
+        "y": list(range(len(rows))),
         "x": [
-            (error / total) ** 2 if total else 0.0
-            for error, total in zip(errors, totals, strict=True)
+            (error / parts.se) ** 2 if parts.se else 0.0
+            for error, parts in zip(errors, every, strict=True)
         ],
         "customdata": [
-            [100 * error, sd, parts.n, parts.draws]
-            for error, sd, (_, parts) in zip(errors, single, rows, strict=True)
+            [100 * error, sd, row.parts.n, row.parts.draws, row.name, _share_of_images(row.parts)]
+            + [wrapped(row.command)]
+            for error, sd, row in zip(errors, single, rows, strict=True)
         ],
         "marker": {"color": colour, "line": {"width": 0}, "pattern": hatch(pattern)},
         "hovertemplate": (
-            f"{name}: %{{x:.0%}} of the variance<br>standard error %{{customdata[0]:.2f}} points "
-            "from %{customdata[2]:,} images, %{customdata[3]} draws<br>standard deviation of one "
-            "answer %{customdata[1]:.2f}<extra></extra>"
+            f"%{{customdata[4]}}<br>{name}: %{{x:.0%}} of the variance, standard error "
+            "%{customdata[0]:.2f} points<br>n = %{customdata[2]:,}, draws: %{customdata[3]}, "
+            "standard deviation of an answer %{customdata[1]:.2f}<br>%{customdata[5]}"
+            "%{customdata[6]}<extra></extra>"
         ),
     }
 
 
+def _share_of_images(parts: Components) -> str:
+    """Of a single answer, with its interval, for the hover."""
+    ends = f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}"
+    return f"of an answer's variance {parts.icc:.0%} ({ends}) is between images"
+
+
 def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
-    """Points of robustness gained over points of accuracy paid, a mark for each step of the dial.
+    """Points of robustness gained over points of accuracy paid, a mark for each step of a dial.
 
     On the dotted line one point buys one. A step with a part that is within the noise is pale and
     a cross; `customdata` ends with the key of the cell after the step.
     """
-    groups: dict[tuple[str, int], list[Price]] = {}
-    for price in prices:
-        groups.setdefault((price.after.model, price.after.time_steps), []).append(price)
-    traces = [
-        _steps(f"{show.look(group[0].after).label}, T = {steps}", group, index)
-        for index, ((_, steps), group) in enumerate(groups.items())
+    across = _ends([price.paid for price in prices])
+    up = _ends([price.gained for price in prices])
+    even = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "one point for one",
+        "x": [min(across[0], up[0]), max(across[1], up[1])],
+        "y": [min(across[0], up[0]), max(across[1], up[1])],
+        "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+        "hoverinfo": "skip",
+    }
+    notes = [
+        legend_mark("a step of the dial", {"color": _STEP, "symbol": "circle"}),
+        legend_mark(
+            "a part is within the noise",
+            {"color": _STEP, "symbol": "x-thin-open", "line": {"width": 2}, "opacity": _PALE},
+        ),
     ]
-    ends = [
-        100 * end
-        for price in prices
-        for change in (price.paid, price.gained)
-        for end in (change.lower, change.upper)
-    ]
-    low, high = min([0.0, *ends]), max([1.0, *ends])
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "one point for one",
-            "x": [low, high],
-            "y": [low, high],
-            "line": {"color": NEUTRAL, "width": 1.5, "dash": "dot"},
-            "hoverinfo": "skip",
-        }
-    )
     zero = {"zeroline": True, "zerolinecolor": NEUTRAL, "zerolinewidth": 1.5}
     arrangement = layout(
-        height=380 + _ROW * len(traces),
+        height=380 + _ROW * 3,
         margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
-        xaxis=axis("accuracy paid, points", **zero),
-        yaxis=axis("robustness gained, points", **zero),
+        xaxis=axis("accuracy paid, points", range=across, **zero),
+        yaxis=axis("robustness gained, points", range=up, **zero),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.18, "yanchor": "top"},
     )
-    return figure(traces, arrangement)
+    spans = (across[1] - across[0], up[1] - up[0])
+    return figure([*([_steps(prices, spans, show)] if prices else []), *notes, even], arrangement)
 
 
-def _steps(name: str, prices: Sequence[Price], index: int) -> dict[str, Any]:
-    colour = PALETTE[index % len(PALETTE)]
+def _ends(changes: Sequence[Difference]) -> list[float]:
+    """The range of an axis that holds all intervals, and 0, in points."""
+    ends = [100 * end for change in changes for end in (change.lower, change.upper)]
+    low, high = min([0.0, *ends]), max([1.0, *ends])
+    room = 0.06 * (high - low)
+    return [low - room, high + room]
+
+
+def _steps(prices: Sequence[Price], spans: tuple[float, float], show: Show) -> dict[str, Any]:
+    first = prices[0].after
+    name = f"{show.look(first).label}, T = {first.time_steps}"
     clear = [price.paid.significant and price.gained.significant for price in prices]
+    places = [(100 * price.paid.value, 100 * price.gained.value) for price in prices]
+    steps = [f"{price.before.sigma:g}→{price.after.sigma:g}" for price in prices]
     return {
         "type": "scatter",
         "mode": "markers+text",
         "name": name,
-        "x": [100 * price.paid.value for price in prices],
-        "y": [100 * price.gained.value for price in prices],
-        "text": [f"{price.before.sigma:g}→{price.after.sigma:g}" for price in prices],
+        "showlegend": False,
+        "x": [x for x, _ in places],
+        "y": [y for _, y in places],
+        "text": free_labels(steps, places, spans, []),
         "textposition": "top right",
-        "textfont": {"size": 11, "color": colour},
-        "customdata": [[price.after.key, *_words(price), price.after.key] for price in prices],
-        "error_x": _errors([price.paid for price in prices], colour),
-        "error_y": _errors([price.gained for price in prices], colour),
+        "textfont": {"size": 11, "color": _STEP},
+        "customdata": [
+            [price.after.key, step, *_words(price, show), price.after.key]
+            for price, step in zip(prices, steps, strict=True)
+        ],
+        "error_x": _errors([price.paid for price in prices], _STEP),
+        "error_y": _errors([price.gained for price in prices], _STEP),
         "marker": {
-            "color": colour,
+            "color": _STEP,
             "size": 10,
-            "opacity": [1.0 if plain else 0.55 for plain in clear],
-            "symbol": [
-                SYMBOLS[index % len(SYMBOLS)] if plain else "x-thin-open" for plain in clear
-            ],
-            "line": {"width": 2, "color": colour},
+            "opacity": [1.0 if plain else _PALE for plain in clear],
+            "symbol": ["circle" if plain else "x-thin-open" for plain in clear],
+            "line": {"width": 2, "color": _STEP},
         },
         "unselected": {"marker": {"opacity": 0.8}},
         "hovertemplate": (
-            f"{name}, sigma %{{text}}<br>paid %{{customdata[1]}} points of accuracy<br>gained "
-            "%{customdata[2]} points of robustness, n = %{customdata[3]:,}<extra></extra>"
+            f"{name}, sigma %{{customdata[1]}}<br>paid %{{customdata[2]}} points of accuracy<br>"
+            "gained %{customdata[3]} points of robustness, n = %{customdata[4]:,}%{customdata[5]}"
+            "<extra></extra>"
         ),
     }
 
 
-def _words(price: Price) -> tuple[str, str, int]:
-    """What is paid, what is gained, and n, for the hover."""
-    return price.paid.text(), price.gained.text(), price.paid.n
+def _words(price: Price, show: Show) -> tuple[str, str, int, str]:
+    """What is paid, what is gained, n, and the command of the setting after the step."""
+    command = "" if show.command is None else show.command(price.after.robust_result.cell)
+    return price.paid.text(), price.gained.text(), price.paid.n, wrapped(command)
 
 
 def _errors(changes: Sequence[Difference], colour: str) -> dict[str, Any]:

@@ -75,17 +75,6 @@ class Components:
         """Variance times cost, which is the same for any number of images."""
         return self.se_at(1, draws) ** 2 * (image_cost + draws)
 
-    def sentence(self) -> str:
-        """What the noise is, and how much draws help, for a person."""
-        ends = f"({100 * self.icc_lower:.0f} to {100 * self.icc_upper:.0f})"
-        return (
-            f"{100 * self.icc:.0f}% {ends} of the variance of an answer is between images, the "
-            f"rest is coding noise. With {self.n} images the accuracy has a standard error of "
-            f"{100 * self.se_at(self.n, 1):.2f} points from one draw, "
-            f"{100 * self.se_at(self.n, self.draws):.2f} from {self.draws}, and "
-            f"{100 * self.se_at(self.n, float('inf')):.2f} from any number."
-        )
-
 
 def variance_components(result: CellResult) -> Components:
     """The components of right and wrong `[D, n]`, by the analysis of variance.

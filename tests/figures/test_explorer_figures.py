@@ -12,6 +12,7 @@ import pytest
 
 from rsc_snn.figures import (
     Look,
+    Row,
     Show,
     components_figure,
     curves_figure,
@@ -156,6 +157,33 @@ def test_live_points_are_open_and_a_note_says_so() -> None:
         assert all("stored" not in trace.name for trace in make(DIAL).data)
 
 
+@pytest.mark.parametrize("make", [curves_figure, plane_figure, epsilon_figure])
+def test_points_of_other_images_are_told_apart_and_named(make: Any) -> None:
+    words = "50 test images, seed 3"
+    others = [point(s, 0.8, 0.2, data="f" * 16, seed=3) for s in (0.0, 0.1)]
+    figure = make([*DIAL, *others], show=Show(others={p.key: words for p in others}))
+    own = [trace for trace in lines(figure) if words not in trace.name]
+    beside = [trace for trace in lines(figure) if words in trace.name]
+    assert {key for trace in beside for key in keys(trace)} == {p.key for p in others}
+    assert {key for trace in own for key in keys(trace)} == {p.key for p in DIAL}
+    assert all(row[1].endswith(words) for trace in beside for row in trace.customdata)
+    for trace in beside:
+        assert trace.line.dash == "dot" and trace.line.width < own[0].line.width
+        assert trace.line.color in {each.line.color for each in own}
+        if make is not plane_figure:
+            assert trace.error_y.array is not None, "an interval of its own"
+    assert "dot" not in {trace.line.dash for trace in own}
+
+
+def test_a_dozen_lines_differ() -> None:
+    points = [point(0.1, 0.8, 0.3, time_steps=t) for t in range(1, 13)]
+    looks = {
+        (trace.line.color, trace.line.dash, trace.marker.symbol[0])
+        for trace in lines(curves_figure(points), "y")
+    }
+    assert len(looks) == 12
+
+
 def test_hovering_shows_setting_interval_n_and_command() -> None:
     def command(cell: Cell) -> str:
         return f"python -m rsc_snn evaluate --sigma {cell.sigma} " + "--option value " * 9
@@ -240,14 +268,25 @@ def test_over_epsilon_each_line_begins_at_its_clean_accuracy() -> None:
     assert first.y[0] == clean[0].estimate().value and first.y[2] == attacked[1].estimate().value
     assert first.name == "tiny-rsc, sigma 0.1, T = 4"
     assert keys(first)[1:] == [attacked[0].cell.key, attacked[1].cell.key]
-    assert list(figure.layout.xaxis.ticktext) == ["clean", "2/255", "8/255"]
-    assert list(epsilon_figure(points, unit="").layout.xaxis.ticktext) == ["clean", "2", "8"]
+    assert list(figure.layout.xaxis.ticktext) == ["0", "2", "8"]
+    assert figure.layout.xaxis.title.text == "size of the attack, epsilon in 255ths; 0 is clean"
+    assert "255" not in epsilon_figure(points, unit="").layout.xaxis.title.text
+
+
+def test_labels_of_epsilons_that_would_touch_are_left_out() -> None:
+    right = draw_right(np.full(N, 0.5), 2, 0)
+    sizes = (0.5, 1.0, 2.0, 16.0)
+    results = [make_result(right), *(make_result(right, attack="pgd", epsilon=e) for e in sizes)]
+    figure = epsilon_figure([p for e in sizes for p in operating_points(results, "pgd", e)])
+    assert list(figure.layout.xaxis.ticktext) == ["0", "1", "2", "16"]
+    assert list(lines(figure)[0].x) == [0, *sizes], "every point stays"
 
 
 def test_votes_over_passes() -> None:
     result = make_result(draw_right(np.full(N, 0.6), 5, 0))
     curve = vote_curve(result)
-    clean, robust = votes_figure(curve, curve[:2]).data
+    clean, robust = votes_figure(curve, curve[:2], commands=("run a", "run b")).data
+    assert "<br>run a" in clean.hovertemplate and "<br>run b" in robust.hovertemplate
     assert list(clean.x) == [1, 3, 5] and list(robust.x) == [1, 3]
     np.testing.assert_allclose(clean.y, [p.estimate.value for p in curve])
     np.testing.assert_allclose(
@@ -259,18 +298,24 @@ def test_votes_over_passes() -> None:
 
 def test_parts_of_the_noise_add_up() -> None:
     parts = variance_components(make_result(draw_right(np.linspace(0, 1, N), 5, 0)))
-    images, coding = components_figure([("clean", parts), ("attacked", parts)]).data
+    figure = components_figure([Row("clean", parts, "run it"), Row("attacked", parts)])
+    images, coding = figure.data
     np.testing.assert_allclose(np.add(images.x, coding.x), 1)
     assert images.x[0] == pytest.approx((parts.se_images / parts.se) ** 2)
-    assert f"± {100 * parts.se:.2f} points" in images.y[0]
+    assert figure.layout.annotations[0].text == f"clean: ± {100 * parts.se:.2f} points"
+    assert images.customdata[0][-1] == "<br>run it" and images.customdata[0][2] == N
+    assert f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}" in images.customdata[0][5]
     assert images.marker.pattern.shape != coding.marker.pattern.shape
     none = variance_components(make_result([[1, 1], [1, 1]]))
-    assert components_figure([("all right", none)]).data[0].x[0] == 0
+    assert components_figure([Row("all right", none)]).data[0].x[0] == 0
 
 
 def test_prices_are_points_gained_over_points_paid() -> None:
     prices = marginal_prices(DIAL)
-    steps, even = prices_figure(prices, show=Show({"tiny-rsc": Look("RSC", "rsc")})).data
+    show = Show({"tiny-rsc": Look("RSC", "rsc")}, command=lambda cell: f"run {cell.sigma}")
+    steps, *notes, even = prices_figure(prices, show=show).data
+    assert [row[5] for row in steps.customdata] == [f"<br>run {s}" for s in (0.1, 0.2, 0.3)]
+    assert [note.marker.symbol for note in notes] == ["circle", "x-thin-open"]
     assert steps.name == "RSC, T = 4"
     np.testing.assert_allclose(steps.x, [10, 10, 10])
     np.testing.assert_allclose(steps.y, [20, 10, -5])

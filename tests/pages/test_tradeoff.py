@@ -318,3 +318,78 @@ def test_prices_are_of_one_dial_at_a_time(shipped_grid: Path, page: PageMaker) -
     app.selectbox(key="tradeoff.dial").set_value("tiny-rsc/4").run()
     assert "at T = 4" in words(is_fine(app)) and "at T = 1" not in words(app)
     assert app.query_params["dial"] == "tiny-rsc/4"
+
+
+def test_own_points_on_other_images_stand_beside_the_stored_ones(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    """The stored results are of 20 photographs, the grid is of 8 of them."""
+    app = is_fine(page(PAGE, steps="4", **live_link()).run())
+    assert "of other images (20 gallery photographs, seed 0)" in words(app)
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    is_fine(app)
+    assert app.query_params["sample"].startswith("gallery-8-")
+    (figure,) = figures(app).values()
+    lines = [trace for trace in figure["data"] if "customdata" in trace]
+    own = [trace for trace in lines if "<br>on " not in trace["name"]]
+    stored = [
+        trace for trace in lines if trace["name"].endswith("<br>on 20 gallery photographs, seed 0")
+    ]
+    assert [len(found) for found in (own, stored, lines)] == [2, 2, 4]
+    assert own[0]["x"] == [0, 0.2] and stored[0]["x"] == [0, 0.1, 0.2, 0.3]
+    assert all(mark.endswith("-open") for mark in own[0]["marker"]["symbol"])
+    assert not any(mark.endswith("-open") for mark in stored[0]["marker"]["symbol"])
+    text = words(app)
+    assert "Thin dotted lines were measured on other images" in text
+    assert "n = 8 photographs of the gallery" in text and "n = 20 photographs" in text
+    app.segmented_control(key="tradeoff.view").set_value("prices").run()
+    assert "n = 8 photographs" in words(is_fine(app)) and "n = 20" not in words(app)
+    app.segmented_control(key="tradeoff.view").set_value("curves").run()
+    app.multiselect(key="tradeoff.beside").set_value([]).run()
+    assert "Thin dotted lines" not in words(is_fine(app))
+    assert app.query_params["beside"] == ""
+
+
+def test_points_beside_can_be_chosen_in_every_figure(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc", "tiny-ann"], 8, epsilons=(2.0, 4.0))
+    results = make_results(grid, Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all(results)
+    key = next(
+        r.cell.key for r in results
+        if (r.cell.model, r.cell.sigma, r.cell.time_steps, r.cell.epsilon, r.cell.attack)
+        == ("tiny-rsc", 0.3, 4, 4.0, "fgsm")
+    )  # fmt: skip
+    for view in ("curves", "plane", "epsilon"):
+        link = {"attack": "fgsm", "models": "tiny-rsc,tiny-ann", "steps": "4"}
+        app = is_fine(page(PAGE, view=view, point=key, **link).run())
+        (figure,) = figures(app).values()
+        beside = [trace for trace in figure["data"] if "<br>on 8 gallery" in trace.get("name", "")]
+        rows = [row for trace in beside for row in trace["customdata"]]
+        assert key in [row[-1] for row in rows]
+        assert all(row[1].endswith("; 8 gallery photographs, seed 0 (live)") for row in rows)
+        assert "Open sigma 0.3, T = 4, FGSM at 4/255 in the Playground" in words(app)
+    worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
+    assert "<br>on 8 gallery" in str(figures(worst)), "both have the same attacks"
+
+
+def test_the_worst_case_over_other_attacks_is_not_shown_beside(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], 8, attacks=(make_grid(["x"]).attacks[0],))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    app = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
+    assert "<br>on 8 gallery" not in str(figures(app))
+    app.selectbox(key="tradeoff.attack").set_value("fgsm").run()
+    assert "<br>on 8 gallery" in str(figures(is_fine(app)))
+
+
+def test_one_draw_is_one_draw(shipped_grid: Path, page: PageMaker) -> None:
+    app = is_fine(page(PAGE, models="tiny-ann").run())
+    assert "1 fresh noise draw an image" in words(app)
+    app.multiselect(key="tradeoff.models").set_value(["tiny-rsc"]).run()
+    assert "1 or 5 fresh noise draws an image" in words(is_fine(app))

@@ -19,6 +19,7 @@ from rsc_snn.ui.query import Field, choice_field, choices_field
 
 _MODELS = 6
 _STEPS = 8
+_BESIDE = 2
 _DEFAULT_EPSILON = 4.0
 # The model of a range of sigma is the one that a dial turns.
 _RANGE = "-range"
@@ -31,6 +32,7 @@ def read_selection(link: PageLink, menu: Menu) -> Selection:
     st.header("Results")
     dataset = _choose_dataset(link, menu)
     sample = _choose_sample(link, menu.only(dataset))
+    beside = _choose_beside(link, menu.only(dataset), sample)
     part = menu.only(dataset, sample)
     models = _choose_models(link, part)
     steps = _choose_steps(link, part, models)
@@ -40,7 +42,9 @@ def read_selection(link: PageLink, menu: Menu) -> Selection:
     st.header("Answer")
     predictor, passes = _choose_predictor(link, part)
     axis = _choose_axis(link)
-    return Selection(dataset, sample, models, steps, attack, epsilon, predictor, passes, axis)
+    return Selection(
+        dataset, sample, models, steps, attack, epsilon, predictor, passes, axis, beside
+    )
 
 
 def _choose_dataset(link: PageLink, menu: Menu) -> str:
@@ -60,9 +64,27 @@ def _choose_sample(link: PageLink, menu: Menu) -> Sample:
         list(slugs),
         format_func=lambda slug: slugs[slug].label,
         key=link.seed(field),
-        help="Only numbers of the same images can be compared, so one set is shown at a time.",
+        help="Prices, the Pareto front and all differences are of one set of images.",
     )
     return slugs[link.keep(field, chosen, linked=chosen != field.default)]
+
+
+def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, ...]:
+    """Other images, whose points are shown too; asked only where there are any."""
+    slugs = {other.slug: other for other in menu.samples if other != sample}
+    if not slugs:
+        return ()
+    field = _several("beside", "the images beside", list(slugs), list(slugs)[:_BESIDE], _BESIDE)
+    chosen = st.multiselect(
+        "Beside them",
+        list(slugs),
+        format_func=lambda slug: slugs[slug].label,
+        key=link.seed(field),
+        max_selections=_BESIDE,
+        help="Thin dotted lines: the same settings on other images, not compared image by image.",
+    )
+    kept = link.keep(field, chosen, linked=chosen != field.default)
+    return tuple(slugs[slug] for slug in kept)
 
 
 def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:

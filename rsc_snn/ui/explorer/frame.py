@@ -14,8 +14,8 @@ from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, remember_click
-from rsc_snn.ui.explorer.measured import Menu, Selection, menu_of, points_of
-from rsc_snn.ui.explorer.provenance import cells_of, grid_of, provenance
+from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
+from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
 
 _FILE = "shown.toml"
@@ -38,6 +38,18 @@ class Frame:
         """The operating points at every T."""
         return self.other(steps=tuple(self.menu.steps)).points
 
+    @cached_property
+    def beside(self) -> tuple[OperatingPoint, ...]:
+        """The same settings under the same attacks on other images."""
+        attacks = set(self.menu.chosen(self.selection.attack))
+        others = [self.other(sample=sample, beside=()) for sample in self.selection.beside]
+        return tuple(
+            point
+            for other in others
+            if set(other.menu.chosen(self.selection.attack)) == attacks
+            for point in other.points
+        )
+
     def other(self, **changes: object) -> Frame:
         """Another selection of the same evidence."""
         return replace(self, selection=replace(self.selection, **changes))  # type: ignore[arg-type]
@@ -50,7 +62,7 @@ class Frame:
     @property
     def key(self) -> Hashable:
         """By which to remember what is computed from the points."""
-        return (self.evidence.stamp, replace(self.selection, axis="sigma"))
+        return (self.evidence.stamp, replace(self.selection, axis="sigma", beside=()))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -58,16 +70,18 @@ class Frame:
         zoo = resources.zoo()
         return {name: zoo.card(name).label for name in zoo.names()}
 
-    def show(self, points: Sequence[OperatingPoint]) -> Show:
-        """How figures show points."""
+    def show(self, points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint] = ()) -> Show:
+        """How figures show points, and those beside them."""
         zoo = resources.zoo()
         cards = {name: zoo.card(name) for name in self.selection.models}
         looks = {
             name: Look(card.label, "ann" if card.config.neuron == "relu" else card.config.coding)
             for name, card in cards.items()
         }
-        here = chosen_point(points)
-        return Show(looks, self.evidence.live, None if here is None else here.key, cell_command)
+        here = chosen_point(points, beside)
+        others = {point.key: Sample.of(point.robust_result.cell).label for point in beside}
+        key = None if here is None else here.key
+        return Show(looks, self.evidence.live, others, key, cell_command)
 
     @property
     def attack_words(self) -> str:
@@ -99,21 +113,49 @@ def nothing_here(frame: Frame) -> bool:
     return True
 
 
-def draw_point(points: Sequence[OperatingPoint], clicked: str | None) -> None:
-    """The link to the Playground of the clicked one of the points."""
+def draw_point(
+    points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint], clicked: str | None
+) -> None:
+    """The link to the Playground of the clicked one of the points and those beside them."""
     remember_click(clicked)
-    point = chosen_point(points)
+    point = chosen_point(points, beside)
     if point is not None:
         draw_handover(point)
         st.caption("Click a point of the figure to choose another setting.")
 
 
-def draw_provenance(frame: Frame, points: Sequence[OperatingPoint] = ()) -> None:
-    """Under a figure: what it rests on, and the command that measures it again."""
+def beside_words(beside: Sequence[OperatingPoint]) -> str:
+    """What the thin lines of a figure are, if there are any."""
+    if not beside:
+        return ""
+    return (
+        " Thin dotted lines were measured on other images: each point has its own interval, and "
+        "none is compared image by image with the others."
+    )
+
+
+def left_out_words(count: int) -> str:
+    """How many lines of a figure had no room, if there are any."""
+    return f" {count} more lines are left out; choose fewer T or models." if count else ""
+
+
+def draw_provenance(
+    frame: Frame,
+    points: Sequence[OperatingPoint] = (),
+    beside: Sequence[OperatingPoint] = (),
+) -> None:
+    """Under a figure: what it rests on, and the command that measures it again.
+
+    beside: points of the figure that are of other images.
+    """
     shown = tuple(points) or frame.points
     if not shown:
         return
-    st.caption(provenance(shown, frame.labels))
+    groups: dict[Sample, list[OperatingPoint]] = {}
+    for point in (*shown, *beside):
+        groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
+    sentences = [provenance(group, frame.labels) for group in groups.values()]
+    st.caption(f"{' '.join(sentences)} {INTERVALS}")
     with st.expander("Measure these numbers again", icon=":material/terminal:"):
         try:
             text = grid_of(cells_of(shown)).to_toml()

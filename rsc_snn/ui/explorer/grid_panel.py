@@ -19,7 +19,7 @@ from rsc_snn.sweep.run import SweepReport
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
-from rsc_snn.ui.explorer.measured import Sample, has_time, preset_label, variant_of
+from rsc_snn.ui.explorer.measured import Sample, has_time, menu_of, preset_label, variant_of
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choices_field, number_field, switch_field
@@ -221,7 +221,7 @@ def _draw_job(plan: Plan, evidence: Evidence) -> None:
             return
         if view is not None and slot.is_for(slot.key):
             _say_end(view)
-        _draw_start(plan, plan.missing(evidence))
+        _draw_start(plan, plan.missing(evidence), evidence)
 
 
 def _say_end(view: JobView) -> None:
@@ -235,7 +235,7 @@ def _say_end(view: JobView) -> None:
             st.error(sentence, icon=":material/error:")
 
 
-def _draw_start(plan: Plan, missing: list[Cell]) -> None:
+def _draw_start(plan: Plan, missing: list[Cell], evidence: Evidence) -> None:
     refused = st.session_state.pop(_REFUSED, None)
     if refused:
         st.error(refused, icon=":material/error:")
@@ -250,6 +250,7 @@ def _draw_start(plan: Plan, missing: list[Cell]) -> None:
             icon=":material/visibility:",
         )
         return
+    _say_images(plan, evidence)
     cost = cost_of(missing)
     limits = resources.settings()
     count = f"{total:,} points, {total - len(missing):,} of them measured already"
@@ -271,6 +272,17 @@ def _draw_start(plan: Plan, missing: list[Cell]) -> None:
         args=(plan,),
         disabled=too_many,
     )
+
+
+def _say_images(plan: Plan, evidence: Evidence) -> None:
+    """Which images to take for points that can be compared with the stored ones."""
+    first = plan.cells[0]
+    stored = menu_of(evidence).only(first.dataset).samples
+    if stored and Sample.of(first) not in stored:
+        st.caption(
+            f"The stored results are of other images ({stored[0].label}): both are shown, but "
+            "only points of the same images are compared image by image."
+        )
 
 
 def _begin(plan: Plan) -> None:
@@ -298,7 +310,8 @@ def _show(plan: Plan) -> None:
         "attack": variant_of(cell).slug,
         "epsilon": f"{cell.epsilon:g}",
     }
-    st.query_params.from_dict(st.query_params.to_dict() | values)
+    kept = {name: value for name, value in st.query_params.to_dict().items() if name != "beside"}
+    st.query_params.from_dict(kept | values)
     st.session_state[_CHANGED] = True
 
 

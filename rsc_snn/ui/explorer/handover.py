@@ -56,20 +56,26 @@ def remember_click(clicked: str | None) -> None:
         st.rerun()
 
 
-def chosen_point(points: Sequence[OperatingPoint]) -> OperatingPoint | None:
-    """The point that was clicked; before that the one of the best harmonic mean."""
+def chosen_point(
+    points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint] = ()
+) -> OperatingPoint | None:
+    """The one that was clicked; before that, of `points`, that of the best harmonic mean."""
     key = st.session_state.get(_KEY)
-    clicked = [point for point in points if point.key == key]
+    clicked = [point for point in (*points, *beside) if point.key == key]
     return next(iter(clicked), max(points, key=lambda point: point.harmonic, default=None))
+
+
+def attack_name(point: OperatingPoint) -> str:
+    """The attack of a point, of the worst case the one that does most harm, with its epsilon."""
+    cell = point.robust_result.cell
+    variant = variant_of(cell)
+    return f"{variant.label} at {cell.epsilon:g}{variant.unit}"
 
 
 def draw_handover(point: OperatingPoint) -> None:
     """A link that opens the Playground in the setting of a point."""
-    cell = point.robust_result.cell
-    variant = variant_of(cell)
-    attack = f"{variant.label} at {cell.epsilon:g}{variant.unit}"
-    query = playground_query(cell)
-    label = f"Open {point.setting}, {attack} in the Playground"
+    query = playground_query(point.robust_result.cell)
+    label = f"Open {point.setting}, {attack_name(point)} in the Playground"
     with st.container(key="rsc-handover"):
         try:
             st.page_link(_PAGE, label=label, icon=":material/bolt:", query_params=query)

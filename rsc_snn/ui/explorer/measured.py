@@ -15,16 +15,19 @@ from rsc_snn.attacks import ATTACKS
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.evaluate import Predictor
 from rsc_snn.sweep.cells import CLEAN, Cell
-from rsc_snn.sweep.grid import PRESETS, attack_label
+from rsc_snn.sweep.grid import GALLERY, PRESETS, attack_label
 from rsc_snn.tradeoff import WORST, OperatingPoint, operating_points
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import Evidence
 
 Axis = Literal["sigma", "effective"]
+# A model, its T and its sigma.
+Setting = tuple[str, int, float | None]
 # The worst case is over attacks that have at least this share of the most measured one's cells,
 # so that an attack that was tried at one setting does not take all others out.
 _COVERAGE = 0.5
 _DEFAULT = 8.0
+_BATCH = 100
 
 
 @dataclass(frozen=True, order=True)
@@ -50,8 +53,9 @@ class Sample:
     @property
     def label(self) -> str:
         """Its name for a person."""
-        kind = "gallery photographs" if self.split == "gallery" else f"{self.split} images"
-        return f"{self.images:,} {kind}, seed {self.seed}"
+        kind = "gallery photographs" if self.split == GALLERY else f"{self.split} images"
+        batches = "" if self.batch_size == _BATCH else f", batches of {self.batch_size:,}"
+        return f"{self.images:,} {kind}, seed {self.seed}{batches}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the controls say; steps: T of spiking models. passes: of the vote."""
+    """What the controls say.
+
+    beside: other images, whose points are shown beside those of `sample`. steps: T of spiking
+    models. passes: of the vote. settings: if there are any, only these count.
+    """
 
     dataset: str
     sample: Sample
@@ -82,6 +90,8 @@ class Selection:
     predictor: Predictor
     passes: int | None
     axis: Axis
+    beside: tuple[Sample, ...] = ()
+    settings: frozenset[Setting] = frozenset()
 
 
 def variant_of(cell: Cell) -> Variant:
@@ -111,16 +121,29 @@ class Menu:
         self.cells = tuple(cells)
         self._parts: dict[tuple[str, Sample | None], Menu] = {}
 
+    def settings(
+        self, models: Sequence[str], steps: Sequence[int], variants: Sequence[Variant]
+    ) -> list[Setting]:
+        """What was measured of some models at some T under one of the attacks, rising."""
+        found = {
+            _setting(cell)
+            for cell in self.cells
+            if cell.attack != CLEAN
+            and cell.model in models
+            and (cell.time_steps in steps or not has_time(cell.model))
+            and variant_of(cell) in variants
+        }
+        return sorted(found, key=lambda setting: (*setting[:2], setting[2] or 0.0))
+
     def only(self, dataset: str, sample: Sample | None = None) -> Menu:
         """What there is of one data set, or of one sample of it."""
-        key = (dataset, sample)
-        if key not in self._parts:
-            self._parts[key] = Menu(
-                cell
-                for cell in self.cells
-                if cell.dataset == dataset and sample in (None, Sample.of(cell))
-            )
-        return self._parts[key]
+        if not self._parts:
+            groups: dict[tuple[str, Sample | None], list[Cell]] = {}
+            for cell in self.cells:
+                groups.setdefault((cell.dataset, None), []).append(cell)
+                groups.setdefault((cell.dataset, Sample.of(cell)), []).append(cell)
+            self._parts = {key: Menu(cells) for key, cells in groups.items()}
+        return self._parts.get((dataset, sample)) or Menu(())
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -209,7 +232,7 @@ def _menu(mark: Hashable, _cells: Sequence[Cell]) -> Menu:
 
 def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
     """The operating points of a selection, by model, T and sigma; remembered."""
-    key = ("explorer.points", evidence.stamp, replace(selection, axis="sigma"))
+    key = ("explorer.points", evidence.stamp, replace(selection, axis="sigma", beside=()))
     return resources.memo().compute(key, tuple, lambda: _points(evidence, selection))
 
 
@@ -222,6 +245,7 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
         cell
         for cell in menu.cells
         if cell.model in selection.models
+        and (not selection.settings or _setting(cell) in selection.settings)
         and (cell.time_steps in selection.steps or not has_time(cell.model))
         and _counts(cell, variants, selection.epsilon)
     ]
@@ -235,6 +259,10 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
         attacks=[variant.attack for variant in variants] if worst else (),
     )
     return _most_draws(found)
+
+
+def _setting(cell: Cell) -> Setting:
+    return cell.model, cell.time_steps, cell.sigma
 
 
 def _counts(cell: Cell, variants: Sequence[Variant], epsilon: float) -> bool:

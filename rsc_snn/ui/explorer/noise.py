@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
 from rsc_snn.errors import RscSnnError
-from rsc_snn.figures.indices import components_figure, votes_figure
-from rsc_snn.tradeoff import Components, OperatingPoint, variance_components, vote_curve
+from rsc_snn.figures.indices import Row, components_figure, votes_figure
+from rsc_snn.sweep.grid import cell_command
+from rsc_snn.tradeoff import OperatingPoint, variance_components, vote_curve
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
-from rsc_snn.ui.explorer.handover import chosen_point, draw_handover
+from rsc_snn.ui.explorer.handover import attack_name, chosen_point, draw_handover
+from rsc_snn.ui.explorer.legible import spread
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -51,8 +53,9 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     point = found[0]
     draws = point.robust_result.cell.draws
     clean, robust = vote_curve(point.clean_result), vote_curve(point.robust_result)
+    commands = (cell_command(point.clean_result.cell), cell_command(point.robust_result.cell))
     draw_figure(
-        votes_figure(clean, robust),
+        votes_figure(clean, robust, commands=commands),
         "explorer.votes",
         "Lines: accuracy over the number of passes that vote, clean and under attack.",
     )
@@ -63,7 +66,7 @@ def _draw_votes(slug: str, frame: Frame) -> None:
             f"{frame.labels[point.model]} at {point.setting}: what a majority vote over m of the "
             f"{draws} measured passes answers; m = 1 is a single pass. To see: whether averaging "
             "the coding noise out helps. Images that more than half of the passes get right gain, "
-            "the others lose. The attack did not aim at the vote."
+            f"the others lose. The attack, {attack_name(point)}, did not aim at the vote."
         )
     draw_handover(point)
     draw_provenance(frame, [point])
@@ -73,13 +76,16 @@ def draw_noise(frame: Frame) -> None:
     """How much of each accuracy's noise is of the images, and how much of the coding."""
     if nothing_here(frame):
         return
-    points = _few(frame.points)
+    points = spread(frame.points, _BARS)
 
-    def work() -> tuple[tuple[str, Components], ...]:
+    def work() -> tuple[Row, ...]:
         return tuple(
-            (f"{frame.labels[point.model]}, {point.setting}", variance_components(result))
+            Row(
+                f"{frame.labels[point.model]}, {point.setting}",
+                variance_components(point.robust_result),
+                cell_command(point.robust_result.cell),
+            )
             for point in points
-            for result in (point.robust_result,)
         )
 
     try:
@@ -92,18 +98,36 @@ def draw_noise(frame: Frame) -> None:
         "explorer.noise",
         "Bars: shares of images and of coding noise in the variance of the robust accuracy.",
     )
-    st.caption(
-        f"Where the uncertainty of the accuracy under {frame.attack_words} comes from (one-way "
-        "random effects). The part of the images shrinks with more images alone, that of coding "
-        "with more draws as well. To see: once most is images, more draws are of no use."
+    attacks = ", ".join(dict.fromkeys(map(attack_name, points)))
+    more = f" {len(frame.points) - len(points)} more settings are left out." * (
+        len(points) < len(frame.points)
     )
-    for name, parts in rows:
-        st.markdown(f"- **{name}**: {parts.sentence()}")
+    st.caption(
+        f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from "
+        "(one-way random effects over images). The part of the images shrinks with more images "
+        "alone, that of coding with more draws as well. To see: once most is images, more draws "
+        f"are of no use.{more}"
+    )
+    with st.container(key="rsc-wide-noise"):
+        st.markdown(_table(rows))
     draw_provenance(frame, points)
 
 
-def _few(points: tuple[OperatingPoint, ...]) -> tuple[OperatingPoint, ...]:
-    """At most _BARS of them, evenly."""
-    if len(points) <= _BARS:
-        return points
-    return tuple(points[round(at * (len(points) - 1) / (_BARS - 1))] for at in range(_BARS))
+def _table(rows: Sequence[Row]) -> str:
+    """What more draws would buy: the standard error with one, with those there are, with all."""
+    lines = [
+        "| setting | variance between images, % (interval) | standard error from 1 draw "
+        "| from the draws measured | from any number |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        parts = row.parts
+        share = (
+            f"{100 * parts.icc:.0f} ({100 * parts.icc_lower:.0f} to {100 * parts.icc_upper:.0f})"
+        )
+        errors = [100 * parts.se_at(parts.n, draws) for draws in (1, parts.draws, float("inf"))]
+        lines.append(
+            f"| {row.name} | {share} | {errors[0]:.2f} | {errors[1]:.2f} ({parts.draws}) "
+            f"| {errors[2]:.2f} |"
+        )
+    return "\n".join(lines)

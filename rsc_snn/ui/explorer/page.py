@@ -20,8 +20,8 @@ from rsc_snn.ui.tasks import polled
 
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
-    "dataset", "sample", "models", "steps", "attack", "epsilon", "predictor", "passes", "axis",
-    "view", *OF_VIEWS, "point",
+    "dataset", "sample", "beside", "models", "steps", "attack", "epsilon", "predictor", "passes",
+    "axis", "view", *OF_VIEWS, "point",
 )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rsc_snn.data import DATASETS
 from rsc_snn.sweep.cells import CLEAN, Cell
-from rsc_snn.sweep.grid import Grid, GridAttack
+from rsc_snn.sweep.grid import GALLERY, Grid, GridAttack
 from rsc_snn.tradeoff import OperatingPoint
 
 INTERVALS = (
@@ -70,14 +71,16 @@ def cells_of(points: Iterable[OperatingPoint]) -> list[Cell]:
 
 
 def provenance(points: Sequence[OperatingPoint], labels: dict[str, str]) -> str:
-    """Models, data, images, draws and seed of points, in words."""
+    """Models, data, images, draws and seed of points of the same images, in words."""
     cells = cells_of(points)
     first = cells[0]
     names = ", ".join(labels[name] for name in sorted({cell.model for cell in cells}))
-    draws = " or ".join(f"{count}" for count in sorted({cell.draws for cell in cells}))
-    kind = "photographs of the gallery" if first.split == "gallery" else f"{first.split} images"
+    counts = sorted({cell.draws for cell in cells})
+    draws = " or ".join(f"{count}" for count in counts)
+    noun = "fresh noise draw" if counts == [1] else "fresh noise draws"
+    kind = "photographs of the gallery" if first.split == GALLERY else f"{first.split} images"
+    data = DATASETS[first.dataset].label if first.dataset in DATASETS else first.dataset
     return (
-        f"Measured: {names}, on n = {first.images:,} {kind} of {first.dataset} (the same ones "
-        f"everywhere, fingerprint {first.data}), {draws} fresh noise draws an image, seed "
-        f"{first.seed}. {INTERVALS}"
+        f"Measured: {names}, on n = {first.images:,} {kind} of {data} (the same ones at every "
+        f"setting, fingerprint {first.data}), {draws} {noun} an image, seed {first.seed}."
     )

@@ -19,7 +19,15 @@ from rsc_snn.figures.explorer import (
 from rsc_snn.tradeoff import OperatingPoint, explains, pareto_front
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button
-from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.frame import (
+    Frame,
+    beside_words,
+    draw_point,
+    draw_provenance,
+    left_out_words,
+    nothing_here,
+)
+from rsc_snn.ui.explorer.legible import few_dials, few_settings
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -37,8 +45,6 @@ VIEWS = {
 # Names in the link of controls that belong to a view.
 OF_VIEWS = ("quantity", "model", "setting", "dial", "lose")
 Draw = Callable[[Frame], None]
-# More lines of a figure over epsilon could not be told apart.
-_LINES = 8
 
 
 def choose_view(link: PageLink, frame: Frame) -> Draw:
@@ -78,8 +84,12 @@ def _draw_curves(frame: Frame) -> None:
     if nothing_here(frame):
         return
     effective = frame.selection.axis == "effective"
+    points, beside, left_out = _few_dials(frame)
     figure = curves_figure(
-        frame.points, effective=effective, sigmas=frame.menu.sigmas, show=frame.show(frame.points)
+        (*points, *beside),
+        effective=effective,
+        sigmas=frame.menu.sigmas,
+        show=frame.show(points, beside),
     )
     clicked = draw_figure(
         figure, "explorer.curves", "Lines: accuracy and robust accuracy over the noise level sigma."
@@ -88,11 +98,25 @@ def _draw_curves(frame: Frame) -> None:
     st.caption(
         f"Accuracy {frame.answer_words} over {axis}: clean above, below under "
         f"{frame.attack_words}. To see: what noise costs on clean images, and whether it buys "
-        "robustness."
+        f"robustness.{beside_words(beside)}{left_out}"
     )
-    draw_point(frame.points, clicked)
+    draw_point(points, beside, clicked)
     _say_collapse(frame)
-    draw_provenance(frame)
+    draw_provenance(frame, frame.points, beside)
+
+
+def _few_dials(
+    frame: Frame,
+) -> tuple[tuple[OperatingPoint, ...], tuple[OperatingPoint, ...], str]:
+    """The points of as many lines as can be told apart, those beside them, and what is said."""
+    every = {(point.model, point.time_steps, point.sigma) for point in frame.points}
+    kept = few_dials(every)
+    points, beside = (
+        tuple(point for point in found if (point.model, point.time_steps) in kept)
+        for found in (frame.points, frame.beside)
+    )
+    dials = {(model, steps) for model, steps, _ in every}
+    return points, beside, left_out_words(len(dials) - len(kept))
 
 
 def _say_collapse(frame: Frame) -> None:
@@ -111,18 +135,20 @@ def _say_collapse(frame: Frame) -> None:
 def _draw_plane(frame: Frame) -> None:
     if nothing_here(frame):
         return
-    figure = plane_figure(frame.points, pareto_front(frame.points), show=frame.show(frame.points))
+    points, beside, left_out = _few_dials(frame)
+    figure = plane_figure((*points, *beside), pareto_front(points), show=frame.show(points, beside))
     clicked = draw_figure(
         figure, "explorer.plane", "Points: robust accuracy over clean accuracy, with their front."
     )
     st.caption(
         f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; the dial "
         "sigma is a path with its values beside it. Right and up is better. On the grey front "
-        "nothing measured is better in one accuracy without being worse in the other; points "
-        "beside it may belong there within their intervals."
+        "nothing shown of the same images is better in one accuracy without being worse in the "
+        "other; points beside it may belong there within their intervals."
+        f"{beside_words(beside)}{left_out}"
     )
-    draw_point(frame.points, clicked)
-    draw_provenance(frame)
+    draw_point(points, beside, clicked)
+    draw_provenance(frame, points, beside)
 
 
 def _read_map(link: PageLink, frame: Frame) -> Draw:
@@ -163,48 +189,29 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         "measured. The harmonic mean is high only where both accuracies are. To see: along "
         "a row the noise grows, along a column more looks average it out."
     )
-    draw_point(points, clicked)
+    draw_point(points, (), clicked)
     draw_provenance(frame, points)
 
 
 def _draw_epsilon(frame: Frame) -> None:
     if nothing_here(frame):
         return
-    variants = frame.menu.chosen(frame.selection.attack)
-    sizes = frame.menu.epsilons(variants)
-    every = [point for size in sizes for point in frame.other(epsilon=size).points]
-    points = _few_lines(every)
+    chosen = frame.selection
+    variants = frame.menu.chosen(chosen.attack)
+    every = frame.menu.settings(chosen.models, chosen.steps, variants)
+    kept = few_settings(every)
+    sizes = [frame.other(epsilon=size, settings=kept) for size in frame.menu.epsilons(variants)]
+    points = [point for each in sizes for point in each.points]
+    beside = [point for each in sizes for point in each.beside]
     clicked = draw_figure(
-        epsilon_figure(points, unit=variants[0].unit, show=frame.show(points)),
+        epsilon_figure([*points, *beside], unit=variants[0].unit, show=frame.show(points, beside)),
         "explorer.epsilon",
         "Lines: accuracy over the size of the attack, epsilon.",
     )
-    left_out = len({(p.model, p.time_steps, p.sigma) for p in every}) - len(
-        {(p.model, p.time_steps, p.sigma) for p in points}
-    )
-    more = f" {left_out} more lines are left out; choose fewer T or models." if left_out else ""
     st.caption(
         f"Accuracy {frame.answer_words} as the attack may change more. To see: lines that cross. "
-        f"What is ahead on clean images may be behind under attack.{more}"
+        "What is ahead on clean images may be behind under attack."
+        f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
     )
-    draw_point(points, clicked)
-    draw_provenance(frame, points)
-
-
-def _few_lines(points: list[OperatingPoint]) -> list[OperatingPoint]:
-    """At most _LINES lines: noise levels evenly from the lowest to the highest of each dial."""
-    dials: dict[tuple[str, int], list[float]] = {}
-    for point in points:
-        sigmas = dials.setdefault((point.model, point.time_steps), [])
-        if (point.sigma or 0.0) not in sigmas:
-            sigmas.append(point.sigma or 0.0)
-    each = max(2, _LINES // len(dials))
-    kept = {dial: _spread(sorted(sigmas), each) for dial, sigmas in dials.items()}
-    return [p for p in points if (p.sigma or 0.0) in kept[p.model, p.time_steps]]
-
-
-def _spread(values: list[float], most: int) -> list[float]:
-    """At most `most` of the values, the first and the last among them."""
-    if len(values) <= most:
-        return values
-    return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
+    draw_point(points, beside, clicked)
+    draw_provenance(frame, points, beside)
