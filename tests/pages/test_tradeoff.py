@@ -393,3 +393,24 @@ def test_one_draw_is_one_draw(shipped_grid: Path, page: PageMaker) -> None:
     assert "1 fresh noise draw an image" in words(app)
     app.multiselect(key="tradeoff.models").set_value(["tiny-rsc"]).run()
     assert "1 or 5 fresh noise draws an image" in words(is_fine(app))
+
+
+def test_stored_points_are_there_before_the_first_own_one(
+    shipped_grid: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grid that was begun and has no attacked cell yet."""
+    from rsc_snn.ui.explorer import grid_panel
+
+    app = is_fine(page(PAGE, steps="4", **live_link()).run())
+    monkeypatch.setattr(grid_panel, "measure_grid", lambda cells, context: None)
+    app.button(key="tradeoff.start").click().run()
+    is_fine(app)
+    assert app.query_params["sample"].startswith("gallery-8-")
+    for view in ("curves", "plane", "epsilon"):
+        app.segmented_control(key="tradeoff.view").set_value(view).run()
+        (figure,) = figures(is_fine(app)).values()
+        names = [trace.get("name", "") for trace in figure["data"]]
+        assert any(name.endswith("<br>on 20 gallery photographs, seed 0") for name in names)
+        assert "n = 20 photographs" in words(app)
+    app.segmented_control(key="tradeoff.view").set_value("prices").run()
+    assert "Nothing was measured yet for this choice, under FGSM at epsilon 4/255." in words(app)

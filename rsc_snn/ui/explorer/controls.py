@@ -126,6 +126,7 @@ def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[in
         steps,
         selection_mode="multi",
         key=link.seed(field),
+        wrap=True,
         help="How often the network looks before it answers; more looks average out more noise.",
     )
     return tuple(int(step) for step in link.keep(field, chosen))

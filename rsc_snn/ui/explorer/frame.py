@@ -10,6 +10,7 @@ import streamlit as st
 
 from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.explorer import Look, Show
+from rsc_snn.sweep.cells import Cell
 from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
@@ -23,10 +24,11 @@ _FILE = "shown.toml"
 
 @dataclass(frozen=True)
 class Frame:
-    """A selection and what was measured of it."""
+    """A selection and what was measured of it; planned: cells that a grid will measure."""
 
     selection: Selection
     evidence: Evidence
+    planned: tuple[Cell, ...] = ()
 
     @cached_property
     def points(self) -> tuple[OperatingPoint, ...]:
@@ -56,8 +58,9 @@ class Frame:
 
     @property
     def menu(self) -> Menu:
-        """What there is of the chosen images."""
-        return menu_of(self.evidence).only(self.selection.dataset, self.selection.sample)
+        """What there is, or will be, of the chosen images."""
+        menu = menu_of(self.evidence, self.planned)
+        return menu.only(self.selection.dataset, self.selection.sample)
 
     @property
     def key(self) -> Hashable:
@@ -99,9 +102,12 @@ class Frame:
         return "of a single pass" if passes is None else f"of a vote over {passes} passes"
 
 
-def nothing_here(frame: Frame) -> bool:
-    """True, and a sentence, if nothing was measured for this selection."""
-    if frame.points:
+def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
+    """True, and a sentence, if nothing was measured for this selection.
+
+    beside: the view shows the points beside too.
+    """
+    if frame.points or (beside and frame.beside):
         return False
     if not frame.selection.models:
         st.info("Choose a model in the panel.", icon=":material/checklist:")
@@ -149,13 +155,15 @@ def draw_provenance(
     beside: points of the figure that are of other images.
     """
     shown = tuple(points) or frame.points
-    if not shown:
+    if not shown and not beside:
         return
     groups: dict[Sample, list[OperatingPoint]] = {}
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
     sentences = [provenance(group, frame.labels) for group in groups.values()]
     st.caption(f"{' '.join(sentences)} {INTERVALS}")
+    if not shown:
+        return
     with st.expander("Measure these numbers again", icon=":material/terminal:"):
         try:
             text = grid_of(cells_of(shown)).to_toml()

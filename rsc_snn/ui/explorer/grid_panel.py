@@ -143,6 +143,7 @@ def _several(
         selection_mode="multi",
         format_func=lambda option: (labels or {}).get(option, option),
         key=link.seed(field),
+        wrap=True,
     )
     return list(link.keep(field, chosen))
 

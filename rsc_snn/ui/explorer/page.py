@@ -55,8 +55,8 @@ def read_view(
     """The row of views and the chosen one's controls; returns what draws it, again and again."""
     with shown_errors():
         link_point(link)
-        draw = choose_view(link, Frame(selection, _now(evidence, plan)))
-        return partial(_draw_view, lambda: draw(Frame(selection, _now(evidence, plan))), plan)
+        draw = choose_view(link, _frame(evidence, plan, selection))
+        return partial(_draw_view, lambda: draw(_frame(evidence, plan, selection)), plan)
     return lambda: None
 
 
@@ -69,5 +69,8 @@ def _draw_view(draw: Callable[[], None], plan: Plan | None) -> None:
         polled(plan.slot, draw)
 
 
-def _now(evidence: Evidence, plan: Plan | None) -> Evidence:
-    return evidence if plan is None else evidence.plus(measured_so_far(plan))
+def _frame(evidence: Evidence, plan: Plan | None, selection: Selection) -> Frame:
+    """The selection with all that is measured by now."""
+    if plan is None:
+        return Frame(selection, evidence)
+    return Frame(selection, evidence.plus(measured_so_far(plan)), plan.cells)

@@ -81,7 +81,7 @@ def _draw_nothing(frame: Frame) -> None:
 
 
 def _draw_curves(frame: Frame) -> None:
-    if nothing_here(frame):
+    if nothing_here(frame, beside=True):
         return
     effective = frame.selection.axis == "effective"
     points, beside, left_out = _few_dials(frame)
@@ -109,7 +109,8 @@ def _few_dials(
     frame: Frame,
 ) -> tuple[tuple[OperatingPoint, ...], tuple[OperatingPoint, ...], str]:
     """The points of as many lines as can be told apart, those beside them, and what is said."""
-    every = {(point.model, point.time_steps, point.sigma) for point in frame.points}
+    both = (*frame.points, *frame.beside)
+    every = {(point.model, point.time_steps, point.sigma) for point in both}
     kept = few_dials(every)
     points, beside = (
         tuple(point for point in found if (point.model, point.time_steps) in kept)
@@ -133,7 +134,7 @@ def _say_collapse(frame: Frame) -> None:
 
 
 def _draw_plane(frame: Frame) -> None:
-    if nothing_here(frame):
+    if nothing_here(frame, beside=True):
         return
     points, beside, left_out = _few_dials(frame)
     figure = plane_figure((*points, *beside), pareto_front(points), show=frame.show(points, beside))
@@ -194,7 +195,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
 
 
 def _draw_epsilon(frame: Frame) -> None:
-    if nothing_here(frame):
+    if nothing_here(frame, beside=True):
         return
     chosen = frame.selection
     variants = frame.menu.chosen(chosen.attack)
