@@ -66,26 +66,48 @@ def wait_until(page: Any, holds: Callable[[], bool]) -> None:
 def test_a_clicked_point_opens_in_the_playground(page: Any, folder: Path) -> None:
     with served_app(folder / "log", folder / "assets") as (address, _):
         open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
-        link = page.get_by_role("link", name="in the Playground")
-        before = link.inner_text()
-        count = page.locator(".js-plotly-plot .scatterlayer .point").count()
-        for index in range(count):
-            box = page.locator(".js-plotly-plot .scatterlayer .point").nth(index).bounding_box()
-            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-            page.wait_for_timeout(600)
-            settle(page)
-            if link.inner_text() != before:
-                break
-        chosen = link.inner_text()
-        assert chosen != before, "no point could be clicked"
-        sigma = re.search(r"sigma ([\d.]+), T = 4, PGD-10 at 4/255", chosen)
-        assert sigma
-        link.click()
-        page.wait_for_url(lambda url: f"sigma={sigma[1]}&" in url)
-        settle(page)
-        query = {name: value[0] for name, value in parse_qs(urlsplit(page.url).query).items()}
+        page.mouse.click(*first_point(page))
+        query = in_playground(page)
         assert (query["model"], query["attack"], query["time_steps"]) == ("tiny-rsc", "pgd", "4")
-        assert query["epsilon"] == "4" and query["sigma"] == sigma[1]
+        assert query["epsilon"] == "4" and query["sigma"] == "0"
+        page.get_by_role("link", name="Trade-off").click()
+        page.wait_for_selector(".js-plotly-plot .draglayer")
+        settle(page)
+        link = page.get_by_role("link", name="in the Playground")
+        assert "sigma 0, T = 4, PGD-10 at 4/255" in link.inner_text(), "it is still chosen"
+        link.click()
+        assert in_playground(page)["sigma"] == "0"
+
+
+@pytest.mark.parametrize("page", [{"has_touch": True, "is_mobile": True}], indirect=True)
+def test_a_tap_shows_the_point_and_a_second_one_opens_it(page: Any, folder: Path) -> None:
+    with served_app(folder / "log", folder / "assets") as (address, _):
+        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+        place = first_point(page)
+        page.touchscreen.tap(*place)
+        hover = page.locator(".js-plotly-plot .hoverlayer .hovertext")
+        hover.wait_for()
+        text = hover.text_content()
+        assert "python -m rsc_snn evaluate" in text and "n = 20" in text
+        page.wait_for_timeout(1000)
+        assert "/tradeoff" in page.url
+        page.touchscreen.tap(*place)
+        assert in_playground(page)["sigma"] == "0"
+
+
+def first_point(page: Any) -> tuple[float, float]:
+    """Where the point of sigma 0 is on the screen."""
+    point = page.locator(".js-plotly-plot .scatterlayer .point").first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def in_playground(page: Any) -> dict[str, str]:
+    """Wait for the Playground; its link."""
+    page.wait_for_url(lambda url: "/tradeoff" not in url and "epsilon=" in url)
+    settle(page)
+    return {name: value[0] for name, value in parse_qs(urlsplit(page.url).query).items()}
 
 
 def test_a_live_grid_survives_a_reload_and_a_kill(page: Any, folder: Path) -> None:

@@ -8,6 +8,9 @@ const ENLARGE = {
   },
 };
 
+// plotly may report one tap twice within so many milliseconds.
+const SAME_TAP = 400;
+
 class Plot extends BaseView {
   constructor(root) {
     super(root);
@@ -50,9 +53,18 @@ class Plot extends BaseView {
     this.drawing.dispatchEvent(new CustomEvent("rsc-drawn", { bubbles: true, composed: true }));
   }
 
+  // Where a finger points, the first tap on a point shows its text, as the mouse does by hovering.
   clicked(event) {
     const chosen = event.points.find((point) => typeof point.customdata?.at(-1) === "string");
-    if (chosen) this.component.setTriggerValue("point", chosen.customdata.at(-1));
+    if (!chosen) return;
+    const point = chosen.customdata.at(-1);
+    const again = point === this.tapped && performance.now() - this.tappedAt > SAME_TAP;
+    if (again || matchMedia("(hover: hover)").matches) {
+      this.component.setTriggerValue("point", point);
+    } else if (point !== this.tapped) {
+      this.tapped = point;
+      this.tappedAt = performance.now();
+    }
   }
 
   enlarged() {

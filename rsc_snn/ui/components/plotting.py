@@ -37,6 +37,7 @@ def plot(figure: go.Figure, *, key: str, alt: str, config: dict[str, Any]) -> st
 
     alt: what it shows, for who cannot see it. config: plotly's, of plain values. Returns the
     `customdata` of the point that the visitor clicked in this run, as text; None without a click.
+    On a touch screen the first tap on a point shows its text, and the second is a click.
     """
     spec = figure.to_dict()
     # The browser puts the page's light or dark theme in its place.

@@ -14,7 +14,7 @@ from rsc_snn.sweep.cells import Cell
 from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
-from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, remember_click
+from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_click
 from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
 from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
@@ -74,7 +74,7 @@ class Frame:
         return {name: zoo.card(name).label for name in zoo.names()}
 
     def show(self, points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint] = ()) -> Show:
-        """How figures show points, and those beside them."""
+        """How figures show points, and those beside them or that are not to be chosen yet."""
         zoo = resources.zoo()
         cards = {name: zoo.card(name) for name in self.selection.models}
         looks = {
@@ -82,7 +82,8 @@ class Frame:
             for name, card in cards.items()
         }
         here = chosen_point(points, beside)
-        others = {point.key: Sample.of(point.robust_result.cell).label for point in beside}
+        samples = {point.key: Sample.of(point.robust_result.cell) for point in (*points, *beside)}
+        others = {key: s.label for key, s in samples.items() if s != self.selection.sample}
         key = None if here is None else here.key
         return Show(looks, self.evidence.live, others, key, cell_command)
 
@@ -122,12 +123,14 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
 def draw_point(
     points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint], clicked: str | None
 ) -> None:
-    """The link to the Playground of the clicked one of the points and those beside them."""
-    remember_click(clicked)
+    """To the Playground with the clicked one of all points, or a link with the chosen one."""
+    follow_click((*points, *beside), clicked)
     point = chosen_point(points, beside)
     if point is not None:
         draw_handover(point)
-        st.caption("Click a point of the figure to choose another setting.")
+        st.caption(
+            "A click on a point of the figure opens that one; on a touch screen, a second tap."
+        )
 
 
 def beside_words(beside: Sequence[OperatingPoint]) -> str:

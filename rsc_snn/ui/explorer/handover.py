@@ -49,11 +49,15 @@ def link_point(link: PageLink) -> None:
     link.keep(_POINT, key, linked=bool(key))
 
 
-def remember_click(clicked: str | None) -> None:
-    """Keep the key of a clicked point; the page runs again to mark it."""
-    if clicked is not None and clicked != st.session_state.get(_KEY):
-        st.session_state[_KEY] = clicked
-        st.rerun()
+def follow_click(points: Sequence[OperatingPoint], clicked: str | None) -> None:
+    """Open the clicked one of the points in the Playground; it stays chosen for the way back."""
+    for point in points:
+        if clicked is not None and point.key == clicked:
+            st.session_state[_KEY] = clicked
+            try:
+                st.switch_page(_PAGE, query_params=playground_query(point.robust_result.cell))
+            except StreamlitAPIException:  # The page is shown by itself, without the others.
+                st.rerun()
 
 
 def chosen_point(

@@ -116,8 +116,8 @@ def draw_noise(frame: Frame) -> None:
 def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
-        "| setting | variance between images, % (interval) | standard error from 1 draw "
-        "| from the draws measured | from any number |",
+        "| setting | variance between images, % (interval) | standard error, points: from 1 draw "
+        "| from those measured | from any number |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in rows:

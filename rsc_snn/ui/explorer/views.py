@@ -204,8 +204,11 @@ def _draw_epsilon(frame: Frame) -> None:
     sizes = [frame.other(epsilon=size, settings=kept) for size in frame.menu.epsilons(variants)]
     points = [point for each in sizes for point in each.points]
     beside = [point for each in sizes for point in each.beside]
+    # Before a click the choice is at the epsilon of the panel, as in the other figures.
+    here = [point for point in points if point.epsilon == chosen.epsilon]
+    show = frame.show(here, [*points, *beside])
     clicked = draw_figure(
-        epsilon_figure([*points, *beside], unit=variants[0].unit, show=frame.show(points, beside)),
+        epsilon_figure([*points, *beside], unit=variants[0].unit, show=show),
         "explorer.epsilon",
         "Lines: accuracy over the size of the attack, epsilon.",
     )
@@ -214,5 +217,5 @@ def _draw_epsilon(frame: Frame) -> None:
         "What is ahead on clean images may be behind under attack."
         f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
     )
-    draw_point(points, beside, clicked)
+    draw_point(here, [*points, *beside], clicked)
     draw_provenance(frame, points, beside)
