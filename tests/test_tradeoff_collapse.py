@@ -94,6 +94,13 @@ def test_the_errors_are_those_of_the_curves() -> None:
     assert collapse.effective_error < 0.002
 
 
+def test_two_conclusions_have_wider_intervals() -> None:
+    points = curves(by_effective)
+    one, two = found(points), explains(points, comparisons=2)
+    assert two is not None and two.lower < one.lower and one.upper < two.upper
+    assert (two.improvement, two.explained) == (one.improvement, one.explained)
+
+
 def test_nothing_to_compare() -> None:
     points = curves(by_effective, steps=(4,))
     assert explains(points) is None

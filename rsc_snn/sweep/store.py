@@ -336,8 +336,8 @@ _BUSY = (
 )
 _SENTENCES = {
     sqlite3.SQLITE_FULL: (
-        "The disk that holds the store {path} is full; what is stored is safe, and the sweep goes "
-        "on once there is room."
+        "The disk that holds the store {path} is full; what is stored is safe, and the same sweep "
+        "goes on from there once there is room."
     ),
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_READONLY: _UNWRITABLE,

@@ -77,13 +77,17 @@ class Collapse:
         )
 
 
-def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> Collapse | None:
+def explains(
+    points: Iterable[OperatingPoint], quantity: Quantity = "clean", comparisons: int = 1
+) -> Collapse | None:
     """Compare predictions from the curves of other T at the same sigma and the same sigma/sqrt(T).
 
     A point is predicted from another T's curve only where that curve reaches both places, so that
     both errors are about the same points. Curves are read by straight lines between their points,
     which costs the effective sigma a little on a coarse grid. The clean image (sigma 0) is left
     out: both predictions are the same there. Models are compared each with itself.
+
+    comparisons: conclusions that are drawn together, for which the intervals are wider.
 
     None if no model has curves of two T to compare. Raises DataError unless all points have the
     same images.
@@ -101,7 +105,7 @@ def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> 
     (before, sigma_errors), (after, effective_errors) = (
         _squared_error(_weights(kind, rows), scores, means) for kind in zip(*gaps, strict=True)
     )
-    lower, upper = interval(sigma_errors - effective_errors)
+    lower, upper = interval(sigma_errors - effective_errors, comparisons)
     return Collapse(
         quantity=quantity,
         sigma_error=max(before, 0.0) ** 0.5,
@@ -110,7 +114,7 @@ def explains(points: Iterable[OperatingPoint], quantity: Quantity = "clean") -> 
         improvement=before - after,
         lower=lower,
         upper=upper,
-        effective_lower=interval(effective_errors)[0],
+        effective_lower=interval(effective_errors, comparisons)[0],
         predictions=len(gaps),
     )
 

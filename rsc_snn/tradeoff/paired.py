@@ -114,9 +114,13 @@ def intervals(means: Floats) -> Floats:
     return np.quantile(means, _LEVELS, axis=0)
 
 
-def interval(means: Floats) -> tuple[float, float]:
-    """The ends of one interval, from resampled values `[RESAMPLES]`."""
-    lower, upper = intervals(means)
+def interval(means: Floats, comparisons: int = 1) -> tuple[float, float]:
+    """The ends of one interval, from resampled values `[RESAMPLES]`.
+
+    comparisons: that are drawn together; so many intervals hold all at once in 95 % (Bonferroni).
+    """
+    tail = _LEVELS[0] / comparisons
+    lower, upper = np.quantile(means, (tail, 1 - tail))
     return float(lower), float(upper)
 
 

@@ -124,7 +124,7 @@ def _say_collapse(frame: Frame) -> None:
     """Whether sigma / sqrt(T) explains the curves of different T."""
 
     def work() -> tuple[str, ...]:
-        both = (explains(frame.points, "clean"), explains(frame.points, "robust"))
+        both = (explains(frame.points, "clean", 2), explains(frame.points, "robust", 2))
         return tuple(found.sentence() for found in both if found is not None)
 
     sentences = resources.memo().compute(("explorer.collapse", frame.key), tuple, work)
