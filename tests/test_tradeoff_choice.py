@@ -52,6 +52,11 @@ def test_a_reference_of_another_model() -> None:
     assert choice is not None and choice.point.sigma == 0.1
     assert "At most 10 points of accuracy below ann at sigma 0" in choice.sentence()
     assert best_under_budget(DIAL, max_loss=0.01, reference=ann) is None
+    names = {"ann": "ANN", "tiny-rsc": "RSC-SNN"}
+    named = best_under_budget(DIAL, max_loss=0.1, reference=ann, names=names)
+    assert named is not None
+    words = "At most 10 points of accuracy below ANN at sigma 0, T = 4: RSC-SNN at sigma 0.1, T = 4"
+    assert named.sentence().startswith(words)
 
 
 def test_even_images_choose_and_odd_ones_report() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +46,7 @@ class Choice:
     clean, robust, loss and rivals are of images that had no say. promised: the robust accuracy on
     the images that chose. loss: the reference's clean accuracy minus the point's. held: whether
     the interval on the other half keeps the budget. candidates: points that were compared, of
-    which `within` kept the budget where it was chosen.
+    which `within` kept the budget where it was chosen. name: what to call the point's model.
     """
 
     point: OperatingPoint
@@ -60,6 +60,7 @@ class Choice:
     rivals: tuple[Rival, ...]
     candidates: int
     within: int
+    name: str
 
     @property
     def tied(self) -> tuple[Rival, ...]:
@@ -70,7 +71,7 @@ class Choice:
         """The answer in two sentences."""
         loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
         return (
-            f"{self.budget}: {self.point.model} at {self.point.setting}, with "
+            f"{self.budget}: {self.name} at {self.point.setting}, with "
             f"{_percent(self.robust)} robust and {_percent(self.clean)} clean accuracy{loss}. "
             f"{_HELD[self.held]}"
         )
@@ -100,17 +101,19 @@ def best_under_budget(
     max_loss: float | None = None,
     min_clean: float | None = None,
     reference: OperatingPoint | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Choice | None:
     """The point of the highest robust accuracy whose clean accuracy stays within the budget.
 
     Give one of max_loss, a share (0.05: five points) that may be lost against `reference` on the
     same images, and min_clean, a share that must be reached. reference: None takes the point of
     the highest clean accuracy. Even images (the first, third, ...) choose, odd ones report.
+    names: what to call models.
 
     None if no point is within the budget. Raises ConfigError (both limits or none, or one outside
     0..1) and DataError (fewer than two images, points of other images or another attack).
     """
-    limit = _limit(max_loss, min_clean)
+    limit, labels = _limit(max_loss, min_clean), names or {}
     if not points:
         return None
     same_images([*points, *([] if reference is None else [reference])])
@@ -137,7 +140,7 @@ def best_under_budget(
     return Choice(
         point=best,
         reference=reference if max_loss is not None else None,
-        budget=_budget(max_loss, min_clean, reference),
+        budget=_budget(max_loss, min_clean, reference, labels),
         promised=float(best.robust_scores[choosing].mean()),
         clean=clean,
         robust=_estimate(best, best.robust_scores[reporting]),
@@ -146,6 +149,7 @@ def best_under_budget(
         rivals=_rivals(best, within, reporting),
         candidates=len(points),
         within=len(within),
+        name=labels.get(best.model, best.model),
     )
 
 
@@ -159,13 +163,16 @@ def _limit(max_loss: float | None, min_clean: float | None) -> float:
 
 
 def _budget(
-    max_loss: float | None, min_clean: float | None, reference: OperatingPoint | None
+    max_loss: float | None,
+    min_clean: float | None,
+    reference: OperatingPoint | None,
+    labels: Mapping[str, str],
 ) -> str:
     if max_loss is None or reference is None:
         return f"At least {100 * (min_clean or 0.0):.4g}% clean accuracy"
     return (
-        f"At most {100 * max_loss:.4g} points of accuracy below {reference.model} at "
-        f"{reference.setting}"
+        f"At most {100 * max_loss:.4g} points of accuracy below "
+        f"{labels.get(reference.model, reference.model)} at {reference.setting}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -309,6 +310,22 @@ def test_the_clicked_point_is_marked(
     assert app.query_params["point"] == key
     shared = is_fine(page(PAGE, **dict(app.query_params)).run())
     assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(shared)
+
+
+def test_the_answer_names_setting_interval_energy_and_time(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    link = {"view": "ask", "models": "tiny-rsc,tiny-ann", "attack": "fgsm"}
+    app = is_fine(page(PAGE, **link).run())
+    assert [metric.label for metric in app.metric] == [
+        "Accuracy", "Robust accuracy", "Energy of a pass", "Time of a pass",
+    ]  # fmt: skip
+    assert all(" to " in metric.delta for metric in app.metric[:2])
+    assert re.search(r"^\*\*.+ at (sigma [\d.]+, )?T = \d\*\*$", app.success[0].value)
+    assert "At most 5 points of accuracy below" in words(app) and "tiny-rsc at" not in words(app)
+    assert "times the energy" not in words(app)
+    vote = is_fine(page(PAGE, **link, predictor="vote", passes="3").run())
+    assert "A vote takes 3 times the energy and time of a pass." in words(vote)
 
 
 def test_prices_are_of_one_dial_at_a_time(shipped_grid: Path, page: PageMaker) -> None:

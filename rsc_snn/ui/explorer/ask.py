@@ -41,7 +41,9 @@ def _draw_answer(lose: float, frame: Frame) -> None:
     points = frame.everywhere
     key = ("explorer.ask", frame.key, lose)
     found = resources.memo().compute(
-        key, tuple, lambda: (best_under_budget(points, max_loss=lose / 100),)
+        key,
+        tuple,
+        lambda: (best_under_budget(points, max_loss=lose / 100, names=frame.labels),),
     )
     choice: Choice | None = found[0]
     if choice is None:
@@ -52,10 +54,13 @@ def _draw_answer(lose: float, frame: Frame) -> None:
     _draw_numbers(frame, choice)
     st.caption(f"{choice.sentence()} {choice.caveat()}")
     _draw_rivals(frame, choice)
+    passes = frame.selection.passes
+    vote = "" if passes is None else f" A vote takes {passes} times the energy and time of a pass."
     st.caption(
         f"Asked of all that was measured of the chosen networks, at every T, under "
         f"{frame.attack_words}; accuracies {frame.answer_words}. One half of the images chooses "
         "the setting and the other half says what it is worth, so that luck is not counted."
+        f"{vote}"
     )
     draw_handover(point)
     draw_provenance(frame, points)
