@@ -389,6 +389,8 @@ def test_points_beside_can_be_chosen_in_every_figure(
         assert key in [row[-1] for row in rows]
         assert all(row[1].endswith("; 8 gallery photographs, seed 0 (live)") for row in rows)
         assert "Open sigma 0.3, T = 4, FGSM at 4/255 in the Playground" in words(app)
+    alone = is_fine(page(PAGE, attack="fgsm", models="tiny-rsc", beside="").run())
+    assert "open: measured live" not in str(figures(alone)), "none is shown"
     worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
     assert "<br>on 8 gallery" in str(figures(worst)), "both have the same attacks"
 
@@ -403,6 +405,13 @@ def test_the_worst_case_over_other_attacks_is_not_shown_beside(
     assert "<br>on 8 gallery" not in str(figures(app))
     app.selectbox(key="tradeoff.attack").set_value("fgsm").run()
     assert "<br>on 8 gallery" in str(figures(is_fine(app)))
+
+
+def test_two_draws_do_not_vote(assets: Path, page: PageMaker, store: Path) -> None:
+    with Store(store) as own:
+        own.put_all(make_results(make_grid(["tiny-rsc"], draws=2), Zoo(assets / "models")))
+    app = is_fine(page(PAGE, view="votes", setting="tiny-rsc/0.1/4").run())
+    assert "Two draws are too few for a vote" in words(app)
 
 
 def test_one_draw_is_one_draw(shipped_grid: Path, page: PageMaker) -> None:

@@ -61,6 +61,8 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     )
     if draws == 1:
         st.caption("This network has no noise: every pass answers the same, and so does a vote.")
+    elif draws == 2:
+        st.caption("Two draws are too few for a vote; measure this setting with three or more.")
     else:
         st.caption(
             f"{frame.labels[point.model]} at {point.setting}: what a majority vote over m of the "
