@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import streamlit as st
 
@@ -30,9 +30,11 @@ _DEFAULT = 8.0
 _BATCH = 100
 
 
-@dataclass(frozen=True, order=True)
-class Sample:
-    """Which images were measured and in which batches: cells of one sample can be compared."""
+class Sample(NamedTuple):
+    """Which images were measured and in which batches: cells of one sample can be compared.
+
+    A plain tuple, for it is made and looked up for each of thousands of cells.
+    """
 
     split: str
     data: str
@@ -139,9 +141,9 @@ class Menu:
         """What there is of one data set, or of one sample of it."""
         if not self._parts:
             groups: dict[tuple[str, Sample | None], list[Cell]] = {}
-            for cell in self.cells:
-                groups.setdefault((cell.dataset, None), []).append(cell)
-                groups.setdefault((cell.dataset, Sample.of(cell)), []).append(cell)
+            for (found, of), cells in _by_sample(self.cells).items():
+                groups[found, of] = cells
+                groups.setdefault((found, None), []).extend(cells)
             self._parts = {key: Menu(cells) for key, cells in groups.items()}
         return self._parts.get((dataset, sample)) or Menu(())
 
@@ -153,7 +155,8 @@ class Menu:
     @cached_property
     def samples(self) -> list[Sample]:
         """Samples of images, that with the most cells first."""
-        counts = Counter(Sample.of(cell) for cell in self.cells)
+        groups = _by_sample(self.cells)
+        counts = {sample: len(cells) for (_, sample), cells in groups.items()}
         return sorted(counts, key=lambda sample: (-counts[sample], sample))
 
     @cached_property
@@ -226,8 +229,18 @@ def menu_of(evidence: Evidence, planned: Sequence[Cell] = ()) -> Menu:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _menu(mark: Hashable, _cells: Sequence[Cell]) -> Menu:
-    attacked = {(cell.dataset, Sample.of(cell)) for cell in _cells if cell.attack != CLEAN}
-    return Menu(cell for cell in _cells if (cell.dataset, Sample.of(cell)) in attacked)
+    groups = _by_sample(_cells).values()
+    return Menu(
+        cell for cells in groups if any(cell.attack != CLEAN for cell in cells) for cell in cells
+    )
+
+
+def _by_sample(cells: Iterable[Cell]) -> dict[tuple[str, Sample], list[Cell]]:
+    """Cells by data set and sample."""
+    groups: dict[tuple[str, Sample], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.dataset, Sample.of(cell)), []).append(cell)
+    return groups
 
 
 def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
