@@ -197,20 +197,34 @@ class JobQueue:
         """
         with self._wake:
             self._drop_abandoned()
-            same = self._same(key)
-            known = [] if same is None else [t for t in same.held if t.owner == owner]
-            if known:
-                known[0].asked = self._clock()
-                return known[0].id
-            self._check_room(owner, joins=same is not None)
-            job = same or _Job(label, work, key)
-            if same is None:
+            job = self._same(key)
+            if job is None:
+                self._check_room(owner, joins=False)
+                job = _Job(label, work, key)
                 self._jobs.append(job)
-            ticket = _Ticket(next(self._ids), owner, job, self._clock())
-            job.tickets.append(ticket)
-            self._tickets[ticket.id] = ticket
-            self._wake.notify()
-            return ticket.id
+            return self._share(owner, job)
+
+    def join(self, owner: Hashable, key: Hashable) -> int | None:
+        """A share in the job of `key` that waits or runs, as `submit` gives it; None without one.
+
+        For an owner who comes back under another name, as a reloaded page does, or who finds that
+        another has asked already. Raises QueueFull with a sentence.
+        """
+        with self._wake:
+            job = self._same(key)
+            return None if job is None else self._share(owner, job)
+
+    def _share(self, owner: Hashable, job: _Job) -> int:
+        known = [ticket for ticket in job.held if ticket.owner == owner]
+        if known:
+            known[0].asked = self._clock()
+            return known[0].id
+        self._check_room(owner, joins=True)
+        ticket = _Ticket(next(self._ids), owner, job, self._clock())
+        job.tickets.append(ticket)
+        self._tickets[ticket.id] = ticket
+        self._wake.notify()
+        return ticket.id
 
     def _same(self, key: Hashable) -> _Job | None:
         if key is None:

@@ -223,6 +223,25 @@ def test_equal_work_of_two_owners_is_done_once(make_queue: Callable[..., JobQueu
     assert finish(queue, third).result == ["work", "work"]
 
 
+def test_a_page_that_was_reloaded_joins_the_job_of_the_old_one(
+    make_queue: Callable[..., JobQueue],
+) -> None:
+    clock, gate = Clock(), Gate()
+    queue = make_queue(clock=clock, abandon_after=60.0)
+    assert queue.join("new", "grid") is None, "nothing to join"
+    queue.submit("old", "gate", gate, key="grid")
+    assert gate.started.wait(5)
+    queue.leave("old", grace=10.0)
+    clock.now += 5
+    job = queue.join("new", "grid")
+    assert job is not None and queue.join("new", "grid") == job
+    clock.now += 30
+    assert queue.status().running == 1, "the old page is gone, the new one is not"
+    gate.release.set()
+    assert finish(queue, job).result == "released"
+    assert queue.join("new", "grid") is None, "it has ended"
+
+
 def test_shared_work_goes_on_until_the_last_cancels(make_queue: Callable[..., JobQueue]) -> None:
     queue, gate = make_queue(), Gate()
     first = queue.submit("a", "gate", gate, key="gate")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
 
-from rsc_snn.jobs import JobState, JobView, Work
+from rsc_snn.jobs import JobState, JobView, QueueFull, Work
 from rsc_snn.ui import resources
 from rsc_snn.ui.errors import shown_errors
 
@@ -46,6 +47,15 @@ class Slot:
         self.cancel()
         job = resources.queue().submit(resources.owner(), label, work, self.key)
         st.session_state[self._state] = (self.key, job)
+
+    def join(self) -> None:
+        """Take part in the job of this `key` that is under way, as after a reload of the page."""
+        if self.is_for(self.key) or is_active(self.view()):
+            return
+        with suppress(QueueFull):
+            job = resources.queue().join(resources.owner(), self.key)
+            if job is not None:
+                st.session_state[self._state] = (self.key, job)
 
     def cancel(self) -> None:
         """Stop the slot's job, if there is one."""

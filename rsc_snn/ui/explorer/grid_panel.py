@@ -72,7 +72,11 @@ def read_plan(link: PageLink) -> Plan | None:
         return None
     try:
         grid = _read_grid(link)
-        return None if grid is None else Plan(grid, cells_of_grid(grid))
+        if grid is None:
+            return None
+        plan = Plan(grid, cells_of_grid(grid))
+        plan.slot.join()
+        return plan
     except RscSnnError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -216,8 +220,8 @@ def _draw_job(plan: Plan, evidence: Evidence) -> None:
         if view is not None and is_active(view):
             progress_row(slot, view, "" if slot.is_for(slot.key) else " (an earlier grid)")
             st.caption(
-                "It ends when this tab is closed. Nothing is lost by that: every finished point is "
-                "stored, and the same link goes on from there."
+                "It goes on through a reload and ends when this tab is closed. Nothing is lost by "
+                "that: every finished point is stored, and the same link goes on from there."
             )
             return
         if view is not None and slot.is_for(slot.key):
