@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rsc_snn.glossary import TERMS
 from rsc_snn.sweep.grid import expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
@@ -73,6 +74,26 @@ def test_every_view_answers_from_what_ships(shipped_grid: Path, page: PageMaker,
     assert "n = 20 photographs of the gallery" in text
     assert "python -m rsc_snn sweep shown.toml" in text
     assert app.query_params["models"] == "tiny-rsc,tiny-ann"
+
+
+@pytest.mark.parametrize(
+    ("view", "slug"),
+    [
+        ("curves", "clean-accuracy"),
+        ("plane", "pareto-front"),
+        ("epsilon", "epsilon"),
+        ("prices", "qte"),
+        ("noise", "variance"),
+        ("ask", "confidence-interval"),
+    ],
+)
+def test_the_words_of_a_view_lead_to_the_glossary(
+    shipped_grid: Path, page: PageMaker, view: str, slug: str
+) -> None:
+    text = words(is_fine(page(PAGE, view=view, models="tiny-rsc,tiny-ann").run()))
+    found = set(re.findall(r"\(poisson_coding\?word=([a-z0-9-]+) ", text))
+    assert slug in found
+    assert found <= set(TERMS)
 
 
 def test_the_link_holds_every_control(shipped_grid: Path, page: PageMaker) -> None:

@@ -14,6 +14,7 @@ from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
 from rsc_snn.ui.explorer.handover import draw_handover
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import number_field
+from rsc_snn.ui.words import explained
 
 _PASSES = 7
 _MOST_LOSS = 50.0
@@ -30,7 +31,10 @@ def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
         step=0.5,
         format="%g",
         key=link.seed(field),
-        help="Against the setting of the highest clean accuracy among those shown.",
+        help=explained(
+            "Against the setting of the highest [clean accuracy](#clean-accuracy) among those "
+            "shown."
+        ),
     )
     return partial(_draw_answer, float(link.keep(field, float(lose))))
 
@@ -84,7 +88,10 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
         energy,
         delta_color="off",
         delta_arrow="off",
-        help="Estimated from the spikes on the first photograph of the gallery; arithmetic alone.",
+        help=explained(
+            "Estimated from the [spikes](#spike) on the first photograph of the gallery; "
+            "arithmetic alone."
+        ),
     )
     columns[3].metric(
         "Time of a pass",

@@ -16,6 +16,7 @@ from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.measured import Axis, Menu, Sample, Selection, Variant, has_time
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import Field, choice_field, choices_field
+from rsc_snn.ui.words import explained
 
 _MODELS = 6
 _STEPS = 8
@@ -64,7 +65,10 @@ def _choose_sample(link: PageLink, menu: Menu) -> Sample:
         list(slugs),
         format_func=lambda slug: slugs[slug].label,
         key=link.seed(field),
-        help="Prices, the Pareto front and all differences are of one set of images.",
+        help=explained(
+            "Prices, the [Pareto front](#pareto-front) and all differences are of one set of "
+            "images."
+        ),
     )
     return slugs[link.keep(field, chosen, linked=chosen != field.default)]
 
@@ -96,7 +100,10 @@ def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
         format_func=labels.__getitem__,
         key=link.seed(field),
         max_selections=_MODELS,
-        help="Networks without a noise level are level lines: what the dial is measured against.",
+        help=explained(
+            "Networks without a [noise level](#sigma) are level lines: what the dial is measured "
+            "against."
+        ),
     )
     return tuple(link.keep(field, chosen))
 
@@ -127,7 +134,10 @@ def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[in
         selection_mode="multi",
         key=link.seed(field),
         wrap=True,
-        help="How often the network looks before it answers; more looks average out more noise.",
+        help=explained(
+            "How often the network looks before it answers, once at each [time step](#time-step); "
+            "more looks average out more noise."
+        ),
     )
     return tuple(int(step) for step in link.keep(field, chosen))
 
@@ -147,9 +157,10 @@ def _choose_attack(link: PageLink, menu: Menu) -> str:
         list(labels),
         format_func=labels.__getitem__,
         key=link.seed(field),
-        help=(
+        help=explained(
             "The worst case counts an image as right only as far as it withstands each of the "
-            "attacks: the most careful number that there is."
+            "[attacks](#attack): the most careful number that there is. [EOT](#eot) attacks "
+            "average their gradients over [draws](#draw) of the noise."
         ),
     )
     return str(link.keep(field, chosen))
@@ -166,9 +177,11 @@ def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> 
         "Size of the attack ε (epsilon)",
         {size: f"{size}{unit}" for size in sizes},
         f"{default:g}",
-        help="The most that a pixel may change, in 255ths of the pixel range."
-        if unit
-        else "The most that the image may change, in L2.",
+        help=explained(
+            "[Epsilon](#epsilon): the most that a pixel may change, in 255ths of the pixel range."
+            if unit
+            else "[Epsilon](#epsilon): the most that the image may change, in [L2](#l2)."
+        ),
     )
     return sizes[chosen]
 
@@ -181,7 +194,10 @@ def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None
         "What answers",
         _PREDICTORS,
         "single",
-        help="A single pass of the network, or the class that most of m passes name.",
+        help=explained(
+            "A single [pass](#noisy-pass) of the network, or the class that most of m passes name "
+            "in a [vote](#vote)."
+        ),
         terse=True,
     )
     odd = [f"{m}" for m in range(3, menu.draws + 1, 2)]
@@ -202,7 +218,10 @@ def _choose_axis(link: PageLink) -> Axis:
         "Curves over",
         _AXES,
         "sigma",
-        help="The noise of each look, or that of the mean of T looks: do curves of all T agree?",
+        help=explained(
+            "The noise of each look, or that of the mean of T looks, the [effective "
+            "sigma](#effective-sigma): do curves of all T agree?"
+        ),
         terse=True,
     )
     return cast(Axis, chosen)

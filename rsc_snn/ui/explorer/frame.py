@@ -18,6 +18,7 @@ from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_cli
 from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
 from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
+from rsc_snn.ui.words import explained
 
 _FILE = "shown.toml"
 
@@ -166,7 +167,7 @@ def draw_provenance(
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
     sentences = [provenance(group, frame.labels) for group in groups.values()]
-    st.caption(f"{' '.join(sentences)} {INTERVALS}")
+    st.caption(explained(f"{' '.join(sentences)} {INTERVALS}"))
     if not shown:
         return
     with st.expander("Measure these numbers again", icon=":material/terminal:"):

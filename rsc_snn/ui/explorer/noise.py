@@ -18,6 +18,7 @@ from rsc_snn.ui.explorer.legible import spread
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 
 # Bars of the figure of components: settings evenly from the lowest to the highest sigma.
 _BARS = 8
@@ -65,10 +66,13 @@ def _draw_votes(slug: str, frame: Frame) -> None:
         st.caption("Two draws are too few for a vote; measure this setting with three or more.")
     else:
         st.caption(
-            f"{frame.labels[point.model]} at {point.setting}: what a majority vote over m of the "
-            f"{draws} measured passes answers; m = 1 is a single pass. To see: whether averaging "
-            "the coding noise out helps. Images that more than half of the passes get right gain, "
-            f"the others lose. The attack, {attack_name(point)}, did not aim at the vote."
+            f"{frame.labels[point.model]} at {point.setting}: "
+            + explained(
+                f"what a majority [vote](#vote) over m of the {draws} measured "
+                "[passes](#noisy-pass) answers; m = 1 is a single pass. To see: whether averaging "
+                "the coding noise out helps. Images that more than half of the passes get right "
+                f"gain, the others lose. The attack, {attack_name(point)}, did not aim at the vote."
+            )
         )
     draw_handover(point)
     draw_provenance(frame, [point])
@@ -105,10 +109,12 @@ def draw_noise(frame: Frame) -> None:
         len(points) < len(frame.points)
     )
     st.caption(
-        f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from "
-        "(one-way random effects over images). The part of the images shrinks with more images "
-        "alone, that of coding with more draws as well. To see: once most is images, more draws "
-        f"are of no use.{more}"
+        explained(
+            f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
+            "its [variance](#variance) in parts (one-way random effects over images). The part of "
+            "the images shrinks with more images alone, that of [coding](#coding) with more "
+            f"[draws](#draw) as well. To see: once most is images, more draws are of no use.{more}"
+        )
     )
     with st.container(key="rsc-wide-noise"):
         st.markdown(_table(rows))

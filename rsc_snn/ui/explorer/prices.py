@@ -18,15 +18,16 @@ from rsc_snn.ui.explorer.handover import chosen_point
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 
 _DEFINITIONS = """
 - **Price** of a step of the dial: clean accuracy lost and robust accuracy won from one noise level
   to the next, on the same images. A difference that many comparisons could bring about by chance
   is said to be within the noise.
-- **QTE** = (R - R0) / max(A0 - A, ε): points of robust accuracy R gained for each point of clean
-  accuracy A paid, against the lowest noise level (A0, R0) of the same network and T. This is *our*
-  definition of the paper's Quantification Trade-off Estimation, whose formula could not be
-  established.
+- **[QTE](#qte)** = (R - R0) / max(A0 - A, ε): points of [robust accuracy](#robust-accuracy) R
+  gained for each point of [clean accuracy](#clean-accuracy) A paid, against the lowest noise level
+  (A0, R0) of the same network and T. This is *our* definition of the paper's Quantification
+  Trade-off Estimation, whose formula could not be established.
 - **Harmonic mean** 2 A R / (A + R) of both accuracies: high only where both are.
 
 Exact definitions, tests and intervals: `docs/tradeoff.md`.
@@ -96,7 +97,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
     with st.container(key="rsc-wide-prices"):
         st.markdown(_table(dial, ratios))
     with st.expander("What the numbers mean", icon=":material/help:"):
-        st.markdown(_DEFINITIONS)
+        st.markdown(explained(_DEFINITIONS))
     draw_provenance(frame, dial)
 
 

@@ -9,11 +9,12 @@ from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.sweep.grid import GALLERY, Grid, GridAttack
 from rsc_snn.tradeoff import OperatingPoint
 
+# With marks for the glossary.
 INTERVALS = (
-    "Intervals are 95 %: of accuracies Wilson's over images (where an image's answers vary over "
-    "draws, at the effective number of images), of differences a paired bootstrap over the same "
-    "images (9,999 resamples, percentiles); conclusions are corrected for the number of "
-    "comparisons (Holm)."
+    "[Intervals](#confidence-interval) are 95 %: of accuracies [Wilson's](#wilson-interval) over "
+    "images (where an image's answers vary over draws, at the effective number of images), of "
+    "differences a paired bootstrap over the same images (9,999 resamples, percentiles); "
+    "conclusions are corrected for the number of comparisons (Holm)."
 )
 
 

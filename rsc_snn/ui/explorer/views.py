@@ -31,6 +31,7 @@ from rsc_snn.ui.explorer.legible import few_dials, few_settings
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
+from rsc_snn.ui.words import explained
 
 VIEWS = {
     "curves": ":material/ssid_chart: Curves",
@@ -96,9 +97,11 @@ def _draw_curves(frame: Frame) -> None:
     )
     axis = "sigma / sqrt(T), the noise of the mean of T looks" if effective else "sigma"
     st.caption(
-        f"Accuracy {frame.answer_words} over {axis}: clean above, below under "
-        f"{frame.attack_words}. To see: what noise costs on clean images, and whether it buys "
-        f"robustness.{beside_words(beside)}{left_out}"
+        explained(
+            f"Accuracy {frame.answer_words} over {axis}: [clean](#clean-accuracy) above, below "
+            f"[under attack](#robust-accuracy), {frame.attack_words}. To see: what noise costs on "
+            f"clean images, and whether it buys robustness.{beside_words(beside)}{left_out}"
+        )
     )
     draw_point(points, beside, clicked)
     _say_collapse(frame)
@@ -129,7 +132,11 @@ def _say_collapse(frame: Frame) -> None:
 
     sentences = resources.memo().compute(("explorer.collapse", frame.key), tuple, work)
     if sentences:
-        st.markdown("**Does the effective sigma, σ / √T, explain the curves?**")
+        st.markdown(
+            explained(
+                "**Does the [effective sigma](#effective-sigma), σ / √T, explain the curves?**"
+            )
+        )
         st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
 
 
@@ -142,11 +149,13 @@ def _draw_plane(frame: Frame) -> None:
         figure, "explorer.plane", "Points: robust accuracy over clean accuracy, with their front."
     )
     st.caption(
-        f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; the dial "
-        "sigma is a path with its values beside it. Right and up is better. On the grey front "
-        "nothing shown of the same images is better in one accuracy without being worse in the "
-        "other; points beside it may belong there within their intervals."
-        f"{beside_words(beside)}{left_out}"
+        explained(
+            f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; the dial "
+            "[sigma](#sigma) is a path with its values beside it. Right and up is better. On the "
+            "grey [Pareto front](#pareto-front) nothing shown of the same images is better in one "
+            "accuracy without being worse in the other; points beside it may belong there within "
+            f"their intervals.{beside_words(beside)}{left_out}"
+        )
     )
     draw_point(points, beside, clicked)
     draw_provenance(frame, points, beside)
@@ -213,9 +222,11 @@ def _draw_epsilon(frame: Frame) -> None:
         "Lines: accuracy over the size of the attack, epsilon.",
     )
     st.caption(
-        f"Accuracy {frame.answer_words} as the attack may change more. To see: lines that cross. "
-        "What is ahead on clean images may be behind under attack."
-        f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
+        explained(
+            f"Accuracy {frame.answer_words} as the attack may change more ([epsilon](#epsilon)). "
+            "To see: lines that cross. What is ahead on clean images may be behind under attack."
+            f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
+        )
     )
     draw_point(here, [*points, *beside], clicked)
     draw_provenance(frame, points, beside)
