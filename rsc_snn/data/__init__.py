@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rsc_snn.data.catalogue import DATASETS, DatasetSpec, dataset_spec
+from rsc_snn.data.catalogue import DATASETS, DatasetSpec, dataset_label, dataset_spec
 from rsc_snn.data.gallery import GalleryImage, gallery_set, load_gallery
 from rsc_snn.data.pixels import to_unit
 from rsc_snn.data.readers import ImageSet, data_root, load_dataset
@@ -15,6 +15,7 @@ __all__ = [
     "GalleryImage",
     "ImageSet",
     "data_root",
+    "dataset_label",
     "dataset_spec",
     "decode_image",
     "gallery_set",

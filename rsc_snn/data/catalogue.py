@@ -169,3 +169,8 @@ def dataset_spec(name: str) -> DatasetSpec:
     if name not in DATASETS:
         raise DataError(f"There is no data set {name!r}; choose one of {', '.join(DATASETS)}.")
     return DATASETS[name]
+
+
+def dataset_label(name: str) -> str:
+    """What people call a data set; `name` itself if it is not in the catalogue."""
+    return DATASETS[name].label if name in DATASETS else name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from rsc_snn.data.catalogue import DATASETS
+from rsc_snn.data.catalogue import DATASETS, dataset_label
 from rsc_snn.figures import training_figure
 from rsc_snn.figures.classes import MOST_CLASSES, ClassBar, class_figure
 from rsc_snn.ui import resources
@@ -40,7 +40,7 @@ def by_dataset(cards: list[ModelCard]) -> list[tuple[str, list[ModelCard]]]:
     """(label of the data set, its cards), in the order of the catalogue, unknown ones last."""
     names = [*DATASETS, *sorted({card.dataset for card in cards} - set(DATASETS))]
     groups = [[card for card in cards if card.dataset == name] for name in names]
-    return [(_dataset(group[0]), group) for group in groups if group]
+    return [(dataset_label(group[0].dataset), group) for group in groups if group]
 
 
 def draw_table(cards: list[ModelCard]) -> None:
@@ -125,7 +125,7 @@ def _draw_facts(card: ModelCard) -> None:
     own = zoo.is_own(card.name)
     facts = {
         "Folder": f"`{zoo.origin(card.name)}`" if own else "",
-        "Data": _dataset(card),
+        "Data": dataset_label(card.dataset),
         "Network": _network(card),
         "Input coding": _coding(card),
         "Time steps": _steps(card),
@@ -175,11 +175,6 @@ def _curve_text(card: ModelCard) -> str:
     if card.adversarial in ("fgsm", "pgd"):
         text += " The training photographs were attacked."
     return text
-
-
-def _dataset(card: ModelCard) -> str:
-    spec = DATASETS.get(card.dataset)
-    return spec.label if spec is not None else card.dataset
 
 
 def _network(card: ModelCard) -> str:

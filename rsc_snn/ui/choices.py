@@ -1,14 +1,20 @@
-"""A row of buttons of which one is chosen, kept in the page's link."""
+"""A row of buttons of which one is chosen, kept in the page's link; names of networks to choose."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rsc_snn.data import dataset_label
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
+
+if TYPE_CHECKING:
+    from rsc_snn.zoo import ModelCard
 
 
 def choose_button(
@@ -41,3 +47,19 @@ def choose_button(
         label_visibility="collapsed" if hidden else "visible",
     )
     return str(link.keep(field, chosen, linked=not terse or chosen != field.default))
+
+
+def network_labels(cards: Iterable[ModelCard]) -> dict[str, str]:
+    """What each network is called in one list of options, by its name; no two are called the same.
+
+    Networks of several data sets have theirs before the label, and those that are still called the
+    same their name behind it. The framework tells options apart by their text alone.
+    """
+    listed = list(cards)
+    labels = {card.name: card.label for card in listed}
+    if len({card.dataset for card in listed}) > 1:
+        labels = {card.name: f"{dataset_label(card.dataset)}: {card.label}" for card in listed}
+    counts = Counter(labels.values())
+    return {
+        name: label if counts[label] == 1 else f"{label} ({name})" for name, label in labels.items()
+    }

@@ -13,6 +13,7 @@ from rsc_snn.coding import SIGMA_RANGE
 from rsc_snn.errors import ZooError
 from rsc_snn.glossary import mark
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import network_labels
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import (
     Field,
@@ -49,7 +50,7 @@ def choose_model(link: PageLink) -> ModelCard:
     chosen = st.selectbox(
         "Model",
         names,
-        format_func=lambda name: cards[name].label,
+        format_func=network_labels(cards.values()).__getitem__,
         key=link.seed(field),
         help=explained(
             "Networks of the same shape, trained on the same photographs: "
@@ -74,7 +75,7 @@ def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
     chosen = st.multiselect(
         "Compare with",
         names,
-        format_func=lambda name: cards[name].label,
+        format_func=network_labels(cards[name] for name in names).__getitem__,
         key=link.seed(field),
         max_selections=_RIVALS,
         placeholder="up to two more networks",

@@ -10,7 +10,7 @@ from functools import partial
 
 import streamlit as st
 
-from rsc_snn.ui.choices import choose_button
+from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.playground import Choices, Shown
 
@@ -73,5 +73,5 @@ def _choose_focus(link: PageLink, shown: Sequence[Shown]) -> Shown:
     if len(shown) == 1:
         return shown[0]
     names = {item.card.name: item for item in shown}
-    labels = {name: item.card.label for name, item in names.items()}
+    labels = network_labels(item.card for item in shown)
     return names[choose_button(link, "focus", "Look into", labels, noun="network to look into")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_first_view(assets: Path, page: PageMaker) -> None:
     assert link["image"] == "airplane-0"
     assert link["epsilon"] == "8"
     assert link["sigma"] == "0.2"
+
+
+def test_networks_of_one_label_can_each_be_chosen(assets: Path, page: PageMaker) -> None:
+    """Two data sets have an "ANN"; a text that two options share would always choose the same."""
+    for name in ("tiny-ann", "tiny-rsc", "tiny-direct"):
+        path = assets / "models" / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"label": "one for all"}))
+    for name in ("tiny-ann", "tiny-rsc", "tiny-direct"):
+        app = is_fine(page(PLAYGROUND, model=name).run())
+        assert app.query_params["model"] == name
+        assert len(set(app.selectbox(key="playground.model").options)) == 4
 
 
 @pytest.mark.parametrize("model", ["tiny-ann", "tiny-direct", "tiny-poisson", "tiny-rsc"])

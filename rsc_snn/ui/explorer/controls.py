@@ -8,11 +8,11 @@ from typing import cast
 
 import streamlit as st
 
-from rsc_snn.data import DATASETS
+from rsc_snn.data import dataset_label
 from rsc_snn.evaluate import Predictor
 from rsc_snn.tradeoff import WORST
 from rsc_snn.ui import resources
-from rsc_snn.ui.choices import choose_button
+from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.explorer.measured import Axis, Menu, Sample, Selection, Variant, has_time
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import Field, choice_field, choices_field
@@ -49,7 +49,7 @@ def read_selection(link: PageLink, menu: Menu) -> Selection:
 
 
 def _choose_dataset(link: PageLink, menu: Menu) -> str:
-    labels = {name: DATASETS[name].label if name in DATASETS else name for name in menu.datasets}
+    labels = {name: dataset_label(name) for name in menu.datasets}
     return choose_button(link, "dataset", "Data", labels, noun="data set")
 
 
@@ -92,7 +92,7 @@ def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, 
 
 
 def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
-    labels = {name: resources.zoo().card(name).label for name in menu.models}
+    labels = network_labels(map(resources.zoo().card, menu.models))
     field = _several("models", "the models", menu.models, _first_models(menu), _MODELS)
     chosen = st.multiselect(
         "Models",

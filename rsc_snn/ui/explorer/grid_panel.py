@@ -17,7 +17,7 @@ from rsc_snn.sweep.cost import duration_text
 from rsc_snn.sweep.grid import GALLERY, PRESETS, Grid
 from rsc_snn.sweep.run import SweepReport
 from rsc_snn.ui import resources
-from rsc_snn.ui.choices import choose_button
+from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
 from rsc_snn.ui.explorer.measured import Sample, has_time, menu_of, preset_label, variant_of
 from rsc_snn.ui.explorer.sources import Evidence
@@ -124,7 +124,7 @@ def _models(link: PageLink) -> list[str]:
     chosen = st.multiselect(
         "Models to measure",
         names,
-        format_func=lambda name: zoo.card(name).label,
+        format_func=network_labels(map(zoo.card, names)).__getitem__,
         key=link.seed(replace(field, default=(noisy or names)[:1])),
         max_selections=_MODELS,
     )

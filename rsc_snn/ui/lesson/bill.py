@@ -17,6 +17,7 @@ from rsc_snn.theory import mixed_accuracy
 from rsc_snn.tradeoff import WORST, OperatingPoint, Qte, operating_points, pareto_front, qte
 from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import network_labels
 from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather
 from rsc_snn.ui.lesson.inputs import choose_number
@@ -110,7 +111,7 @@ def _choose_model(link: PageLink, models: list[str]) -> str:
     chosen = st.selectbox(
         "Network",
         models,
-        format_func=lambda name: resources.zoo().card(name).label,
+        format_func=network_labels(map(resources.zoo().card, models)).__getitem__,
         key=link.seed(field),
         help="Networks whose noise level can be turned, and whose settings were measured.",
     )

@@ -38,7 +38,7 @@ from rsc_snn.theory import (
     seen_pixels,
 )
 from rsc_snn.ui import resources
-from rsc_snn.ui.choices import choose_button
+from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.lesson.inputs import choose_number, choose_photograph, draw_again
 from rsc_snn.ui.lesson.words import say
@@ -125,7 +125,7 @@ def _choose_model(link: PageLink) -> ModelCard:
     chosen = st.selectbox(
         "Network",
         names,
-        format_func=lambda name: cards[name].label,
+        format_func=network_labels(cards[name] for name in names).__getitem__,
         key=link.seed(field),
         help="Its first layer. The currents are drawn under both codings, whichever it has.",
     )
