@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable
 from importlib import metadata
@@ -31,7 +32,9 @@ from rsc_snn.zoo import (
     to_shipped_precision,
 )
 
-_DRAWS = 4
+# Draws of a stochastic model: enough for _PASSES of all images, within bounds.
+_DRAWS, _MOST_DRAWS = 4, 16
+_PASSES = 20_000
 _SEED = 0
 _BATCH = 125
 # Images of a stream in memory at a time: 600 MB at 224 pixels.
@@ -60,13 +63,14 @@ def clean_scores(model: SpikingClassifier, test: ImageSet | ImageStream) -> Tens
 
     The noise is the same for every model with one coding.
     """
+    draws = _draws(model, test)
     parts: Iterable[ImageSet] = [test] if isinstance(test, ImageSet) else test.parts(_PART)
     scores = [
         evaluate_accuracy(
             model,
             part.images,
             part.labels,
-            draws=_draws(model),
+            draws=draws,
             seed=derive_seed(_SEED, "part", index) if index else _SEED,
             batch_size=_BATCH,
         ).clean_scores
@@ -83,14 +87,15 @@ def clean_accuracy(model: SpikingClassifier, test: ImageSet | ImageStream) -> Cl
 def _overall(
     model: SpikingClassifier, test: ImageSet | ImageStream, scores: Tensor
 ) -> CleanAccuracy:
-    estimate = accuracy_estimate(scores, _draws(model))
+    draws = _draws(model, test)
+    estimate = accuracy_estimate(scores, draws)
     return CleanAccuracy(
         value=estimate.value,
         lower=estimate.lower,
         upper=estimate.upper,
         n=estimate.n,
         confidence=estimate.confidence,
-        draws=_draws(model),
+        draws=draws,
         seed=_SEED,
         split=test.split,
         note=test.note,
@@ -108,8 +113,11 @@ def class_accuracy(
     return tuple(ClassAccuracy(e.value, e.lower, e.upper, e.n) for e in estimates)
 
 
-def _draws(model: SpikingClassifier) -> int:
-    return _DRAWS if model.coding.stochastic else 1
+def _draws(model: SpikingClassifier, test: ImageSet | ImageStream) -> int:
+    """More for fewer images: the noise of few passes would hide what float16 changes."""
+    if not model.coding.stochastic:
+        return 1
+    return min(max(_DRAWS, math.ceil(_PASSES / len(test))), _MOST_DRAWS)
 
 
 def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Path) -> ModelCard:

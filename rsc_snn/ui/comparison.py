@@ -52,6 +52,7 @@ def _draw_alone(item: Shown) -> None:
     classes = item.card.classes
     left, right = st.columns(SPLIT, gap="large")
     with left:
+        st.html(title_html(item.card))
         results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
         results.draw_pictures(item.outcome, classes)
         _draw_epsilon(item)

@@ -29,6 +29,10 @@ _CSS = """
   color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em;
 }
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
+/* Rows of a list have one height, which holds two lines of a long name. */
+[data-testid="stSelectboxVirtualDropdown"] [role="option"] > div {
+  white-space: normal; line-height: 1.15;
+}
 .st-key-rsc-stale { opacity: 0.55; }
 .st-key-rsc-handover a { height: auto; }
 .st-key-rsc-handover a * { white-space: normal; }

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from rsc_snn.classifier import ModelConfig, build_classifier
 from rsc_snn.cli import main
-from rsc_snn.data import load_dataset
+from rsc_snn.data import ImageSet, load_dataset
 from rsc_snn.errors import ConfigError, DataError, ZooError
 from rsc_snn.evaluate import wilson
 from rsc_snn.randomness import make_generator
@@ -48,6 +49,20 @@ def test_train_with_export_gives_a_working_zoo(folder: Path) -> None:
     test = load_dataset("folder", "test", folder / "data", 16)
     assert clean_accuracy(model, test) == card.clean_accuracy
     assert stated(card.clean_accuracy).n == len(test) == 8
+
+
+@pytest.mark.parametrize(
+    ("coding", "images", "draws"), [("rsc", 8, 16), ("rsc", 2500, 8), ("direct", 8, 1)]
+)
+def test_fewer_images_are_seen_more_often(coding: str, images: int, draws: int) -> None:
+    config = ModelConfig(
+        widths=(2,), depths=(1,), image_size=8, coding=coding, sigma=0.2 * (coding == "rsc")
+    )
+    pixels = torch.full((images, 3, 8, 8), 100, dtype=torch.uint8)
+    labels = torch.zeros(images, dtype=torch.long)
+    test = ImageSet(pixels, labels, ("a",) * 10, "folder", "test", "")
+    found = clean_accuracy(build_classifier(config).eval(), test)
+    assert (found.n, found.draws) == (images, draws)
 
 
 def test_shipped_weights_are_those_of_the_run_rounded(folder: Path) -> None:
