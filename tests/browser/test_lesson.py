@@ -159,6 +159,16 @@ def test_the_first_visitor_of_a_server_may_come_by_a_link(
         page.goto("about:blank")
 
 
+def wait_until_in_view(page: Any, anchor: str) -> None:
+    page.wait_for_function(
+        """anchor => {
+          const box = document.getElementById(anchor).getBoundingClientRect();
+          return box.top >= 0 && box.bottom <= innerHeight;
+        }""",
+        arg=anchor,
+    )
+
+
 def test_words_lead_to_the_glossary_and_back(page: Any, address: str) -> None:
     open_step(page, address, "step=neuron", "neuron")
     slugs = linked_slugs(text_file("neuron").read_text(encoding="utf-8"))
@@ -169,13 +179,7 @@ def test_words_lead_to_the_glossary_and_back(page: Any, address: str) -> None:
     assert link.get_attribute("title") == term.definition
     entry = page.locator(f"#{term.anchor}")
     link.click()
-    page.wait_for_function(
-        """anchor => {
-          const box = document.getElementById(anchor).getBoundingClientRect();
-          return box.top >= 0 && box.bottom <= innerHeight;
-        }""",
-        arg=term.anchor,
-    )
+    wait_until_in_view(page, term.anchor)
     assert term.definition in entry.inner_text()
     settle(page)
     assert "step=neuron" in page.url
@@ -191,13 +195,7 @@ def test_a_word_of_the_playground_leads_to_the_glossary(page: Any, address: str)
     other = opened.value
     entry = other.locator(f"#{find_term('sigma').anchor}")
     entry.wait_for()
-    other.wait_for_function(
-        """anchor => {
-          const box = document.getElementById(anchor).getBoundingClientRect();
-          return box.top >= 0 && box.bottom <= innerHeight;
-        }""",
-        arg=find_term("sigma").anchor,
-    )
+    wait_until_in_view(other, find_term("sigma").anchor)
     settle(other)
     assert find_term("sigma").definition in entry.inner_text()
     other.close()
