@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import dial, e_rsct, results
+from benchmarks import dial, e_rsct, results, sparse_gradients
 
 
 def run(variant: str, seed: int, clean: float) -> e_rsct.Run:
@@ -49,6 +49,51 @@ def test_runs_survive_the_file(tmp_path: Path) -> None:
     results.write_rows(path, e_rsct.Run, runs)
     assert results.read_rows(path, e_rsct.Run) == runs
     assert results.read_rows(tmp_path / "none.csv", e_rsct.Run) == []
+
+
+def sparse_run(variant: str, seed: int, clean: float, robust: float) -> sparse_gradients.Run:
+    return sparse_gradients.Run(
+        variant=variant,
+        label=variant,
+        seed=seed,
+        epochs=1,
+        sigma=0.2,
+        time_steps=4,
+        sparsity=0.02 if variant.endswith("sparse") else 0.0,
+        clean=clean,
+        clean_lower=clean - 0.01,
+        clean_upper=clean + 0.01,
+        clean_n=5000,
+        robust_2=robust,
+        robust_2_lower=robust - 0.05,
+        robust_2_upper=robust + 0.05,
+        robust_8=robust / 2,
+        robust_8_lower=robust / 2 - 0.05,
+        robust_8_upper=robust / 2 + 0.05,
+        robust_n=300,
+        draws=10,
+        seconds=1.0,
+        device="CPU",
+        command="",
+    )
+
+
+def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
+    runs = [
+        sparse_run(variant, seed, clean + seed / 10, robust + seed / 10)
+        for seed in range(3)
+        for variant, clean, robust in (
+            ("ablation-plain", 0.5, 0.2),
+            ("ablation-sparse", 0.48, 0.26),
+            ("ablation-at", 0.4, 0.3),
+            ("ablation-at-sparse", 0.43, 0.28),
+        )
+    ]
+    lines = sparse_gradients.table(runs).splitlines()
+    assert lines[2] == "| ablation-plain | 60.0 % |  | 30.0 % |  | 15.0 % |  |"
+    assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
+    assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
+    assert "weight 0.02" in lines[-1]
 
 
 def point(sigma: float, clean: float, robust: float, steps: int = 4) -> dial.Point:

@@ -1,8 +1,9 @@
-"""What one training step minimises: the plain loss, E-RSCT, adversarial training, or several."""
+"""What one training step minimises: plain loss, E-RSCT, attacks, sparse gradients, or several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from rsc_snn.training.adversarial import AdversarialConfig, attack_batch
 from rsc_snn.training.losses import distillation, divergence, presynaptic
 from rsc_snn.training.ranges import SigmaRangeCoding, pick_time_steps
 from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.sparsity import SharedNoise, gradient_norm, steepest_signs
 
 Draws = Callable[[str], torch.Generator]
 
@@ -68,18 +70,21 @@ class Objective:
         if adversarial.method != "none":
             seen = self.attack(x, labels, adversarial, draw, options)
         trades = adversarial.method == "trades"
+        batch = torch.cat([x, seen]) if trades else seen
+        if self.recipe.sparsity:
+            batch = torch.cat([seen, self._moved(seen, labels, draw, options)])
+            options["coding"] = SharedNoise(self.model.resolve_coding(None, self.coding))
         currents: list[Tensor] | None = [] if self.recipe.presynaptic else None
-        logits = self.network(
-            torch.cat([x, seen]) if trades else seen,
-            generator=draw.device("noise"),
-            currents=currents,
-            **options,
-        )
+        logits = self.network(batch, generator=draw.device("noise"), currents=currents, **options)
         total = torch.zeros((), device=x.device)
-        if trades:
-            logits, attacked = logits.chunk(2)
-            total = adversarial.beta * divergence(attacked, logits)
+        if len(batch) > len(x):
+            logits, other = logits.chunk(2)
             currents = currents and [current[:, : len(x)] for current in currents]
+            if trades:
+                total = adversarial.beta * divergence(other, logits)
+            else:
+                step = self.recipe.sparsity_step / 255
+                total = self.recipe.sparsity * gradient_norm(logits, other, labels, step)
         total = total + functional.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing
         )
@@ -112,33 +117,48 @@ class Objective:
         draw: Draw,
         options: dict[str, Any],
     ) -> Tensor:
-        """Attacked images `[N, C, H, W]`; each step sees fresh noise.
+        """Attacked images `[N, C, H, W]`; each step sees fresh noise."""
+        start = draw.device("attack start")
+        with self._in_use(draw.device("attack noise"), options) as network:
+            if adversarial.method != "trades":
+                return attack_batch(
+                    network,
+                    x,
+                    lambda logits: functional.cross_entropy(logits, labels),
+                    adversarial,
+                    start,
+                )
+            with torch.no_grad():
+                clean = network(x)
+            return attack_batch(
+                network, x, lambda logits: divergence(logits, clean), adversarial, start
+            )
 
-        The model is attacked in eval mode, as it will be used: batch norms neither learn from
-        half-made attacks nor leak between images. The mode is restored.
+    def _moved(self, x: Tensor, labels: Tensor, draw: Draw, options: dict[str, Any]) -> Tensor:
+        """Images `[N, C, H, W]` a small step up the true class' probability, kept in 0..1.
+
+        The gradient meets the noise that the step of training will meet.
+        """
+        with self._in_use(draw.device("noise"), options) as network:
+            signs = steepest_signs(network, x, labels)
+        return (x + self.recipe.sparsity_step / 255 * signs).clamp(0, 1)
+
+    @contextmanager
+    def _in_use(
+        self, noise: torch.Generator, options: dict[str, Any]
+    ) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The model in eval mode, as it will be used; its mode is restored.
+
+        So batch norms neither learn from images that nobody trains on nor leak between images.
         """
         training = self.model.training
         self.model.eval()
-        noise = draw.device("attack noise")
 
         def network(images: Tensor) -> Tensor:
             logits: Tensor = self.model(images, generator=noise, **options)
             return logits.float()
 
-        if adversarial.method == "trades":
-            with torch.no_grad():
-                clean = network(x)
-            start = draw.device("attack start")
-            found = attack_batch(
-                network, x, lambda logits: divergence(logits, clean), adversarial, start
-            )
-        else:
-            found = attack_batch(
-                network,
-                x,
-                lambda logits: functional.cross_entropy(logits, labels),
-                adversarial,
-                draw.device("attack start"),
-            )
-        self.model.train(training)
-        return found
+        try:
+            yield network
+        finally:
+            self.model.train(training)

@@ -32,6 +32,9 @@ class Recipe:
     `presynaptic` are the weights a and b and the temperature of `rsc_snn.training.losses`;
     `teacher_weights` starts from the teacher's weights.
 
+    Sparse gradients: `sparsity` is the weight of `rsc_snn.training.sparsity`, `sparsity_step` the
+    step of its finite difference, in 255ths.
+
     sigma_range: draw a sigma for every training image from this range; time_steps_choices: draw T
     for every batch from these. Empty: the model's own.
     """
@@ -59,6 +62,8 @@ class Recipe:
     distillation: float = 0.0
     temperature: float = 4.0
     presynaptic: float = 0.0
+    sparsity: float = 0.0
+    sparsity_step: float = 2.0
     sigma_range: tuple[float, ...] = ()
     time_steps_choices: tuple[int, ...] = ()
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
@@ -79,6 +84,7 @@ class Recipe:
         self._check_numbers()
         self._check_ranges()
         self._check_teacher()
+        self._check_sparsity()
 
     def _check_numbers(self) -> None:
         for name, low in (
@@ -100,6 +106,8 @@ class Recipe:
             ("warmup", 1.0),
             ("distillation", 1e3),
             ("presynaptic", 1e3),
+            ("sparsity", 1e3),
+            ("sparsity_step", 256.0),
             ("temperature", 1e3),
         ):
             value = getattr(self, name)
@@ -127,6 +135,12 @@ class Recipe:
             raise ConfigError("distillation, presynaptic and teacher_weights need a teacher.")
         if self.temperature == 0:
             raise ConfigError("temperature must be above 0.")
+
+    def _check_sparsity(self) -> None:
+        if self.sparsity_step == 0:
+            raise ConfigError("sparsity_step must be above 0.")
+        if self.sparsity and self.adversarial.method == "trades":
+            raise ConfigError("sparsity cannot be combined with TRADES.")
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
