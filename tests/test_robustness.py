@@ -36,6 +36,7 @@ from rsc_snn.robustness.store import (
 )
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings, suite_markdown
 from rsc_snn.zoo import Zoo
+from tests.conftest import stated
 from tests.robust_rows import SHA, make_model, make_row
 
 ROOT = Path(__file__).parents[1]
@@ -339,20 +340,6 @@ def test_no_sign_where_all_is_in_order_or_chance() -> None:
     assert "No sign" in report.SECTIONS["masking"](attacked(), {})
 
 
-@pytest.mark.parametrize(("large", "signs"), [(10, 0), (20, 1), (25, 1)])
-def test_robustness_must_fall_with_epsilon(large: int, signs: int) -> None:
-    rows = [
-        make_row("m", WORST, epsilon, [1] * right + [0] * (50 - right))
-        for epsilon, right in ((2.0, 20), (8.0, large))
-    ]
-    assert len(list(masking_signs(Results(tuple(rows))))) == signs
-
-
-def test_nothing_left_to_break_is_no_sign() -> None:
-    rows = [make_row("m", WORST, epsilon, [0] * 50) for epsilon in (2.0, 8.0)]
-    assert list(masking_signs(Results(tuple(rows)))) == []
-
-
 # --- Settings and texts ------------------------------------------------------------------------
 
 
@@ -383,13 +370,17 @@ def test_wrong_settings(values: dict[str, Any]) -> None:
 
 def test_the_table_has_a_row_a_model_and_what_was_measured() -> None:
     rows = merged([], [*make_model("m", 0.5), *make_model("m-at", 0.8)], {"m": SHA, "m-at": SHA})
-    table = report.table_markdown(Results(tuple(rows)))
-    head, _, plain, hardened = table.splitlines()
-    assert head.count("|") == plain.count("|") == hardened.count("|") == 12
-    assert "worst case 8/255 | worst case 2/255" in head
-    assert plain.startswith("| `m` | 100.0 (") and hardened.startswith("| `m-at` |")
     results = Results(tuple(rows))
-    assert report.share(results.get("m", WORST, 2.0)) in plain
+    large, small = report.table_markdown(results).split("\n\n")
+    head, _, plain, hardened = large.splitlines()
+    assert head.count("|") == plain.count("|") == hardened.count("|") == 14
+    assert "worst case 8/255 | minutes" in head
+    assert plain.startswith("| `m` | – | 4 | 100.0 (") and hardened.startswith("| `m-at` |")
+    assert "FGSM 2/255" in small and report.share(results.get("m", WORST, 2.0)) in small
+    assert report.share(results.get("m", WORST, 8.0)) in plain
+    seconds = sum(row.seconds for row in rows if row.model == "m" and row.epsilon_255 in (0, 8))
+    seconds -= stated(results.get("m", WORST, 8.0)).seconds
+    assert plain.endswith(f"| {seconds / 60:.1f} |")
     words = report.provenance(results)
     assert "n = 600 for clean and FGSM, 500 of them" in words and "seed 0" in words
     assert "`python -m rsc_snn zoo evaluate --images 500 --epsilons 2 8`" in words
@@ -402,11 +393,29 @@ def test_published_numbers_stand_beside_ours(tiny_zoo: Path) -> None:
     results = Results(tuple(merged([], rows, {card.name: SHA})))
     text = report.published_markdown(results, {card.name: card})
     published, ours = text.splitlines()[2], text.splitlines()[-1]
-    assert "82.03 | 54.52 | 39.98" in published and published.startswith("| published | RSC-SNN")
-    assert ours.startswith("| ours | `tiny-rsc` | vgg 8-12, T = 4, 0 epochs")
+    assert "82.03 | 54.52 | 39.98" in published
+    assert published.startswith("| published | CIFAR-10 | RSC-SNN")
+    assert ours.startswith("| ours | CIFAR-10 | `tiny-rsc` | vgg 8-12, RSC, sigma 0.2, T = 4, 0 ep")
     assert "worst case" in ours
-    other = Results(tuple(replace(row, dataset="imagenette") for row in rows))
+    assert "| published | CIFAR-100 | RSC-SNN |" in text and "about 26" in text
+    akin = Results(tuple(replace(row, dataset="imagenette") for row in rows))
+    text = report.published_markdown(akin, {})
+    assert "| published | ImageNet | RSC-SNN |" in text and "82.03" not in text
+    other = Results(tuple(replace(row, dataset="shapes") for row in rows))
     assert report.published_markdown(other, {}) == ""
+
+
+def test_the_set_up_tells_models_of_one_network_apart() -> None:
+    zoo = Zoo(ROOT / "assets" / "models")
+    texts = [report.set_up(zoo.card(name)) for name in zoo.names() if name.startswith("cifar10")]
+    assert len(set(texts)) == len(texts)
+    assert "taught by `cifar10-ann`" in report.set_up(zoo.card("cifar10-snn-rsc-020"))
+    assert "trained at 0 to 0.4" in report.set_up(zoo.card("cifar10-snn-rsc-range"))
+
+
+def test_a_subset_is_named_where_no_worst_case_was_measured() -> None:
+    rows = [make_row("m", "fgsm", 8.0, [1] * 600), make_row("m", "square", 8.0, [1] * 500)]
+    assert "500 of them at random" in report.provenance(Results(tuple(rows)))
 
 
 def test_the_suite_table_names_every_attack() -> None:
@@ -438,13 +447,21 @@ def test_the_command_fills_a_file(
     assert main([*arguments, "--write", str(target)]) == 0
     text = target.read_text(encoding="utf-8")
     assert (
-        "| `tiny-ann` | 100.0 (" in text and "`gone`" not in text and "## The claim tested" in text
+        "| `tiny-ann` | – | 4 | 100.0 (" in text
+        and "`gone`" not in text
+        and "## The claim tested" in text
     )
     assert main([*arguments, "--write", str(target)]) == 0
     assert target.read_text(encoding="utf-8") == text
     assert main(arguments) == 0
-    assert "| `tiny-ann` | 100.0 (" in capsys.readouterr().out
+    assert "| `tiny-ann` | – | 4 | 100.0 (" in capsys.readouterr().out
     target.write_text("no markers", encoding="utf-8")
     assert main([*arguments, "--write", str(target)]) == 2
     assert "must have <!-- suite -->" in capsys.readouterr().err
     assert main([*arguments, "--write", str(tmp_path / "missing.md")]) == 2
+    target.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    mistyped = ["zoo", "results", "--results", str(tmp_path / "tpyo"), "--write", str(target)]
+    assert main(mistyped) == 2
+    assert "There are no results in" in capsys.readouterr().err
+    assert target.read_text(encoding="utf-8") == text

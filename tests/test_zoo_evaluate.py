@@ -407,6 +407,70 @@ def test_one_model_is_added_to_the_others(tiny_zoo: Path, root: Path, tmp_path: 
     assert {row.model for row in after.values()} == {"tiny-ann", "tiny-rsc"}
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--images", "5"),
+        ("--draws", "2"),
+        ("--seed", "1"),
+        ("--batch-size", "3"),
+        ("--epsilons", "16"),
+        ("--epsilons", "4"),
+    ],
+)
+def test_results_of_other_settings_are_not_pushed_out_unless_asked_for(
+    tiny_zoo: Path,
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    other: tuple[str, ...],
+) -> None:
+    run = command(tmp_path, root, tiny_zoo, "tiny-rsc", *QUICK)
+    assert main(run) == 0
+    before = rows_by_place(tmp_path / "results")
+    capsys.readouterr()
+    assert main([*run, *other]) == 2
+    assert "measured in another way" in capsys.readouterr().err
+    assert rows_by_place(tmp_path / "results") == before
+    assert main([*run, *other, "--replace"]) == 0
+    assert rows_by_place(tmp_path / "results") != before
+
+
+def test_where_nothing_is_left_to_break_nothing_is_attacked(
+    tiny_zoo: Path, data: ImageSet, tmp_path: Path
+) -> None:
+    wrong = subject(tiny_zoo, data, name="tiny-direct")
+    wrong = replace(wrong, data=replace(wrong.data, labels=(wrong.data.labels + 1) % 10))
+    cells = [cell for cell, _ in evaluate_cells(wrong, tmp_path)]
+    assert all(cell.attacked == 0 and not cell.counts.any() for cell in cells[1:])
+    assert len(cells) == 5
+
+
+def test_more_of_the_same_is_added(tiny_zoo: Path, root: Path, tmp_path: Path) -> None:
+    run = command(tmp_path, root, tiny_zoo, "tiny-rsc", *QUICK)
+    assert main([*run, "--attacks", "fgsm"]) == 0
+
+    def scores() -> dict[Any, bytes]:
+        return {row.place: row.scores for row in read_results(tmp_path / "results")}
+
+    first = scores()
+    assert main([*run, "--attacks", "uniform-noise", "fgsm", "--epsilons", "8", "16"]) == 0
+    second = scores()
+    assert first.items() < second.items() and len(second) == 5
+    # The smaller epsilon alone: the larger one was measured after it, and stays.
+    assert main([*run, "--attacks", "fgsm"]) == 0
+    assert scores() == second
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_hours_of_work(
+    tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results").write_text("a file", encoding="utf-8")
+    assert main(command(tmp_path, root, tiny_zoo, "tiny-rsc", *QUICK)) == 2
+    assert "Cannot write to" in capsys.readouterr().err
+    assert not (tmp_path / "cells").exists()
+
+
 def test_models_without_data_are_skipped_unless_they_were_named(
     tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

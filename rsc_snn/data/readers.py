@@ -360,8 +360,8 @@ def _decode_all(
     needed = len(items) * 3 * size * size
     if needed > MEMORY_LIMIT:
         raise DataError(
-            f"{len(items):,} images of {size}x{size} need {needed / 2**30:.1f} GB of memory; use a "
-            f"limit of at most {MEMORY_LIMIT // (3 * size * size):,} images or a smaller size."
+            f"{len(items):,} images of {size}x{size} need {needed / 2**30:.1f} GB of memory; at "
+            f"most {MEMORY_LIMIT // (3 * size * size):,} can be loaded at this size."
         )
     images = np.empty((len(items), 3, size, size), dtype=np.uint8)
     labels = np.empty(len(items), dtype=np.int64)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from rsc_snn.robustness.cells import Cell, Subject
+    from rsc_snn.robustness.store import Row
     from rsc_snn.zoo import Zoo
 
 
@@ -73,6 +74,11 @@ def add_evaluate(actions: Any) -> None:
     )
     _add_results_folder(parser)
     parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="let results take the place of others of the same model, measured in another way",
+    )
+    parser.add_argument(
         "--cells",
         type=Path,
         default=Path("runs/evaluation"),
@@ -111,9 +117,11 @@ def run_results(args: argparse.Namespace) -> int:
     """Print the sections, or write them into a file. Raises DataError, ZooError."""
     from rsc_snn.robustness.compare import Results
     from rsc_snn.robustness.report import fill, whole
-    from rsc_snn.robustness.store import current, read_results
+    from rsc_snn.robustness.store import FILE, current, read_results
     from rsc_snn.zoo import Zoo
 
+    if args.results is not None and not (args.results / FILE).is_file():
+        raise DataError(f"There are no results in {args.results}: no file {FILE}.")
     zoo = Zoo(args.folder)
     cards = {name: zoo.card(name) for name in zoo.names()}
     shas = {name: card.sha256 for name, card in cards.items()}
@@ -144,12 +152,15 @@ def run_evaluate(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
     )
 
-    from rsc_snn.robustness.store import read_results, results_folder
+    from rsc_snn.robustness.store import check_writable, read_results, results_folder
     from rsc_snn.training.batch import prepare_device
     from rsc_snn.zoo import Zoo
 
     results = args.results or results_folder()
-    read_results(results)  # A table that cannot be added to is better known now than hours later.
+    # A table that cannot be added to is better known now than hours later.
+    rows = read_results(results)
+    there = () if args.replace else rows
+    check_writable(results)
     device = prepare_device(args.device, args.threads)
     zoo = Zoo(args.folder)
     for problem in zoo.problems().values():
@@ -158,6 +169,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     log = _Log(subjects)
     for subject in subjects:
         try:
+            _check_room(subject, there)
             _evaluate(subject, args.cells, results, args.folder, log)
         except RscSnnError as error:
             failed.add(subject.card.name)
@@ -205,6 +217,19 @@ def _subjects(
     if not subjects and not failed:
         raise DataError("There is no model whose data is at hand.")
     return subjects, failed
+
+
+def _check_room(subject: Subject, rows: Sequence[Row]) -> None:
+    """Raise DataError if a subject's results would drive others out of the table."""
+    from rsc_snn.robustness.store import contradicting
+
+    if others := contradicting(rows, subject):
+        noun = "result" if len(others) == 1 else "results"
+        raise DataError(
+            f"The table holds {len(others)} {noun} of this model that were measured in another way "
+            "(images, draws, seed, batch size or epsilons); name another folder with --results, or "
+            "let them go with --replace."
+        )
 
 
 def _evaluate(subject: Subject, cells: Path, results: Path, models: Path | None, log: _Log) -> None:

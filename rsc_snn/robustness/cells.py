@@ -39,7 +39,7 @@ from rsc_snn.device import describe_device
 from rsc_snn.errors import DataError, ZooError
 from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed, make_generator
-from rsc_snn.robustness.suite import CLEAN, SUITE, Settings
+from rsc_snn.robustness.suite import CLEAN, PROTOCOL, SUITE, Settings
 from rsc_snn.zoo import ModelCard
 
 # A pass with its input gradient takes about three times as long as one without.
@@ -120,6 +120,7 @@ class Subject:
             "time_steps": self.model.time_steps,
             "sigma": coding_sigma(self.model.resolve_coding(None)),
             "after": after,
+            "protocol": PROTOCOL,
         }
 
 
@@ -219,7 +220,9 @@ def _measure(
     counts = torch.zeros(len(rows), dtype=torch.uint8)
     places = alive.nonzero()[:, 0]
     queries = 0
-    for index, part in enumerate(places.split(subject.settings.batch_size)):
+    # Nothing at all, torch splits into one empty part.
+    parts = places.split(subject.settings.batch_size) if len(places) else ()
+    for index, part in enumerate(parts):
         seed = derive_seed(
             subject.settings.seed, "suite", str(key["attack"]), f"{key['epsilon']:g}", index
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from rsc_snn.coding import CODING_LABELS
 from rsc_snn.data.catalogue import DATASETS
 from rsc_snn.errors import DataError
 from rsc_snn.robustness.compare import (
@@ -15,7 +16,7 @@ from rsc_snn.robustness.compare import (
     masking_signs,
     outcome,
 )
-from rsc_snn.robustness.published import PUBLISHED, Published
+from rsc_snn.robustness.published import BESIDE, LABELS, PUBLISHED, Published
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import (
     CLEAN,
@@ -57,15 +58,27 @@ def dataset_label(name: str) -> str:
 
 
 def table_markdown(results: Results) -> str:
-    """Accuracies of one data set's models: clean, each attack at 8/255, worst at every epsilon."""
-    largest = BUDGET if BUDGET in results.epsilons() else max(results.epsilons(), default=BUDGET)
-    smaller = [epsilon for epsilon in results.epsilons() if epsilon != largest]
-    columns = [(CLEAN, 0.0), *((name, largest) for name in SUITE), (WORST, largest)]
-    columns += [(WORST, epsilon) for epsilon in reversed(smaller)]
-    heads = [_head(attack, epsilon) for attack, epsilon in columns]
-    lines = [f"| model | {' | '.join(heads)} |", "|" + " --- |" * (len(columns) + 1)]
+    """Accuracies of one data set's models, a table for each epsilon from the largest down."""
+    tables = [_table(results, epsilon) for epsilon in reversed(results.epsilons() or (BUDGET,))]
+    return "\n".join(tables)
+
+
+def _table(results: Results, epsilon: float) -> str:
+    """Clean, each attack and the worst case at one epsilon, and the time all these took."""
+    columns = [(CLEAN, 0.0), *((name, epsilon) for name in SUITE), (WORST, epsilon)]
+    heads = [_head(attack, size) for attack, size in columns]
+    lines = [
+        f"| model | sigma | T | {' | '.join(heads)} | minutes |",
+        "|" + " --- |" * (len(columns) + 4),
+    ]
     for model in results.models():
-        cells = [share(results.get(model, attack, epsilon)) for attack, epsilon in columns]
+        rows = [results.get(model, attack, size) for attack, size in columns]
+        measured = [row for row in rows if row is not None and row.attack != WORST]
+        if not measured:
+            continue
+        sigma = "–" if measured[0].sigma is None else f"{measured[0].sigma:g}"
+        minutes = sum(row.seconds for row in measured) / 60
+        cells = [sigma, f"{measured[0].time_steps}", *map(share, rows), f"{minutes:.1f}"]
         lines.append(f"| `{model}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -82,11 +95,12 @@ def provenance(results: Results) -> str:
     rows = results.rows
     draws = sorted({row.draws for row in rows})
     whole_set = sorted({row.n for row in rows if row.attack == CLEAN})
-    subset = sorted({row.n for row in rows if row.attack == WORST})
+    subset = sorted({min(row.images, row.n) for row in rows})
     commands = sorted({row.command.replace(f" {row.model} ", " ") for row in rows})
     return (
         f"{dataset_label(rows[0].dataset)}, test images: n = {_numbers(whole_set)} for clean and "
-        f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; "
+        f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; minutes: "
+        "clean images and all attacks of the row; "
         f"{_numbers(draws)} fresh noise draws an image (1 for models without noise); seed "
         f"{_numbers(sorted({row.seed for row in rows}))}; {rows[0].confidence:.0%} intervals. "
         f"Command: {' and '.join(f'`{command}`' for command in commands)}."
@@ -121,18 +135,18 @@ def _tables(results: Results, cards: Cards) -> str:
 
 
 def published_markdown(results: Results, cards: Cards) -> str:
-    """Published accuracies on the data sets of `results`, ours below them; "" if there are none."""
-    datasets = set(results.datasets())
-    entries = [entry for entry in PUBLISHED if entry.dataset in datasets]
-    if not entries:
+    """Published accuracies on the data sets of `results` or akin, ours below; "" without any."""
+    datasets = [dataset for dataset in results.datasets() if dataset in BESIDE]
+    if not datasets:
         return ""
-    parts = [results.of(dataset) for dataset in sorted({entry.dataset for entry in entries})]
     lines = [
-        "| who | model | set-up | clean | FGSM | PGD-7 | stronger |",
-        "|" + " --- |" * 7,
-        *(_published_line(entry) for entry in entries),
-        *(_own_line(part, model, cards) for part in parts for model in part.models()),
+        "| who | data | model | set-up | clean | FGSM | PGD-7 | stronger |",
+        "|" + " --- |" * 8,
     ]
+    for dataset in datasets:
+        part = results.of(dataset)
+        lines += [_published_line(entry) for entry in PUBLISHED if entry.dataset in BESIDE[dataset]]
+        lines += [_own_line(part, model, cards) for model in part.models()]
     return "\n".join(lines) + "\n"
 
 
@@ -142,9 +156,11 @@ def _published(results: Results, cards: Cards) -> str:
 
 def _published_line(entry: Published) -> str:
     numbers = ["–" if value is None else f"{value:.2f}" for value in (entry.clean, entry.fgsm)]
-    pgd = "–" if entry.pgd is None else f"{entry.pgd:.2f}"
-    pgd += f" ({entry.pgd_note})" if entry.pgd_note else ""
-    words = ["published", entry.method, entry.setting, *numbers, pgd, entry.stronger or "–"]
+    pgd = entry.pgd_note or "–"
+    if entry.pgd is not None:
+        pgd = f"{entry.pgd:.2f}" + (f" ({entry.pgd_note})" if entry.pgd_note else "")
+    label = LABELS[entry.dataset]
+    words = ["published", label, entry.method, entry.setting, *numbers, pgd, entry.stronger or "–"]
     return f"| {' | '.join(words)} |"
 
 
@@ -152,6 +168,7 @@ def _own_line(results: Results, model: str, cards: Cards) -> str:
     worst = results.get(model, WORST, BUDGET)
     words = [
         "ours",
+        dataset_label(results.rows[0].dataset),
         f"`{model}`",
         set_up(cards[model]) if model in cards else "–",
         share(results.get(model, CLEAN)),
@@ -163,15 +180,26 @@ def _own_line(results: Results, model: str, cards: Cards) -> str:
 
 
 def set_up(card: ModelCard) -> str:
-    """Network, T, coding and training of a model, in one line."""
+    """Network, coding, T and training of a model, in one line."""
     config = card.config
-    steps = f"T = {config.time_steps}" if config.neuron == "lif" else "ReLU"
-    network = f"{config.network} {'-'.join(map(str, config.widths))}, {steps}"
+    kind = "ReLU" if config.neuron == "relu" else f"{_coding(card)}, T = {config.time_steps}"
+    network = f"{config.network} {'-'.join(map(str, config.widths))}, {kind}"
     if card.training is None:
         return f"{network}, training not stated"
     attacked = card.adversarial not in ("", "none")
     kind = f"adversarially trained ({card.adversarial})" if attacked else "not attacked"
-    return f"{network}, {card.training.epochs} epochs, {kind}"
+    taught = f", taught by `{card.training.teacher}`" if card.training.teacher else ""
+    return f"{network}, {card.training.epochs} epochs{taught}, {kind}"
+
+
+def _coding(card: ModelCard) -> str:
+    """Such as `RSC, sigma 0.2`; of a model that knows a range, the range."""
+    label = CODING_LABELS[card.config.coding]
+    if card.config.coding != "rsc":
+        return label
+    known = () if card.training is None else card.training.recipe.get("sigma_range", ())
+    span = f" (trained at {known[0]:g} to {known[1]:g})" if known else ""
+    return f"{label}, sigma {card.config.sigma:g}{span}"
 
 
 def _claims(results: Results, cards: Cards) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor
 from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.files import write_atomically
-from rsc_snn.robustness.cells import Cell, subset_rows
+from rsc_snn.robustness.cells import Cell, Subject, fingerprint, subset_rows
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings
 from rsc_snn.zoo import assets_folder
 
@@ -166,6 +166,41 @@ def merged(old: Iterable[Row], new: Sequence[Row], shas: Mapping[str, str]) -> l
     return sorted(rows, key=lambda row: (row.model, row.epsilon_255, order.get(row.attack, 99)))
 
 
+def contradicting(rows: Iterable[Row], subject: Subject) -> list[Row]:
+    """The rows of a subject's weights that its new rows would push out of the table, or belie.
+
+    Those that were measured in another way, and those in a chain of epsilons that the new ones
+    break: an image is attacked at an epsilon if a smaller one did not break it, so a table with
+    rows of two chains would not be what its docs say.
+    """
+    settings, key = subject.settings, subject.key(CLEAN, 0.0, fingerprint(subject.data), "")
+    way = (
+        *(key["dataset"], key["data"], settings.images, key["seed"], key["sha256"]),
+        *(key["batch_size"], key["draws"], key["sigma"], key["time_steps"]),
+    )
+    own = [
+        row
+        for row in rows
+        if (row.model, row.sha256) == (subject.card.name, subject.card.sha256)
+        and row.attack != WORST
+    ]
+    others = [row for row in own if row.measured != way]
+    for attack in settings.attacks:
+        there = [row for row in own if row.attack == attack and row.measured == way]
+        if not _nested({row.epsilon_255 for row in there}, set(settings.epsilons)):
+            others += there
+    return others
+
+
+def _nested(old: set[float], new: set[float]) -> bool:
+    """True if old epsilons that stay beside new ones had the same smaller ones before them."""
+    return all(
+        {epsilon for epsilon in new if epsilon < kept}
+        == {epsilon for epsilon in old if epsilon < kept}
+        for kept in old - new
+    ) and not any(kept < added for kept in old - new for added in new)
+
+
 def _worst_rows(rows: Iterable[Row]) -> Iterator[Row]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -253,6 +288,15 @@ def writing(folder: Path) -> Iterator[None]:
     with (folder / f"{FILE}.lock.partial").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def check_writable(folder: Path) -> None:
+    """Raise DataError if the table cannot be written, before hours are spent on its rows."""
+    try:
+        with writing(folder):
+            pass
+    except OSError as error:
+        raise DataError(f"Cannot write to {folder}: {error.strerror}.") from error
 
 
 def add_results(new: Sequence[Row], shas: Mapping[str, str], folder: Path) -> None:

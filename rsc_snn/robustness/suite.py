@@ -12,6 +12,9 @@ from rsc_snn.errors import ConfigError
 
 CLEAN = "none"
 WORST = "worst"
+# Raised whenever the same key would give other numbers than before.
+PROTOCOL = 1
+_LARGEST_SEED = 2**63 - 1
 # The step of PGD-7 in the papers on spiking networks: 2.55/255 at epsilon 8/255.
 _PGD7_STEP = 2.55 / 8
 
@@ -117,11 +120,12 @@ class Settings:
             ("images", "number of images", 10**9),
             ("draws", "number of draws", 255),
             ("batch_size", "batch size", 10**6),
+            ("seed", "seed", _LARGEST_SEED),
         ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            value, least = getattr(self, name), int(name != "seed")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ConfigError(
-                    f"The {noun} must be a whole number from 1 to {most:,}, not {value!r}."
+                    f"The {noun} must be a whole number from {least} to {most:,}, not {value!r}."
                 )
         unknown = [name for name in self.attacks if name not in SUITE]
         if unknown or not self.attacks:

@@ -8,6 +8,7 @@ training is ten lines, so it is written here; attacks that measure robustness co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -53,7 +54,8 @@ class AdversarialConfig:
             )
         for name in ("epsilon", "step_size", "beta"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value < math.inf:
                 raise ConfigError(f"{name} must be a number from 0, not {value!r}.")
         for name, low in (("steps", 1), ("watched", 0)):
             value = getattr(self, name)

@@ -30,7 +30,7 @@ from rsc_snn.training.export import export_run, test_images
 from rsc_snn.training.loop import Progress, Trainer, TrainingData, Worker, join_workers
 from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
 from rsc_snn.training.streamed import StreamTrainer
-from rsc_snn.training.teacher import Teacher, load_teacher
+from rsc_snn.training.teacher import Teacher, load_teacher, unlike
 from rsc_snn.zoo import ModelCard, Zoo
 
 
@@ -213,6 +213,7 @@ def plan(
 
     With `missing`, recipes whose model is in `zoo` and up to date are kept; without, those named
     are trained all the same. A teacher that nobody named is trained if it is missing.
+    A student whose teacher is kept is trained at the scale at which it is the teacher's twin.
     `obstacle(recipe)` says what it lacks, "" for nothing. Raises ConfigError for an unknown name
     and for recipes that teach each other.
     """
@@ -224,8 +225,9 @@ def plan(
     tasks: dict[str, Task] = {}
     for name in teachers_first(recipes, names or recipes):
         variants = recipes[name]
-        recipe, asked = variants[0], not missing and name in names
-        teacher = tasks.get(recipe.teacher)
+        asked = not missing and name in names
+        teacher = tasks.get(variants[0].teacher)
+        recipe = _of_its_teachers_size(variants, teacher, zoo)
         reason = reason_to_train(variants, zoo)
         if teacher is not None and teacher.to_do:
             reason = reason or f"its teacher {recipe.teacher} is trained first"
@@ -233,6 +235,21 @@ def plan(
             reason = reason or "asked for"
         tasks[name] = Task(recipe, reason, _lacks(recipe, teacher, zoo, obstacle), asked)
     return list(tasks.values())
+
+
+def _of_its_teachers_size(
+    variants: tuple[Recipe, ...], teacher: Task | None, zoo: Zoo | None
+) -> Recipe:
+    """The first variant that can learn from its teacher as it is; the first of all if none can.
+
+    Models of two sizes in one zoo could not be compared, nor could one teach the other.
+    """
+    name = variants[0].teacher
+    stays = zoo is not None and name in zoo.names() and not (teacher is not None and teacher.to_do)
+    if zoo is None or not stays:
+        return variants[0]
+    card = zoo.card(name)
+    return next((each for each in variants if not unlike(each, card)), variants[0])
 
 
 def teachers_first(recipes: Recipes, names: Iterable[str]) -> list[str]:

@@ -325,7 +325,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             }
-            write_atomically(self._epoch_file, lambda path: torch.save(state, path))
+            self._write(self._epoch_file, lambda path: torch.save(state, path))
 
     @property
     def _epoch_file(self) -> Path:
@@ -345,6 +345,10 @@ class Trainer:
                 write_atomically(recipe_file, lambda path: path.write_text(text, encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"Cannot write to {self.folder}: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"The recipe in {self.folder} is damaged; start afresh with --restart."
+            ) from error
         if (self.folder / "checkpoint.pt").exists():
             self._load_checkpoint()
 
@@ -362,7 +366,15 @@ class Trainer:
             "best_robust": self.best_robust,
             "guarded": self.guarded,
         }
-        write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
+        self._write(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
+
+    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a file of the run, whole or not at all. Raises ConfigError."""
+        try:
+            write_atomically(path, write)
+        except (OSError, RuntimeError) as error:  # torch.save tells of a full disk by the latter
+            reason = error.strerror if isinstance(error, OSError) else "the disk may be full"
+            raise ConfigError(f"Cannot write to {path.parent}: {reason}.") from error
 
     def _load_checkpoint(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -397,8 +409,16 @@ class Trainer:
         path = self.folder / "metrics.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows: list[dict[str, Any]] = list(csv.DictReader(file))
+            for row in rows:
+                int(row["step"])
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise ConfigError(
+                f"The curve {path} is damaged; start afresh with --restart."
+            ) from error
+        return rows
 
     def _write_metrics(self, rows: list[dict[str, Any]]) -> None:
         def write(path: Path) -> None:
@@ -407,7 +427,7 @@ class Trainer:
                 writer.writeheader()
                 writer.writerows(rows)
 
-        write_atomically(self.folder / "metrics.csv", write)
+        self._write(self.folder / "metrics.csv", write)
 
 
 def _parameter_groups(model: SpikingClassifier, weight_decay: float) -> list[dict[str, Any]]:

@@ -10,7 +10,17 @@ from torch import Tensor
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.errors import ConfigError
 from rsc_snn.training.recipe import Recipe
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import ModelCard, Zoo
+
+_TWINS = ("network", "widths", "depths", "stem_stride", "image_size", "num_classes")
+
+
+def unlike(recipe: Recipe, card: ModelCard) -> str:
+    """The first field in which a recipe's network is no twin of a trained one; "" if it is one."""
+    for name in _TWINS:
+        if getattr(card.config, name) != getattr(recipe.model, name):
+            return name
+    return ""
 
 
 class Teacher:
@@ -22,14 +32,11 @@ class Teacher:
 
     def __init__(self, recipe: Recipe, zoo: Zoo, device: torch.device | str = "cpu") -> None:
         card = zoo.card(recipe.teacher)
-        theirs, ours = card.config, recipe.model
-        twins = ("network", "widths", "depths", "stem_stride", "image_size", "num_classes")
-        for name in twins:
-            if getattr(theirs, name) != getattr(ours, name):
-                raise ConfigError(
-                    f"{recipe.name} cannot learn from {card.name}: their {name} differ "
-                    f"({getattr(ours, name)} and {getattr(theirs, name)})."
-                )
+        if name := unlike(recipe, card):
+            raise ConfigError(
+                f"{recipe.name} cannot learn from {card.name}: their {name} differ "
+                f"({getattr(recipe.model, name)} and {getattr(card.config, name)})."
+            )
         self.name = card.name
         self.sha256 = card.sha256
         self.model: SpikingClassifier = zoo.load(card.name, device)

@@ -151,5 +151,5 @@ def _draw_claims(results: Results) -> None:
     marks = tuple(f"{row.place}{row.sha256}{row.data}{row.n}{row.value}" for row in results.rows)
     sentences = _outcomes(results, marks)
     if sentences:
-        st.markdown("**Does random coding make a network more robust than its twin?**")
+        st.markdown("**What makes a network more robust than its twin?**")
         st.markdown("\n".join(sentences))

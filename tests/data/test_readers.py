@@ -281,7 +281,7 @@ def test_more_images_than_memory(
     image = encode(np.zeros((3, 32, 32), np.uint8))
     write_files(tmp_path, {f"owl/{number}.png": image for number in range(5)})
     monkeypatch.setattr(readers, "MEMORY_LIMIT", 4 * 3 * 32 * 32)
-    with pytest.raises(DataError, match="limit of at most 4 images"):
+    with pytest.raises(DataError, match="at most 4 can be loaded"):
         load_dataset("folder", "test", tmp_path, image_size=32)
     assert len(load_dataset("folder", "test", tmp_path, image_size=32, limit=4)) == 4
 

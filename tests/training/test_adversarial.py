@@ -77,6 +77,8 @@ def test_epsilon_rises_over_the_warm_up() -> None:
     [
         ({"method": "magic"}, "Unknown adversarial training 'magic'"),
         ({"epsilon": -1}, "epsilon must be a number from 0"),
+        ({"epsilon": float("nan")}, "epsilon must be a number from 0"),
+        ({"step_size": float("inf")}, "step_size must be a number from 0"),
         ({"step_size": "big"}, "step_size must be a number"),
         ({"beta": True}, "beta must be a number"),
         ({"steps": 0}, "steps must be a whole number from 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -127,6 +128,44 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     with pytest.raises(ConfigError, match="is damaged; start afresh with --restart"):
         Trainer(RECIPE, stripes(), tmp_path, CPU)
+
+
+@pytest.mark.parametrize("damage", [b"a,b\n1,2\n", b"step\nmany\n", b"\xff\xfe\x00"])
+def test_a_damaged_curve_is_named(tmp_path: Path, damage: bytes) -> None:
+    Trainer(RECIPE, stripes(), tmp_path, CPU).run(stop_after=2)
+    (tmp_path / "metrics.csv").write_bytes(damage)
+    with pytest.raises(ConfigError, match="metrics.csv is damaged; start afresh"):
+        Trainer(RECIPE, stripes(), tmp_path, CPU)
+
+
+def test_a_damaged_recipe_of_a_run_is_named(tmp_path: Path) -> None:
+    Trainer(RECIPE, stripes(), tmp_path, CPU)
+    (tmp_path / "recipe.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="is damaged; start afresh with --restart"):
+        Trainer(RECIPE, stripes(), tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/3"), "the disk may be full"),
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    trainer = Trainer(RECIPE, stripes(), tmp_path, CPU)
+    trainer.run(stop_after=2)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(ConfigError, match=f"Cannot write to .*: {reason}"):
+        trainer.run(stop_after=3)
+    monkeypatch.undo()
+    assert Trainer(RECIPE, stripes(), tmp_path, CPU).step == 2
 
 
 def test_a_checkpoint_of_another_number_of_processes_is_refused(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from rsc_snn.training.batch import (
     teachers_first,
 )
 from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.teacher import Teacher
 from rsc_snn.zoo import Zoo
 from tests.conftest import TINY_CONFIGS, save_tiny_model, stated
 
@@ -390,6 +391,42 @@ def test_a_model_of_another_scale_is_kept_unless_a_scale_is_asked_for(tmp_path: 
     assert reason_to_train((small,), Zoo(tmp_path)) == "its recipe has changed (epochs)"
     # A recipe without scales is the same at both.
     assert reason_to_train((replace(large, scale="cpu"),), Zoo(tmp_path)) == ""
+
+
+def test_a_student_is_trained_at_the_size_of_the_teacher_that_is_kept(tmp_path: Path) -> None:
+    ann = ModelConfig(neuron="relu", coding="direct", time_steps=1, widths=(4, 6), depths=(1, 1))
+    snn = ModelConfig(widths=(4, 6), depths=(1, 1))
+    small = replace(recipe("teacher"), model=ann)
+    large = replace(small, model=replace(small.model, widths=(8, 12)), scale="gpu")
+    student = replace(recipe("student", "teacher", distillation=1.0), model=snn)
+    wide = replace(student, model=replace(student.model, widths=(8, 12)), scale="gpu")
+    # As on a GPU: the larger variants come first.
+    recipes = {"teacher": (large, small), "student": (wide, student)}
+
+    def chosen(zoo: Zoo | None, *names: str, missing: bool = True) -> dict[str, str]:
+        tasks = plan(recipes, zoo, names, missing=missing, obstacle=lambda _: "")
+        return {task.recipe.name: task.recipe.scale for task in tasks if task.to_do}
+
+    assert chosen(None) == {"teacher": "gpu", "student": "gpu"}
+    save_card(tmp_path, small)
+    zoo = Zoo(tmp_path)
+    assert chosen(zoo) == {"student": "cpu"}
+    assert chosen(zoo, "student", missing=False) == {"student": "cpu"}
+    assert chosen(zoo, "teacher", "student", missing=False) == {"teacher": "gpu", "student": "gpu"}
+
+
+def test_on_a_gpu_every_missing_shipped_model_can_learn_from_the_shipped_teachers() -> None:
+    recipes = read_recipes(ROOT / "rsc_snn" / "recipes", "gpu", strict=False)
+    zoo = Zoo(ROOT / "assets" / "models")
+    students = [name for name, (each, *_) in recipes.items() if each.teacher in zoo.names()]
+    assert students
+    for name in students:
+        (task,) = [
+            task
+            for task in plan(recipes, zoo, [name], missing=False, obstacle=lambda _: "")
+            if task.recipe.name == name
+        ]
+        Teacher(task.recipe, zoo)
 
 
 def test_a_student_of_weights_that_are_gone_is_out_of_date(tmp_path: Path) -> None:
