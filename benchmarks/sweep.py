@@ -214,6 +214,7 @@ def synthetic_result(cell: Cell) -> CellResult:
         seconds=0.0,
         device="none",
         versions={},
+        standing=np.ones(cell.images, dtype=bool),
     )
 
 

@@ -54,7 +54,8 @@ def _result(cell: Cell, labels: np.ndarray) -> CellResult:
     noise *= bool(cell.draws > 1)
     right = ease + noise < rate(cell)
     answers = np.where(right, labels, (labels + 1) % 10).astype(np.uint16)
-    return CellResult(cell, answers, labels, cell.images, 100, 0.5, "made up", {"rsc_snn": "0"})
+    facts = (cell.images, 100, 0.5, "made up", {"rsc_snn": "0"})
+    return CellResult(cell, answers, labels, *facts, standing=np.asarray(right.any(axis=0)))
 
 
 def only(results: Iterable[CellResult], attack: str) -> list[CellResult]:

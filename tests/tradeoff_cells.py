@@ -44,7 +44,9 @@ def make_result(right: Any, **changes: Any) -> CellResult:
     labels = (np.arange(images) % CLASSES).astype(np.uint16)
     answers = np.where(table, labels, (labels + 1) % CLASSES).astype(np.uint16)
     cell = make_cell(images=images, draws=draws, **changes)
-    return CellResult(cell, answers, labels, images, 100, 1.0, "CPU", {})
+    return CellResult(
+        cell, answers, labels, images, 100, 1.0, "CPU", {}, np.asarray(table.any(axis=0))
+    )
 
 
 def make_point(clean: Any, robust: Any, attack: str = "pgd", **changes: Any) -> OperatingPoint:

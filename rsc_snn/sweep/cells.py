@@ -22,8 +22,9 @@ from rsc_snn.errors import DataError
 from rsc_snn.evaluate import Estimate, Predictor, accuracy_estimate, image_scores
 
 CLEAN = "none"
-# Raised whenever the same cell would give other numbers than before.
-PROTOCOL = 1
+# Raised whenever the same cell would give other numbers than before. 2: which images an attack goes
+# on with is decided on draws of its own, not on those of the scoring.
+PROTOCOL = 2
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class CellResult:
     answers: `[D, n]` uint16, the class that each of D fresh draws gave each image. labels: `[n]`
     uint16, the true classes. attacked: images that were attacked, not passed through as broken.
     queries: forward passes of single images by the attack. seconds: compute time. versions: of
-    what computed it. Raises DataError for what cannot be.
+    what computed it. standing: `[n]` bool, the images that are not broken, which an attack at a
+    larger epsilon goes on with. Raises DataError for what cannot be.
     """
 
     cell: Cell
@@ -100,10 +102,12 @@ class CellResult:
     seconds: float
     device: str
     versions: Mapping[str, str]
+    standing: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         shape = (self.cell.draws, self.cell.images)
-        if self.answers.shape != shape or self.labels.shape != shape[1:]:
+        each = (self.labels.shape, self.standing.shape)
+        if self.answers.shape != shape or any(one != shape[1:] for one in each):
             raise DataError(f"The result of cell {self.cell.key} does not fit it.")
 
     @property

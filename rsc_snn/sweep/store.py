@@ -37,7 +37,9 @@ from rsc_snn.errors import DataError, SweepError
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import Cell, CellResult
 
-SCHEMA = 2  # 2 added the accuracy of a single pass beside the answers, and the index for pages.
+# 2 added the accuracy of a single pass beside the answers, and the index for pages; 3 which images
+# are broken.
+SCHEMA = 3
 _APPLICATION = 0x52534353  # "RSCS": tells a store from the databases of other programs.
 _LOCKED_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
@@ -92,14 +94,23 @@ CREATE INDEX place ON cells (model, attack, time_steps, sigma, epsilon);
 """
 
 
+_TO_SCHEMA_3 = """
+ALTER TABLE answers ADD COLUMN standing BLOB;
+"""
+
+
 def _names(columns: Iterable[str]) -> str:
     return ", ".join(f"cells.{column}" for column in columns)
 
 
-_SELECT_RESULTS = (
-    f"SELECT {_names((*_CELL_FIELDS, *_RESULT_FIELDS, 'key'))}, answers.answers, labels.labels "
-    "FROM cells JOIN answers ON answers.key = cells.key JOIN labels ON labels.data = cells.data"
-)
+def _select_results(standing: str = "answers.standing") -> str:
+    return (
+        f"SELECT {_names((*_CELL_FIELDS, *_RESULT_FIELDS, 'key'))}, answers.answers, {standing}, "
+        "labels.labels FROM cells JOIN answers ON answers.key = cells.key "
+        "JOIN labels ON labels.data = cells.data"
+    )
+
+
 _ORDER = "ORDER BY " + _names(
     ("epsilon", "dataset", "model", "attack", "parameters", "time_steps", "sigma", "key")
 )
@@ -204,7 +215,7 @@ class Store:
         values: `results(model="cifar10-ann", attack=["none", "fgsm"], time_steps=4)`.
         """
         text, values = _where(where)
-        rows = self._rows(f"{_SELECT_RESULTS}{text} {_ORDER}", values)
+        rows = self._rows(f"{_select_results()}{text} {_ORDER}", values)
         return [_result(row) for row in rows]
 
     def summaries(self, **where: Any) -> list[Summary]:
@@ -414,7 +425,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 def _add_accuracies(connection: sqlite3.Connection) -> None:
     """From version 1 to 2: work out the accuracy of every stored cell."""
     _run(connection, _TO_SCHEMA_2)
-    for row in connection.execute(_SELECT_RESULTS).fetchall():
+    for row in connection.execute(_select_results(standing="NULL")).fetchall():
         result = _result(row)
         estimate = result.estimate()
         connection.execute(
@@ -423,7 +434,16 @@ def _add_accuracies(connection: sqlite3.Connection) -> None:
         )
 
 
-_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_tables, _add_accuracies)
+def _add_standing(connection: sqlite3.Connection) -> None:
+    """From version 2 to 3: cells of older protocols stay without it (see `_result`)."""
+    _run(connection, _TO_SCHEMA_3)
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _make_tables,
+    _add_accuracies,
+    _add_standing,
+)
 
 
 # --- Rows ----------------------------------------------------------------------------------------
@@ -437,6 +457,18 @@ def pack(values: NDArray[np.uint16]) -> bytes:
 def unpack(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
     """The array that `pack` compressed. Raises ValueError, zlib.error."""
     return np.frombuffer(zlib.decompress(data), dtype="<u2").reshape(shape).astype(np.uint16)
+
+
+def pack_bits(values: NDArray[np.bool_]) -> bytes:
+    """Booleans `[n]` as bytes, eight in one."""
+    return np.packbits(values).tobytes()
+
+
+def unpack_bits(data: bytes, count: int) -> NDArray[np.bool_]:
+    """The `count` booleans that `pack_bits` packed. Raises ValueError."""
+    if len(data) != -(-count // 8):
+        raise ValueError("another number of booleans")
+    return np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=count).astype(np.bool_)
 
 
 def _columns(result: CellResult) -> dict[str, Any]:
@@ -479,7 +511,8 @@ def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping
     ).rowcount
     if added:
         connection.execute(
-            "INSERT INTO answers VALUES (?, ?)", (columns["key"], pack(result.answers))
+            "INSERT INTO answers (key, answers, standing) VALUES (?, ?, ?)",
+            (columns["key"], pack(result.answers), pack_bits(result.standing)),
         )
     return bool(added)
 
@@ -517,19 +550,24 @@ def _result(row: Sequence[Any]) -> CellResult:
     """The result of the columns that `Store.results` asks for. Raises SweepError."""
     count = len(_CELL_FIELDS)
     cell = _cell(row[:count])
-    attacked, queries, seconds, device, versions, key, answers, labels = row[count:]
+    attacked, queries, seconds, device, versions, key, packed, bits, classes = row[count:]
     try:
         if cell.key != key:
             raise ValueError("another key")
+        answers = unpack(packed, (cell.draws, cell.images))
+        labels = unpack(classes, (cell.images,))
+        # Protocol 1 decided it on the draws of the scoring.
+        old = (answers == labels).any(axis=0)
         return CellResult(
             cell=cell,
-            answers=unpack(answers, (cell.draws, cell.images)),
-            labels=unpack(labels, (cell.images,)),
+            answers=answers,
+            labels=labels,
             attacked=attacked,
             queries=queries,
             seconds=seconds,
             device=device,
             versions=json.loads(versions),
+            standing=old if bits is None else unpack_bits(bits, cell.images),
         )
     except (DataError, ValueError, TypeError, zlib.error) as error:
         raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error

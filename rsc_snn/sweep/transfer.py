@@ -24,13 +24,13 @@ from rsc_snn.robustness.store import FILE as COUNTS_FILE
 from rsc_snn.robustness.store import results_folder
 from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.grid import attack_label, cell_command
-from rsc_snn.sweep.store import Store, Summary
+from rsc_snn.sweep.store import Store, Summary, pack_bits, unpack_bits
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE = "sweep.parquet"
-SCHEMA = 1
+SCHEMA = 2
 _MARK = b"rsc_snn_sweep"
 _AT_ONCE = 500
 _ARROW = {
@@ -51,6 +51,7 @@ _RESULT_TYPES = {
     "versions": "string",
     "answers": "binary",
     "labels": "binary",
+    "standing": "binary",
 }
 _CSV_COLUMNS = (
     "dataset", "model", "attack", "attack_label", "parameters", "epsilon", "sigma", "time_steps",
@@ -178,6 +179,7 @@ def _row(result: CellResult) -> dict[str, Any]:
         "versions": json.dumps(dict(result.versions), sort_keys=True),
         "answers": _to_bytes(result.answers.T),
         "labels": _to_bytes(result.labels),
+        "standing": pack_bits(result.standing),
     }
 
 
@@ -187,7 +189,7 @@ def _result(row: Sequence[Any]) -> CellResult:
     values = dict(zip(_CELL_TYPES, row[:count], strict=True))
     values |= {name: json.loads(values[name]) for name in _JSON}
     cell = Cell.from_json(values)
-    attacked, queries, seconds, device, versions, answers, labels = row[count:]
+    attacked, queries, seconds, device, versions, answers, labels, standing = row[count:]
     return CellResult(
         cell=cell,
         answers=_from_bytes(answers, (cell.images, cell.draws)).T,
@@ -197,6 +199,7 @@ def _result(row: Sequence[Any]) -> CellResult:
         seconds=seconds,
         device=device,
         versions=json.loads(versions),
+        standing=unpack_bits(standing, cell.images),
     )
 
 

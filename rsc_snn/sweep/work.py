@@ -3,10 +3,11 @@
 Work is shared between cells in three ways.
 
 - The clean images are scored once for each (model, sigma, T), in a cell of their own.
-- An image that no draw got right, clean or at the next smaller epsilon of the chain, is passed
-  through: it keeps those answers and is not attacked again, for the adversarial image lies in the
-  larger ball as well (as in `rsc_snn.robustness.cells`). At a larger epsilon an attack can only
-  break more images.
+- An image that is broken, clean or at the next smaller epsilon of the chain, is passed through: it
+  keeps its answers and is not attacked again, for the adversarial image lies in the larger ball as
+  well. Broken means wrong and, with noise, wrong in all of `SELECTION` draws that nothing else
+  uses. Draws of the scoring must not decide it: of several noisy scores those that happened to be
+  0 would be kept, and accuracies would come out the lower the fewer draws there are.
 - Scoring noise is common to all cells (common random numbers): its seed depends on the cell's
   seed and the number of the batch alone. Image i meets the same draws clean and attacked, at
   every epsilon, under every attack and, for RSC with one T, the same draws of the unit normal at
@@ -41,6 +42,7 @@ import rsc_snn
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.attacks.registry import get_attack
 from rsc_snn.attacks.run import CancelCheck, craft, score
+from rsc_snn.attacks.target import is_stochastic
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
@@ -52,6 +54,10 @@ from rsc_snn.robustness.cells import fingerprint, subset_rows
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.grid import load_split, predecessor, split_place
 from rsc_snn.zoo import Zoo
+
+# Draws that decide whether an image is broken: one that is right half of the time is taken to be
+# broken once in 256 times, one that is right in a tenth of the draws 43 times in 100.
+SELECTION = 8
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ def measure(
     _check_coding(cell, model)
     alive = _alive(cell, before, data.labels)
     answers = np.empty((cell.draws, cell.images), dtype=np.uint16)
+    standing = alive.numpy().copy()
     if before is not None:
         answers[:] = before.answers
     queries = 0
@@ -104,9 +111,10 @@ def measure(
         for index, rows in enumerate(torch.arange(cell.images).split(cell.batch_size)):
             some = alive[rows]
             if some.any():
-                found, made = _batch(cell, model, data, rows, some, index, cancelled)
-                answers[:, rows[some].numpy()] = found
-                queries += made
+                found = _batch(cell, model, data, rows, some, index, cancelled)
+                answers[:, rows[some].numpy()] = found.answers
+                standing[rows[some].numpy()] = found.standing
+                queries += found.queries
     return CellResult(
         cell=cell,
         answers=answers,
@@ -116,6 +124,7 @@ def measure(
         seconds=round(time.perf_counter() - start, 4),
         device=text,
         versions=_versions(),
+        standing=standing,
     )
 
 
@@ -127,6 +136,15 @@ def attack_parameters(cell: Cell) -> dict[str, Value]:
     return values
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What was measured of the n images of a batch that were alive; fields as in `CellResult`."""
+
+    answers: NDArray[np.uint16]
+    standing: NDArray[np.bool_]
+    queries: int
+
+
 def _batch(
     cell: Cell,
     model: SpikingClassifier,
@@ -135,40 +153,53 @@ def _batch(
     alive: Tensor,
     index: int,
     cancelled: CancelCheck | None,
-) -> tuple[NDArray[np.uint16], int]:
-    """(answers `[D, n]`, queries) of the n `alive` images of batch `index`, images `rows`.
+) -> _Batch:
+    """Attack and score the n `alive` images of batch `index`, images `rows`.
 
-    The attack's noise is fresh for each attack, epsilon and batch; the scoring's is common.
+    The noise of the attack, and of what decides which images are broken, is fresh for each
+    attack, epsilon and batch; that of the scoring is common.
     """
     device = next(model.parameters()).device
     x = to_unit(data.images[rows].to(device))
     kept = alive.to(device)
+    labels = data.labels[rows].to(device)[kept]
+    own = ("sweep", cell.attack, f"{cell.epsilon:g}", index)
     queries = 0
     if cell.attack != CLEAN:
         crafted = craft(
             model,
             x[kept],
-            data.labels[rows].to(device)[kept],
+            labels,
             cell.attack,
             attack_parameters(cell),
             time_steps=cell.time_steps,
             sigma=cell.sigma,
-            seed=derive_seed(cell.seed, "sweep", cell.attack, f"{cell.epsilon:g}", index),
+            seed=derive_seed(cell.seed, *own),
             cancelled=cancelled,
         )
         x[kept] = crafted.adversarial
         queries = crafted.queries
-    logits = score(
-        model,
-        x,
-        cell.draws,
-        time_steps=cell.time_steps,
-        sigma=cell.sigma,
-        seed=derive_seed(cell.seed, "sweep", "fresh", index),
-        only=kept,
-        cancelled=cancelled,
+
+    def answer(draws: int, seed: int) -> Tensor:
+        return score(
+            model,
+            x,
+            draws,
+            time_steps=cell.time_steps,
+            sigma=cell.sigma,
+            seed=seed,
+            only=kept,
+            cancelled=cancelled,
+        ).argmax(dim=-1)
+
+    answers = answer(cell.draws, derive_seed(cell.seed, "sweep", "fresh", index))
+    noisy = is_stochastic(model, cell.sigma)
+    chosen = answer(SELECTION, derive_seed(cell.seed, *own, "standing")) if noisy else answers
+    return _Batch(
+        answers=answers.cpu().numpy().astype(np.uint16),
+        standing=(chosen == labels).any(dim=0).cpu().numpy(),
+        queries=queries,
     )
-    return logits.argmax(dim=-1).cpu().numpy().astype(np.uint16), queries
 
 
 def _alive(cell: Cell, before: CellResult | None, labels: Tensor) -> Tensor:
@@ -179,7 +210,7 @@ def _alive(cell: Cell, before: CellResult | None, labels: Tensor) -> Tensor:
         raise SweepError(f"The cell {cell.key} cannot be measured before the one it builds on.")
     if before.cell != predecessor(cell) or not np.array_equal(before.labels, labels.numpy()):
         raise SweepError(f"The cell {cell.key} does not build on the cell {before.cell.key}.")
-    return torch.from_numpy(before.right.any(axis=0))
+    return torch.from_numpy(before.standing)
 
 
 def _check_coding(cell: Cell, model: SpikingClassifier) -> None:

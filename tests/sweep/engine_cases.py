@@ -122,6 +122,7 @@ def made_up_result(cell: Cell) -> CellResult:
         seconds=0.0,
         device="none",
         versions={},
+        standing=np.ones(cell.images, dtype=bool),
     )
 
 
@@ -130,5 +131,6 @@ def assert_same(found: DictStore, expected: DictStore) -> None:
     assert found.results.keys() == expected.results.keys()
     for key, result in expected.results.items():
         assert np.array_equal(found.results[key].answers, result.answers)
+        assert np.array_equal(found.results[key].standing, result.standing)
         assert found.results[key].attacked == result.attacked
         assert found.results[key].queries == result.queries

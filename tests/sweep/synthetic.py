@@ -72,6 +72,7 @@ def make_result(cell: Cell | None = None, rate: float = 0.6, seed: int = 0) -> C
         seconds=0.25,
         device="CPU · 1 thread",
         versions={"rsc_snn": "0.1.0", "torch": "2"},
+        standing=generator.random(cell.images) < rate,
     )
 
 
@@ -84,6 +85,7 @@ def same(first: CellResult | None, second: CellResult | None) -> bool:
         all(getattr(first, name) == getattr(second, name) for name in facts)
         and np.array_equal(first.answers, second.answers)
         and np.array_equal(first.labels, second.labels)
+        and np.array_equal(first.standing, second.standing)
     )
 
 
@@ -120,4 +122,5 @@ def results(draw: st.DrawFn) -> CellResult:
         seconds=draw(_numbers),
         device=draw(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)),
         versions=draw(st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)),
+        standing=np.array(draw(st.lists(st.booleans(), min_size=images, max_size=images))),
     )
