@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.e_rsct import DOCS, PLAIN, RECIPES, ROOT, interval_text, train
-from benchmarks.results import update_document, write_rows
+from benchmarks.e_rsct import DOCS, PLAIN, RECIPES, ROOT, interval_text, train, with_others
+from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.data import ImageSet, load_dataset
 from rsc_snn.evaluate import Estimate, evaluate_accuracy
 from rsc_snn.training.recipe import read_recipe
@@ -122,10 +122,8 @@ def measure(
 def table(runs: Sequence[Run]) -> str:
     """Mean accuracies of each variant and what sparse gradients add to its peer, in points."""
     columns = {"clean": "clean", "robust_2": "EOT-PGD 2/255", "robust_8": "EOT-PGD 8/255"}
-    lines = [
-        f"| trained | {' | '.join(f'{name} | over its peer' for name in columns.values())} |",
-        "|" + " --- |" * (1 + 2 * len(columns)),
-    ]
+    heads = " | ".join(f"{name} | over its peer" for name in columns.values())
+    lines = [f"| trained | {heads} | minutes |", "|" + " --- |" * (2 + 2 * len(columns))]
     for variant, peer in VARIANTS.items():
         rows = [run for run in runs if run.variant == variant]
         peers = {run.seed: run for run in runs if run.variant == peer}
@@ -143,14 +141,15 @@ def table(runs: Sequence[Run]) -> str:
                 f"{statistics.mean(values):.1f} %",
                 "" if variant == peer or not gains else interval_text(gains),
             ]
+        cells.append(f"{statistics.mean(run.seconds for run in rows) / 60:.1f}")
         lines.append(f"| {' | '.join(cells)} |")
     first = runs[0]
     weight = max(run.sparsity for run in runs)
     lines += [
         "",
         f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
-        f"seeds {', '.join(sorted({str(run.seed) for run in runs}))}; weight {weight:g}; clean on "
-        f"{first.clean_n:,} test images, EOT-PGD ({PARAMETERS['steps']} steps, "
+        f"seeds {', '.join(sorted({str(run.seed) for run in runs}))}; weight {weight:g}, "
+        f"the only one tried; minutes of training; clean on {first.clean_n:,} test images, EOT-PGD ({PARAMETERS['steps']} steps, "
         f"{PARAMETERS['eot_draws']} draws a gradient) on {first.robust_n:,}, {DRAWS} fresh draws "
         "each. In points, mean over the seeds with Student's t interval (95 %). Repeat: "
         "`python -m benchmarks.sparse_gradients`.",
@@ -181,6 +180,7 @@ def main() -> None:
                 f"2/255, {last.robust_8:.2%} at 8/255",
                 flush=True,
             )
+    runs = with_others(runs, read_rows(RESULTS, Run))
     write_rows(RESULTS, Run, runs)
     content = table(runs)
     update_document(DOCS, MARKERS, content)

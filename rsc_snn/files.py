@@ -13,5 +13,9 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     A kill at any moment leaves either the old file or the new one, whole. Raises OSError.
     """
     partial = path.with_name(path.name + ".partial")
-    write(partial)
-    partial.replace(path)
+    try:
+        write(partial)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # A full disk needs the room.
+        raise

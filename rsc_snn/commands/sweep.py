@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
             added, skipped = import_parquet(store, args.source)
             print(f"{_count(added, 'cell')} imported into {store.path}, {skipped:,} were there.")
         code = 0 if cells is None else _sweep(args, store, cells)
-        return code or (0 if args.dry_run else _export(store, args.target, cells))
+        if code == _INTERRUPTED or args.dry_run:
+            return code
+        return max(code, _export(store, args.target, cells))  # Cells that failed are left out.
 
 
 def _place(args: argparse.Namespace) -> Path | str:
@@ -135,7 +137,7 @@ def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
 def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int:
     """Say what it takes, and measure what is missing. Raises SweepError, and what that raises."""
     from rsc_snn.device import pick_device
-    from rsc_snn.sweep.runners import default_workers
+    from rsc_snn.sweep.runners import cluster_threads, default_workers
 
     missing = store.missing(cells)
     if not missing:
@@ -145,10 +147,14 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
     zoo = open_zoo(args)
     cost = _cost(missing, zoo, device)
     workers = args.workers or default_workers(device.type)
-    print(_plan(cost, len(cells), None if args.cluster else workers), flush=True)
+    if args.cluster:
+        workers = cluster_threads(args.cluster)
+        if not workers:
+            print("The cluster has no workers yet; the sweep waits for them.", file=sys.stderr)
+    print(_plan(cost, len(cells), workers or None), flush=True)
     if args.dry_run:
         return 0
-    if _too_much(cost, workers) and not args.yes:
+    if _too_much(cost, max(workers, 1)) and not args.yes:
         raise SweepError("That is a large sweep; say --yes to start it, or make its grid smaller.")
     store.check_writable()
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:

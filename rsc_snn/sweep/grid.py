@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 GALLERY = "gallery"
 GRID_SPLITS = (*SPLITS, GALLERY)
 MAX_CELLS = 1_000_000
-MAX_EPSILON = 255.0
+MAX_EPSILON = 64.0  # That of the attacks in L-infinity; those in L2 have less.
+MAX_EPSILONS = 200
 MAX_IMAGES = 100_000
 MAX_BATCH = 10_000
 _MODEL = re.compile(r"[A-Za-z0-9_*?\[\]-]+")
@@ -219,6 +220,11 @@ class Grid:
         self._check_attacks()
 
     def _check_attacks(self) -> None:
+        if len(self.epsilons) > MAX_EPSILONS:
+            raise SweepError(
+                f"epsilons may hold at most {MAX_EPSILONS} numbers, not {len(self.epsilons):,}: "
+                "each is measured after all smaller ones."
+            )
         if len({attack.spec.norm for attack in self.attacks}) > 1:
             raise SweepError(
                 "A grid's epsilons have one unit: attacks in L-infinity (255ths) and in L2 (pixel "
@@ -292,7 +298,11 @@ def _attack(value: object) -> GridAttack:
             f"{value!r}."
         )
     given = {name: item for name, item in value.items() if name not in {"name", "step_share"}}
-    return _known_attack(value["name"], tuple(given.items()), value.get("step_share"))
+    preset = PRESETS.get(value["name"].replace("-", "_"))
+    if preset is None:
+        return _known_attack(value["name"], tuple(given.items()), value.get("step_share"))
+    share = value.get("step_share", None if "step_size" in given else preset.step_share)
+    return GridAttack(preset.attack, tuple({**dict(preset.parameters), **given}.items()), share)
 
 
 def _known_attack(name: str, given: tuple[Any, ...] = (), share: Any = None) -> GridAttack:

@@ -138,6 +138,12 @@ class Cluster(Given):
         self._client.close()
 
 
+def cluster_threads(address: str) -> int:
+    """Worker threads that a Dask cluster has at the moment. Raises SweepError."""
+    with _connect(address) as client:
+        return int(sum(client.nthreads().values()))
+
+
 class Processes:
     """Worker processes of this machine: one thread each on a CPU, or one for each GPU.
 

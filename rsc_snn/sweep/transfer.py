@@ -22,7 +22,7 @@ from rsc_snn.errors import DataError, SweepError
 from rsc_snn.files import write_atomically
 from rsc_snn.robustness.store import FILE as COUNTS_FILE
 from rsc_snn.robustness.store import results_folder
-from rsc_snn.sweep.cells import Cell, CellResult
+from rsc_snn.sweep.cells import PROTOCOL, Cell, CellResult
 from rsc_snn.sweep.grid import attack_label, cell_command
 from rsc_snn.sweep.store import Store, Summary, pack_bits, unpack_bits
 
@@ -64,12 +64,19 @@ _CSV_COLUMNS = (
 def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None) -> int:
     """Write results with all answers, whole or not at all; returns how many.
 
-    cells: only those of them that are stored; None for all. Raises SweepError.
+    cells: only those of them that are stored; None for all. A file is not overwritten by one that
+    lacks some of its results. Raises SweepError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, chosen = _schema(), _keys(store, cells)
+    if lost := _exported(path) - set(chosen):
+        raise SweepError(
+            f"{path} holds {len(lost):,} results that this export lacks. Put them into the store "
+            "first (--import) and export all of it (--export without a sweep), or name another "
+            "file."
+        )
 
     def write(partial: Path) -> int:
         count = 0
@@ -81,6 +88,14 @@ def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None
         return count
 
     return _write(path, write)
+
+
+def _exported(path: Path) -> set[str]:
+    """Keys of the results in an exported file that count: those of the present protocol."""
+    try:
+        return {r.cell.key for r in _read(path) if r.cell.protocol == PROTOCOL}
+    except SweepError:
+        return set()
 
 
 def export_csv(store: Store, path: Path, cells: Iterable[Cell] | None = None) -> int:

@@ -14,6 +14,7 @@ import pytest
 from rsc_snn.errors import SweepError
 from rsc_snn.sweep.cells import CellResult
 from rsc_snn.sweep.run import run_sweep
+from rsc_snn.sweep.runners import cluster_threads
 from rsc_snn.sweep.work import Workspace
 from tests.sweep.engine_cases import (
     DictStore,
@@ -79,3 +80,12 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SweepError, match="requirements-cluster.txt"):
         run_sweep([made_up_cell()], DictStore(), place, cluster="tcp://127.0.0.1:9")
+
+
+def test_the_workers_of_a_cluster_are_counted() -> None:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as empty:
+        assert cluster_threads(empty.scheduler_address) == 0
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None
+    ) as some:
+        assert cluster_threads(some.scheduler_address) == 3

@@ -297,7 +297,8 @@ def test_patterns_name_models(zoo: Zoo) -> None:
         (GOOD.replace("[4]", "[-1]"), "epsilons must be numbers from 0"),
         (GOOD.replace("[4]", "[nan]"), "epsilons must be numbers from 0"),
         (GOOD.replace("[4]", "[true]"), "epsilons must be numbers from 0"),
-        (GOOD.replace("[4]", "[65]"), "Epsilon must be between 0 and 64/255"),
+        (GOOD.replace("[4]", "[65]"), "epsilons must be numbers from 0 to 64, not 65"),
+        (GOOD.replace("[4]", str([n / 8 for n in range(300)])), "at most 200 numbers, not 300"),
         (GOOD + "sigmas = [1.5]", "In sigmas: The noise level sigma must be"),
         (GOOD + "sigmas = []", "sigmas must be a list"),
         (GOOD + 'sigmas = ["a"]', "In sigmas: "),
@@ -445,3 +446,12 @@ def test_commands_are_ones_that_the_program_takes(name: str) -> None:
     assert steps[0] == pytest.approx(steps[1], rel=1e-8)
     assert found == values
     assert (args.sigma, args.time_steps, args.batch_size) == (0.15, 4, 100)
+
+
+def test_a_preset_takes_other_parameters() -> None:
+    """As in a file: what is not named stays as the preset has it."""
+    grid = Grid(("m",), ({"name": "pgd10", "steps": 5},), (4.0,))  # type: ignore[arg-type]
+    assert grid.attacks[0] == GridAttack.of("pgd", 1 / 4, steps=5, random_start=True, eot_draws=1)
+    fixed = Grid(("m",), ({"name": "pgd10", "step_size": 1.0},), (4.0,))  # type: ignore[arg-type]
+    assert dict(fixed.attacks[0].parameters)["step_size"] == 1.0
+    assert fixed.attacks[0].step_share is None

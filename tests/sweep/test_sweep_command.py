@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from rsc_snn.cli import main
 from rsc_snn.commands import sweep as command
 from rsc_snn.errors import SweepError
 from rsc_snn.sweep import run as engine
-from rsc_snn.sweep.cells import CellResult
+from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.cost import Cost
+from rsc_snn.sweep.runners import Here
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import shipped_results
 from tests.sweep.synthetic import make_cell, make_data, make_result, same
@@ -87,6 +89,25 @@ def test_only_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
         assert (once.answers == twice.answers).all()
 
 
+def test_what_could_be_measured_is_exported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Here, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        if cell.attack == "fgsm" and cell.epsilon == 8.0:
+            future: Future[CellResult] = Future()
+            future.set_exception(SweepError("This cell cannot be."))
+            return future
+        return submit(self, cell, before)
+
+    submit = Here.submit
+    monkeypatch.setattr(Here, "submit", fails)
+    assert sweep("grid.toml", "--export", "rest.csv") == 2
+    out, err = capsys.readouterr()
+    assert "This cell cannot be." in err and "cells written to rest.csv" in out
+    with Path("rest.csv").open() as file:
+        assert 0 < len(list(csv.DictReader(file))) < CELLS
+
+
 def test_a_dry_run_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("grid.toml", "--dry-run") == 0
     assert "10 cells, 0 done already" in capsys.readouterr().out
@@ -99,6 +120,11 @@ def test_export_and_import(capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("grid.toml", "--export", "out/sweep.parquet") == 0
     assert "10 cells written to out/sweep.parquet." in capsys.readouterr().out
     assert len(shipped_results(Path("out"))) == CELLS  # Of the sweep alone.
+    Path("small.toml").write_text(GRID.replace("[4, 8]", "[4]"))
+    capsys.readouterr()
+    assert sweep("small.toml", "--export", "out/sweep.parquet") == 2
+    assert "holds 4 results that this export lacks" in capsys.readouterr().err
+    assert len(shipped_results(Path("out"))) == CELLS
     assert main(["sweep", "--export", "all.csv"]) == 0
     with Path("all.csv").open() as file:
         assert len(list(csv.DictReader(file))) == CELLS + 1

@@ -138,6 +138,13 @@ def test_damaged_rows_are_refused_whole(
         assert len(other) == 0
 
 
+def test_an_export_that_fails_leaves_nothing(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(SweepError, match="Cannot write"):
+        export_csv(store, tmp_path / "x.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path, store: Store) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SweepError, match="Cannot write"):
