@@ -149,7 +149,8 @@ def table(runs: Sequence[Run]) -> str:
         "",
         f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
         f"seeds {', '.join(sorted({str(run.seed) for run in runs}))}; weight {weight:g}, "
-        f"the only one tried; minutes of training; clean on {first.clean_n:,} test images, EOT-PGD ({PARAMETERS['steps']} steps, "
+        f"the only one tried; minutes of training; clean on {first.clean_n:,} test images, "
+        f"EOT-PGD ({PARAMETERS['steps']} steps, "
         f"{PARAMETERS['eot_draws']} draws a gradient) on {first.robust_n:,}, {DRAWS} fresh draws "
         "each. In points, mean over the seeds with Student's t interval (95 %). Repeat: "
         "`python -m benchmarks.sparse_gradients`.",
