@@ -3,9 +3,11 @@
     python -m benchmarks.store [--cells 100000] [--queries 200]
 
 Fills a store on disk with cells of models that do not exist (3 attacks and clean images, 4 T, 11
-sigma, 5 epsilons a model) and asks, model by model, what a page asks: the accuracies of one model
-under one attack at one T over all sigma and epsilon, then the same of eight models with their
-clean accuracies. Prints medians and the slowest; and what one durable `put` costs.
+sigma, 5 epsilons a model). Asks, model by model, for the accuracies of one model under one attack
+at one T over all sigma and epsilon, then the same of eight models with their clean accuracies; and
+what the Trade-off page asks: the answers of such cells (those it has not shown yet), which cells
+there are when it opens, and which have come when one was stored. Prints medians and the slowest;
+and what one durable `put` costs.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 from benchmarks.sweep import synthetic_cell, synthetic_result
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.store import Store
+from rsc_snn.ui.explorer.sources import StoreReader
 
 ATTACKS = ("fgsm", "pgd", "eot_pgd")
 TIME_STEPS = (1, 2, 4, 8)
@@ -106,9 +109,37 @@ def main() -> None:
             shown = [models[(number + place) % len(models)] for place in range(8)]
             return store.summaries(model=shown, attack=[CLEAN, "pgd"], time_steps=4)
 
+        reader = StoreReader(Path(store.path))
+        start = time.perf_counter()
+        reader.refresh()
+        opening = time.perf_counter() - start
+        keys = {
+            model: [
+                key
+                for key, cell in reader.cells.items()
+                if cell.model == model and cell.attack in {CLEAN, "pgd"} and cell.time_steps == 4
+            ]
+            for model in models
+        }
+
+        def figure(number: int) -> Sequence[object]:
+            return reader.results(keys[models[number % len(models)]])
+
+        fresh = iter([synthetic_result(replace(cell, seed=2)) for cell in islice(cells(), 20)])
+
+        def news(number: int) -> Sequence[object]:
+            store.put(next(fresh))
+            before = len(reader.cells)
+            reader.refresh()
+            return [None] * (len(reader.cells) - before)
+
         target = f"(target: below {1000 * TARGET_SECONDS:g} ms)"
         print(f"  one model, attack and T       {ask(curve, args.queries)} {target}")
         print(f"  eight models, clean and PGD   {ask(page, args.queries)} {target}")
+        print(f"  answers of a model's figure   {ask(figure, len(models))} {target}")
+        print(f"  which cells have come         {ask(news, 20)} {target}")
+        print(f"  which cells there are, once   {1000 * opening:7.2f} ms")
+        reader.close()
         spare = [synthetic_result(replace(cell, seed=1)) for cell in islice(cells(), PUTS)]
         print(f"  one durable put               {1000 * put_seconds(store, spare):7.2f} ms")
 

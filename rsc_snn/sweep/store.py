@@ -230,6 +230,18 @@ class Store:
         """The keys of all stored cells, in the order of `results`."""
         return [key for (key,) in self._rows(f"SELECT key FROM cells {_ORDER}", [])]
 
+    def cells(self, after: int = 0) -> tuple[int, list[Cell]]:
+        """(mark, cells that were stored after the mark `after`), in the order of storing.
+
+        Cells are never taken out, so whoever asks with the mark of the last answer knows all.
+        """
+        columns = _names((*_CELL_FIELDS, "key", "rowid"))
+        rows = self._rows(
+            f"SELECT {columns} FROM cells WHERE cells.rowid > ? ORDER BY cells.rowid", [after]
+        )
+        mark = rows[-1][-1] if rows else after
+        return mark, [_cell(row[:-2]).known_as(row[-2]) for row in rows]
+
     def distinct(self, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
         """The different values of some fields of `Cell` that are stored, in order."""
         text, values = _where(where)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -225,7 +226,7 @@ def _to_bytes(classes: NDArray[np.uint16]) -> bytes:
 
 def _from_bytes(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
     """The classes of `_to_bytes`. Raises ValueError."""
-    kind = np.uint8 if len(data) == np.prod(shape) else np.dtype("<u2")
+    kind = np.uint8 if len(data) == math.prod(shape) else np.dtype("<u2")
     return np.frombuffer(data, dtype=kind).reshape(shape).astype(np.uint16)
 
 

@@ -436,6 +436,20 @@ def test_a_closed_store_says_so(path: Path) -> None:
         store.put(make_result())
 
 
+def test_cells_since_a_mark_are_those_stored_since(path: Path) -> None:
+    found = many(5)
+    with Store(path) as store:
+        assert store.cells() == (0, [])
+        store.put_all(found[:3])
+        mark, cells = store.cells()
+        assert cells == [result.cell for result in found[:3]]
+        assert [cell.key for cell in cells] == [result.cell.key for result in found[:3]]
+        assert store.cells(mark) == (mark, [])
+        store.put_all(found)  # The first three are there already.
+        later, rest = store.cells(mark)
+        assert later > mark and rest == [result.cell for result in found[3:]]
+
+
 def test_a_page_reads_no_answers(path: Path) -> None:
     """Summaries stay quick, whatever the answers weigh: they are in another table."""
     with Store(path) as store:

@@ -165,6 +165,7 @@ class StoreReader:
         self._store = Store(path, create=False, timeout=_PATIENCE)
         self._lock = threading.Lock()
         self._results = Memo(_KEPT, _KEPT_BYTES)
+        self._known = 0
         self.cells: dict[str, Cell] = {}
         self.mark: Stamp = ()
 
@@ -174,14 +175,8 @@ class StoreReader:
         with self._lock:
             if mark == self.mark:
                 return
-            stored = self._store.keys()
-            new = [key for key in stored if key not in self.cells]
-            found = {
-                summary.cell.key: summary.cell
-                for keys in _batches(new)
-                for summary in self._store.summaries(key=keys)
-            }
-            self.cells = self.cells | found
+            self._known, new = self._store.cells(self._known)
+            self.cells = self.cells | {cell.key: cell for cell in new}
             self.mark = mark
 
     def results(self, keys: Sequence[str]) -> list[CellResult]:
