@@ -26,7 +26,7 @@ from rsc_snn.data.streaming import NAME as IMAGENET
 from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream, stream_classes
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device
 from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
-from rsc_snn.training.export import export_run, test_images
+from rsc_snn.training.export import check_writable, export_run, test_images
 from rsc_snn.training.loop import Progress, Trainer, TrainingData, Worker, join_workers
 from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
 from rsc_snn.training.streamed import StreamTrainer
@@ -68,11 +68,13 @@ def train_recipe(
 
     data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
     discard an earlier run. Returns the card, in the first process alone, if it exported. Raises
-    what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
+    ZooError if `export` cannot be written, and what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
     """
     images, classes, note = training_images(recipe, data)
-    if export is not None and isinstance(images, ImageStream):
-        test_images(recipe, data)  # Days of training must not end in its absence.
+    if export is not None:
+        check_writable(export)  # Hours of training must not end in what was known before.
+        if isinstance(images, ImageStream):
+            test_images(recipe, data)
     if len(classes) != recipe.model.num_classes:
         raise ConfigError(
             f"The data has {len(classes)} classes, the recipe's model {recipe.model.num_classes}."

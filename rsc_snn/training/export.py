@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import tempfile
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -148,6 +149,16 @@ def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Pat
         class_accuracy=class_accuracy(scores, test.labels, len(test.classes), clean.draws),
         float32_accuracy=Float32Accuracy(exact, clean.value - exact),
     )
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ZooError if models cannot be written to `folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ZooError(f"Cannot write to {folder}: {error.strerror}.") from error
 
 
 def _save_curve(trainer: Trainer, folder: Path) -> None:

@@ -96,3 +96,12 @@ def test_more_classes_than_the_model_has_is_a_sentence(
     _change(folder, "num_classes = 2", "num_classes = 3")
     assert main(arguments(folder)) == 2
     assert "2 classes" in capsys.readouterr().err
+
+
+def test_an_export_that_cannot_be_written_is_known_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "models").write_text("a file")
+    assert main(arguments(folder, "--export", str(folder / "models"))) == 2
+    assert "Cannot write to" in capsys.readouterr().err
+    assert not (folder / "run").exists()
