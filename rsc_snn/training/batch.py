@@ -68,7 +68,8 @@ def train_recipe(
 
     data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
     discard an earlier run. Returns the card, in the first process alone, if it exported. Raises
-    ZooError if `export` cannot be written, and what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
+    ZooError if `export` cannot be written, and what `Trainer`, `load_dataset`, `load_teacher` and
+    `export_run` raise.
     """
     images, classes, note = training_images(recipe, data)
     if export is not None:
