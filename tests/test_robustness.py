@@ -371,12 +371,13 @@ def test_wrong_settings(values: dict[str, Any]) -> None:
 def test_the_table_has_a_row_a_model_and_what_was_measured() -> None:
     rows = merged([], [*make_model("m", 0.5), *make_model("m-at", 0.8)], {"m": SHA, "m-at": SHA})
     results = Results(tuple(rows))
-    large, small = report.table_markdown(results).split("\n\n")
+    large_title, large, small_title, small = report.table_markdown(results).split("\n\n")
+    assert (large_title, small_title) == ("**At 8/255**", "**At 2/255**")
     head, _, plain, hardened = large.splitlines()
     assert head.count("|") == plain.count("|") == hardened.count("|") == 14
-    assert "worst case 8/255 | minutes" in head
+    assert "| clean | worst case | FGSM | PGD-7 |" in head and head.endswith("| minutes |")
     assert plain.startswith("| `m` | – | 4 | 100.0 (") and hardened.startswith("| `m-at` |")
-    assert "FGSM 2/255" in small and report.share(results.get("m", WORST, 2.0)) in small
+    assert report.share(results.get("m", WORST, 2.0)) in small
     assert report.share(results.get("m", WORST, 8.0)) in plain
     seconds = sum(row.seconds for row in rows if row.model == "m" and row.epsilon_255 in (0, 8))
     seconds -= stated(results.get("m", WORST, 8.0)).seconds

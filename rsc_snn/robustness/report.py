@@ -64,10 +64,12 @@ def table_markdown(results: Results) -> str:
 
 
 def _table(results: Results, epsilon: float) -> str:
-    """Clean, each attack and the worst case at one epsilon, and the time all these took."""
-    columns = [(CLEAN, 0.0), *((name, epsilon) for name in SUITE), (WORST, epsilon)]
-    heads = [_head(attack, size) for attack, size in columns]
+    """Clean, the worst case and each attack at one epsilon, and the time all these took."""
+    columns = [(CLEAN, 0.0), (WORST, epsilon), *((name, epsilon) for name in SUITE)]
+    heads = [attack_label(attack) for attack, _ in columns]
     lines = [
+        f"**At {epsilon:g}/255**",
+        "",
         f"| model | sigma | T | {' | '.join(heads)} | minutes |",
         "|" + " --- |" * (len(columns) + 4),
     ]
@@ -84,10 +86,10 @@ def _table(results: Results, epsilon: float) -> str:
 
 
 def share(row: Row | None) -> str:
-    """An accuracy with its interval, in percent: `41.2 (37.0 to 45.6)`."""
+    """An accuracy with its interval, in percent: `41.2 (37.0 to 45.6)`, which breaks once."""
     if row is None:
         return "–"
-    return f"{100 * row.value:.1f} ({100 * row.lower:.1f} to {100 * row.upper:.1f})"
+    return f"{100 * row.value:.1f} ({100 * row.lower:.1f}\u00a0to\u00a0{100 * row.upper:.1f})"
 
 
 def provenance(results: Results) -> str:
@@ -109,10 +111,6 @@ def provenance(results: Results) -> str:
 
 def _numbers(values: Sequence[int]) -> str:
     return " or ".join(f"{value:,}" for value in values) or "0"
-
-
-def _head(attack: str, epsilon: float) -> str:
-    return f"{attack_label(attack)} {epsilon:g}/255" if epsilon else attack_label(attack)
 
 
 def _suite(results: Results, cards: Cards) -> str:

@@ -55,7 +55,7 @@ def test_figure_claim_and_table(measured: Path, page: PageMaker) -> None:
     assert "n = 600 for clean and FGSM, 500 of them at random" in text
     assert "1 or 10 fresh noise draws" in text and "seed 0" in text
     assert "`python -m rsc_snn zoo evaluate --images 500 --epsilons 2 8`" in text
-    assert f"| `{TWIN}` | 100.0 (" in text
+    assert f"| `{TWIN}` | – | 4 | 100.0 (" in text
     assert "82.03" in text and "secondary" in text
 
 
@@ -122,4 +122,4 @@ def test_results_without_a_worst_case_have_no_figure(measured: Path, page: PageM
     app = page(MODELS).run()
     assert not app.exception and not app.error
     assert not figures(app)
-    assert f"| `{TWIN}` | 100.0 (" in words(app)
+    assert f"| `{TWIN}` | – | 4 | 100.0 (" in words(app)
