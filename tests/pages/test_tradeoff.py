@@ -13,10 +13,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
-from rsc_snn.sweep.grid import expand, fingerprints, read_grid
+from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.ui.explorer.handover import playground_query
+from rsc_snn.ui.explorer.measured import variant_of
 from rsc_snn.ui.explorer.provenance import grid_of
 from rsc_snn.ui.explorer.views import VIEWS
 from rsc_snn.zoo import Zoo
@@ -115,6 +116,7 @@ def test_the_link_holds_every_control(shipped_grid: Path, page: PageMaker) -> No
         ("models", "no-such", "cannot be one of the models"),
         ("steps", "3", "cannot be one of the time steps"),
         ("attack", "<b>x", "there is no attack"),
+        ("worst", "fgsm,xyz", "cannot be one of the attacks"),
         ("epsilon", "nan", "there is no epsilon"),
         ("view", "xyz", "there is no view"),
         ("dataset", "mnist", "there is no data set"),
@@ -461,3 +463,57 @@ def test_stored_points_are_there_before_the_first_own_one(
         assert "n = 20 photographs" in words(app)
     app.segmented_control(key="tradeoff.view").set_value("prices").run()
     assert "Nothing was measured yet for this choice, under FGSM at epsilon 4/255." in words(app)
+
+
+EOT = {
+    "grid": "true", "grid_models": "tiny-rsc", "grid_sigmas": "0,0.1,0.2,0.3", "grid_steps": "1,4",
+    "grid_attacks": "eot_pgd10", "grid_epsilons": "2,4,8", "grid_images": "20", "grid_draws": "5",
+}  # fmt: skip
+
+
+def test_a_plan_does_not_rename_the_worst_case(shipped_grid: Path, page: PageMaker) -> None:
+    before = is_fine(page(PAGE, models="tiny-rsc").run())
+    after = is_fine(page(PAGE, models="tiny-rsc", **EOT).run())
+    for app in (before, after):
+        assert "the worst of FGSM, PGD-10 at epsilon 4/255" in words(app)
+        assert app.query_params["worst"] == "fgsm,pgd-10"
+    assert figures(before) == figures(after)
+
+
+def test_a_shared_link_keeps_the_attacks_of_the_worst_case(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    link = dict(is_fine(page(PAGE, models="tiny-rsc").run()).query_params)
+    open_page = is_fine(page(PAGE, **link).run())
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    fresh = is_fine(page(PAGE, models="tiny-rsc").run())
+    assert "the worst of FGSM, PGD-10, EOT-PGD-10 at" in words(fresh)
+    for app in (open_page, page(PAGE, **link)):
+        assert "the worst of FGSM, PGD-10 at" in words(is_fine(app.run()))
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "eot-pgd-10"]).run()
+    assert "the worst of FGSM, EOT-PGD-10 at" in words(is_fine(app))
+    assert app.query_params["worst"] == "fgsm,eot-pgd-10"
+    app.multiselect(key="tradeoff.worst").set_value([]).run()
+    assert "Choose at least one attack in the panel." in words(is_fine(app))
+
+
+def test_an_attack_counts_once_in_the_worst_case(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    longer = GridAttack.of("pgd", 1 / 4, steps=20, random_start=True, eot_draws=1)
+    grid = make_grid(["tiny-rsc"], attacks=(longer,), epsilons=(16.0,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    app = is_fine(page(PAGE, models="tiny-rsc", attack="worst", worst="fgsm,pgd-10").run())
+    (other,) = [name for name in app.multiselect(key="tradeoff.worst").options if "20" in name]
+    slug = next(
+        variant_of(r.cell).slug for r in make_results(grid, Zoo(shipped_grid / "models"))
+        if r.cell.epsilon
+    )  # fmt: skip
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "pgd-10", slug]).run()
+    assert other not in words(is_fine(app))
+    assert "Only FGSM, PGD-10 count" in words(app) and "the worst of FGSM, PGD-10 at" in words(app)
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", slug]).run()
+    assert "Nothing was measured yet" in words(is_fine(app)), "they have no size in common"

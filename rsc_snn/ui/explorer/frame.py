@@ -15,7 +15,15 @@ from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_click
-from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
+from rsc_snn.ui.explorer.measured import (
+    Menu,
+    Sample,
+    Selection,
+    in_order,
+    menu_of,
+    points_of,
+    variant_of,
+)
 from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.words import explained
@@ -44,14 +52,8 @@ class Frame:
     @cached_property
     def beside(self) -> tuple[OperatingPoint, ...]:
         """The same settings under the same attacks on other images."""
-        attacks = set(self.menu.chosen(self.selection.attack))
         others = [self.other(sample=sample, beside=()) for sample in self.selection.beside]
-        return tuple(
-            point
-            for other in others
-            if set(other.menu.chosen(self.selection.attack)) == attacks
-            for point in other.points
-        )
+        return tuple(point for other in others for point in other.points)
 
     def other(self, **changes: object) -> Frame:
         """Another selection of the same evidence."""
@@ -92,8 +94,10 @@ class Frame:
 
     @property
     def attack_words(self) -> str:
-        """The attack and its size, in words."""
-        variants = self.menu.chosen(self.selection.attack)
+        """The attack and its size, in words: those of the points, once there are any."""
+        cells = [result.cell for point in self.points for result in point.robust_results]
+        measured = in_order(dict.fromkeys(map(variant_of, cells)))
+        variants = measured or self.menu.chosen(self.selection.slugs)
         names = ", ".join(variant.label for variant in variants)
         names = f"the worst of {names}" if self.selection.attack == WORST else names
         unit = variants[0].unit if variants else ""
@@ -115,6 +119,8 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
         return False
     if not frame.selection.models:
         st.info("Choose a model in the panel.", icon=":material/checklist:")
+    elif not frame.selection.slugs:
+        st.info("Choose at least one attack in the panel.", icon=":material/checklist:")
     else:
         st.info(
             f"Nothing was measured yet for this choice, under {frame.attack_words}.",
