@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
+from rsc_snn.sweep.cells import Cell
 from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.measured import variant_of
-from rsc_snn.ui.explorer.provenance import grid_of
+from rsc_snn.ui.explorer.provenance import grids_of
 from rsc_snn.ui.explorer.views import VIEWS
 from rsc_snn.zoo import Zoo
 from tests.conftest import TINY_CONFIGS
@@ -73,7 +74,7 @@ def test_every_view_answers_from_what_ships(shipped_grid: Path, page: PageMaker,
     assert len(figures(app)) == (0 if view == "ask" else 1)
     text = words(app)
     assert "n = 20 photographs of the gallery" in text
-    assert "python -m rsc_snn sweep shown.toml" in text
+    assert re.search(r"python -m rsc_snn sweep shown(-1)?\.toml", text)
     assert app.query_params["models"] == "tiny-rsc,tiny-ann"
 
 
@@ -198,16 +199,63 @@ def test_a_sweep_of_the_command_line_shows_up(
     assert "16/255" in app.segmented_control(key="tradeoff.epsilon").options
 
 
+def measured_again(shown: Iterable[Cell], zoo: Zoo, file: Path) -> list[set[str]]:
+    """The keys of the cells of each of the files that are offered for `shown`."""
+    found = []
+    for grid in grids_of(shown):
+        file.write_text(grid.to_toml(), encoding="utf-8")
+        read = read_grid(file)
+        found.append({cell.key for cell in expand(read, zoo, fingerprints(read, zoo))})
+    return found
+
+
 def test_what_is_shown_can_be_measured_again(assets: Path, tmp_path: Path) -> None:
     zoo = Zoo(assets / "models")
-    grid = make_grid(["tiny-rsc", "tiny-ann"])
-    results = make_results(grid, zoo)
-    shown = [r.cell for r in results if r.cell.epsilon in (0, 8) and r.cell.time_steps in (1, 4)]
-    again = grid_of(shown)
-    (tmp_path / "shown.toml").write_text(again.to_toml(), encoding="utf-8")
-    read = read_grid(tmp_path / "shown.toml")
-    keys = {cell.key for cell in expand(read, zoo, fingerprints(read, zoo))}
-    assert {cell.key for cell in shown} <= keys
+    cells = [r.cell for r in make_results(make_grid(list(TINY_CONFIGS)), zoo)]
+    shown = [
+        cell for cell in cells if cell.epsilon in (0, 8) and (cell.time_steps == 4 or is_ann(cell))
+    ]
+    (keys,) = measured_again(shown, zoo, tmp_path / "shown.toml")
+    smaller = [
+        cell for cell in cells if cell.epsilon in (2, 4) and (cell.time_steps == 4 or is_ann(cell))
+    ]
+    assert keys == {cell.key for cell in (*shown, *smaller)}, "no T that is not shown"
+
+
+def is_ann(cell: Cell) -> bool:
+    return cell.model == "tiny-ann"
+
+
+def test_several_sweeps_are_measured_again_by_several_files(assets: Path, tmp_path: Path) -> None:
+    zoo = Zoo(assets / "models")
+    grids = [
+        make_grid(["tiny-rsc", "tiny-ann"], epsilons=(2.0, 4.0), time_steps=(4,)),
+        make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(4,), sigmas=(0.0, 0.05, 0.15)),
+        make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(1,), sigmas=(0.25,), draws=3),
+        make_grid(
+            ["tiny-rsc"],
+            epsilons=(2.0, 4.0),
+            time_steps=(8,),
+            attacks=(GridAttack.of("pgd", step_size=1.0),),
+        ),
+    ]
+    cells = {r.cell.key: r.cell for grid in grids for r in make_results(grid, zoo)}
+    shown = [c for c in cells.values() if c.epsilon in (0, 4) or c.time_steps == 8]
+    files = measured_again(shown, zoo, tmp_path / "shown.toml")
+    keys = set[str]().union(*files)
+    assert {cell.key for cell in shown} <= keys <= cells.keys()
+    assert len(files) == 4
+
+
+def test_the_page_offers_a_file_for_each_sweep(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(4,), sigmas=(0.05,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    text = words(is_fine(page(PAGE, models="tiny-rsc,tiny-ann", steps="4").run()))
+    assert "sweep shown-1.toml\npython -m rsc_snn sweep shown-2.toml" in text
+    assert "sigmas = [0.05]" in text and "time_steps = [4]" in text
 
 
 def test_a_point_opens_in_the_playground(assets: Path, page: PageMaker) -> None:

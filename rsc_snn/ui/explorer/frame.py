@@ -24,11 +24,12 @@ from rsc_snn.ui.explorer.measured import (
     points_of,
     variant_of,
 )
-from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
+from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grids_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.words import explained
 
-_FILE = "shown.toml"
+# With "" or the number of the file, if there are several.
+_FILE = "shown{}.toml"
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,17 @@ def draw_provenance(
         return
     with st.expander("Measure these numbers again", icon=":material/terminal:"):
         try:
-            text = grid_of(cells_of(shown)).to_toml()
+            texts = [grid.to_toml() for grid in grids_of(cells_of(shown))]
         except RscSnnError as error:
             st.caption(str(error))
             return
-        st.code(f"python -m rsc_snn sweep {_FILE}", language="bash")
-        st.caption(f"with the file {_FILE}, which has what is shown:")
-        st.code(text, language="toml")
+        numbers = [f"-{place}" for place in range(1, len(texts) + 1)] if len(texts) > 1 else [""]
+        files = dict(zip(map(_FILE.format, numbers), texts, strict=True))
+        st.code("\n".join(f"python -m rsc_snn sweep {file}" for file in files), language="bash")
+        if len(files) > 1:
+            st.caption(
+                "One sweep would measure other points than these, or more; so one file each:"
+            )
+        for file, text in files.items():
+            st.caption(f"The file {file}:")
+            st.code(text, language="toml")
