@@ -160,7 +160,7 @@ def test_damaged_results_are_a_sentence_and_the_store_goes_on(
     assert not app.exception and not app.error
     assert "are damaged" in app.warning[0].value and "goes on" in app.warning[0].value
     (figure,) = figures(app).values()
-    assert "open: measured live" in [trace.get("name") for trace in figure["data"]]
+    assert "open: added here" in [trace.get("name") for trace in figure["data"]]
 
 
 @pytest.mark.parametrize("kind", ["folder", "other program", "later version", "noise"])
@@ -458,10 +458,10 @@ def test_points_beside_can_be_chosen_in_every_figure(
         beside = [trace for trace in figure["data"] if "<br>on 8 gallery" in trace.get("name", "")]
         rows = [row for trace in beside for row in trace["customdata"]]
         assert key in [row[-1] for row in rows]
-        assert all(row[1].endswith("; 8 gallery photographs, seed 0 (live)") for row in rows)
+        assert all(row[1].endswith("; 8 gallery photographs, seed 0 (added here)") for row in rows)
         assert "Open sigma 0.3, T = 4, FGSM at 4/255 in the Playground" in words(app)
     alone = is_fine(page(PAGE, attack="fgsm", models="tiny-rsc", beside="").run())
-    assert "open: measured live" not in str(figures(alone)), "none is shown"
+    assert "open: added here" not in str(figures(alone)), "none is shown"
     worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
     assert "<br>on 8 gallery" in str(figures(worst)), "both have the same attacks"
 

@@ -89,9 +89,9 @@ class Frame:
         samples = {point.key: Sample.of(point.robust_result.cell) for point in (*points, *beside)}
         others = {key: s.label for key, s in samples.items() if s != self.selection.sample}
         key = None if here is None else here.key
-        # A legend of live marks where there are none would only ask for room.
-        live = self.evidence.live & samples.keys()
-        return Show(looks, live, others, key, cell_command)
+        # A legend of open marks where there are none would only ask for room.
+        own = self.evidence.own & samples.keys()
+        return Show(looks, own, others, key, cell_command)
 
     @property
     def attack_words(self) -> str:
