@@ -565,3 +565,12 @@ def test_an_attack_counts_once_in_the_worst_case(
     assert "Only FGSM, PGD-10 count" in words(app) and "the worst of FGSM, PGD-10 at" in words(app)
     app.multiselect(key="tradeoff.worst").set_value(["fgsm", slug]).run()
     assert "Nothing was measured yet" in words(is_fine(app)), "they have no size in common"
+
+
+def test_settings_that_miss_the_budget_by_noise_are_named(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    app = is_fine(page(PAGE, view="ask", models="tiny-rsc", attack="fgsm", lose="10").run())
+    text = words(app)
+    assert "Outside the budget, but by no more than noise: Tiny" in text
+    assert "settings kept the budget" in text
