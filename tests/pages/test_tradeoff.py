@@ -13,11 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
+from rsc_snn.jobs import JobContext
 from rsc_snn.sweep.cells import Cell
 from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.ui.explorer.handover import playground_query
+from rsc_snn.ui.explorer.live import measure_grid
 from rsc_snn.ui.explorer.measured import variant_of
 from rsc_snn.ui.explorer.provenance import grids_of
 from rsc_snn.ui.explorer.views import VIEWS
@@ -574,3 +576,70 @@ def test_settings_that_miss_the_budget_by_noise_are_named(
     text = words(app)
     assert "Outside the budget, but by no more than noise: Tiny" in text
     assert "settings kept the budget" in text
+
+
+class Listener:
+    """Hears what a job says."""
+
+    def __init__(self) -> None:
+        self.paces: list[str] = []
+        self.notes: list[str] = []
+
+    def progress(self, share: float, pace: str = "") -> None:
+        self.paces.append(f"{share:.0%}: {pace}")
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def publish(self, item: object) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return False
+
+
+def small_cells(assets: Path) -> tuple[Cell, ...]:
+    grid = make_grid(["tiny-rsc"], 4, sigmas=(0.0, 0.2), time_steps=(4,), epsilons=(4.0,), draws=2)
+    zoo = Zoo(assets / "models")
+    return expand(grid, zoo, fingerprints(grid, zoo))
+
+
+def test_a_grid_says_points_rate_and_time_left(assets: Path) -> None:
+    heard: Any = Listener()
+    measure_grid(small_cells(assets), heard)
+    first, *rest = heard.paces
+    assert first == "0%: 0 of 6 points" and len(rest) == 6 and not heard.notes
+    pattern = r"\d+%: (\d) of 6 points, [\d.e+]+ a minute, about \d+ s left"
+    found = [re.fullmatch(pattern, pace) for pace in rest]
+    assert [match and match[1] for match in found] == list("123456")
+    assert rest[-1].startswith("100%") and rest[-1].endswith("about 0 s left")
+
+
+def test_a_grid_says_that_another_sweep_fills_the_store(assets: Path, store: Path) -> None:
+    heard: Any = Listener()
+    with Store(store) as other, other.sweeping() as alone:
+        assert alone
+        measure_grid(small_cells(assets), heard)
+    assert heard.notes == ["Another sweep fills this store; each leaves alone what the other did."]
+
+
+def test_the_row_of_a_grid_shows_what_it_says(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui.explorer import grid_panel
+
+    def measure(cells: object, context: JobContext) -> None:
+        context.progress(0.25, "1 of 4 points, 12 a minute, about 15 s left")
+        context.note("It has company.")
+        while True:
+            context.check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(grid_panel, "measure_grid", measure)
+    app = is_fine(page(PAGE, **live_link()).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "It has company." in words(app))
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "Your grid: 1 of 4 points, 12 a minute, about 15 s left"
+    app.button(key="tradeoff.cancel").click().run()
+    wait_for(app, lambda app: "Stopped; what was measured is kept." in words(app))
