@@ -643,3 +643,31 @@ def test_the_row_of_a_grid_shows_what_it_says(
     assert bar.proto.text == "Your grid: 1 of 4 points, 12 a minute, about 15 s left"
     app.button(key="tradeoff.cancel").click().run()
     wait_for(app, lambda app: "Stopped; what was measured is kept." in words(app))
+
+
+def test_without_time_steps_the_page_asks_for_one(shipped_grid: Path, page: PageMaker) -> None:
+    said = "Choose at least one T in the panel to see Tiny RSC-SNN"
+    for view in VIEWS:
+        app = is_fine(page(PAGE, view=view, models="tiny-rsc", steps="").run())
+        assert said in words(app) and "Nothing was measured" not in words(app)
+    beside_the_ann = is_fine(page(PAGE, models="tiny-rsc,tiny-ann", steps="").run())
+    assert said in words(beside_the_ann) and len(figures(beside_the_ann)) == 1
+    alone = is_fine(page(PAGE, models="tiny-ann", steps="").run())
+    assert "Choose at least one T" not in words(alone) and len(figures(alone)) == 1
+
+
+def test_a_chosen_model_without_a_point_is_named(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], epsilons=(16.0,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"models": "tiny-rsc,tiny-ann,tiny-direct", "steps": "4", "attack": "pgd-10"}
+    for view in VIEWS:
+        app = is_fine(page(PAGE, view=view, epsilon="16", **link).run())
+        (note,) = [info.value for info in app.info if "Nothing" in info.value]
+        assert "choice of Tiny ANN; Tiny SNN, direct coding, under PGD-10 at epsilon 16/255" in note
+        assert "at T = 4." in note
+        assert "Nothing was measured" not in words(
+            is_fine(page(PAGE, view=view, epsilon="8", **link).run())
+        )

@@ -19,6 +19,7 @@ from rsc_snn.ui.explorer.measured import (
     Menu,
     Sample,
     Selection,
+    has_time,
     in_order,
     menu_of,
     points_of,
@@ -114,20 +115,31 @@ class Frame:
 def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
     """True, and a sentence, if nothing was measured for this selection.
 
-    beside: the view shows the points beside too.
+    Otherwise the chosen models that have no point are named. beside: the view shows the points
+    beside too.
     """
-    if frame.points or (beside and frame.beside):
-        return False
-    if not frame.selection.models:
+    chosen = frame.selection
+    points = (*frame.points, *(frame.beside if beside else ()))
+    absent = [name for name in chosen.models if name not in {point.model for point in points}]
+    names = "; ".join(frame.labels[name] for name in absent)
+    if not chosen.models:
         st.info("Choose a model in the panel.", icon=":material/checklist:")
-    elif not frame.selection.slugs:
+    elif not chosen.slugs:
         st.info("Choose at least one attack in the panel.", icon=":material/checklist:")
-    else:
+    elif not chosen.steps and any(map(has_time, absent)):
+        st.info(f"Choose at least one T in the panel to see {names}.", icon=":material/checklist:")
+    elif not points:
         st.info(
             f"Nothing was measured yet for this choice, under {frame.attack_words}.",
             icon=":material/hourglass_empty:",
         )
-    return True
+    elif absent:
+        at = f" at T = {', '.join(map(str, chosen.steps))}" if any(map(has_time, absent)) else ""
+        st.info(
+            f"Nothing was measured yet for this choice of {names}, under {frame.attack_words}{at}.",
+            icon=":material/hourglass_empty:",
+        )
+    return not points
 
 
 def draw_point(
