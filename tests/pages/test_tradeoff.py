@@ -609,7 +609,7 @@ def test_a_grid_says_points_rate_and_time_left(assets: Path) -> None:
     measure_grid(small_cells(assets), heard)
     first, *rest = heard.paces
     assert first == "0%: 0 of 6 points" and len(rest) == 6 and not heard.notes
-    pattern = r"\d+%: (\d) of 6 points, [\d.e+]+ a minute, about \d+ s left"
+    pattern = r"\d+%: (\d) of 6 points, [\d.,]+ a minute, about \d+ s left"
     found = [re.fullmatch(pattern, pace) for pace in rest]
     assert [match and match[1] for match in found] == list("123456")
     assert rest[-1].startswith("100%") and rest[-1].endswith("about 0 s left")

@@ -82,8 +82,9 @@ class _Pace:
         if not done:
             return text
         seconds = time.monotonic() - self._start
+        rate = 60 * done / seconds
         left = duration_text(seconds * (1 - self.share) / self.share)
-        return f"{text}, {60 * done / seconds:.3g} a minute, about {left} left"
+        return f"{text}, {rate:{',.0f' if rate >= 100 else '.2g'}} a minute, about {left} left"
 
 
 def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
