@@ -14,9 +14,10 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import TIMEOUT, control, find_chromium, launch, settle
 
-# Notes when a key was pressed or something was clicked, and when a figure last drew anything new.
+# Notes when a key was pressed or something was clicked, and when a figure last drew anything new,
+# or when the page's words last changed.
 _WATCH = """
-() => {
+words => {
   const now = () => performance.now();
   window.rscStart = Infinity;
   window.rscChanged = 0;
@@ -26,6 +27,12 @@ _WATCH = """
   document.addEventListener('rsc-drawn', () => {
     requestAnimationFrame(() => { window.rscChanged = now(); });
   });
+  if (words) {
+    new MutationObserver(() => { window.rscChanged = now(); }).observe(
+      document.querySelector('[data-testid="stMainBlockContainer"]'),
+      { childList: true, characterData: true, subtree: true },
+    );
+  }
 }
 """
 
@@ -46,9 +53,9 @@ def desktop(cores: int) -> Iterator[tuple[Any, Path]]:
         browser.close()
 
 
-def watch(page: Any) -> None:
-    """Begin to note, until the page is left."""
-    page.evaluate(_WATCH)
+def watch(page: Any, *, words: bool = False) -> None:
+    """Begin to note, until the page is left; words: new words count as new figures do."""
+    page.evaluate(_WATCH, words)
 
 
 def seconds_to_figures(page: Any) -> float:

@@ -49,7 +49,8 @@ class JobView:
     """A job at one moment, as one of those who asked for it sees it.
 
     place: jobs that will run before it, plus one (1 = next); 0 once it has started. progress: 0..1.
-    items: partial results so far. error: a sentence, or None. seconds: since it started.
+    items: partial results so far. error: a sentence, or None. seconds: since it started. pace: how
+    far it is, in words, if it says so. notes: sentences about how it runs.
     """
 
     id: int
@@ -61,6 +62,8 @@ class JobView:
     result: Any
     error: str | None
     seconds: float
+    pace: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,16 @@ class JobContext:
         self._lock = lock
         self._should_stop = should_stop
 
-    def progress(self, share: float) -> None:
-        """Show `share` (0..1, clipped) as done."""
+    def progress(self, share: float, pace: str = "") -> None:
+        """Show `share` (0..1, clipped) as done. pace: the same in words, with what is left."""
         with self._lock:
             self._job.progress = min(max(float(share), 0.0), 1.0)
+            self._job.pace = pace
+
+    def note(self, sentence: str) -> None:
+        """Say something about how the job runs, while it does."""
+        with self._lock:
+            self._job.notes.append(sentence)
 
     def publish(self, item: Any) -> None:
         """Add one partial result."""
@@ -122,6 +131,8 @@ class _Job:
     tickets: list[_Ticket] = field(default_factory=list)
     state: JobState = JobState.QUEUED
     progress: float = 0.0
+    pace: str = ""
+    notes: list[str] = field(default_factory=list)
     items: list[Any] = field(default_factory=list)
     result: Any = None
     error: str | None = None
@@ -267,6 +278,8 @@ class JobQueue:
                 result=None if ticket.left else job.result,
                 error=_CANCELLED if ticket.left else job.error,
                 seconds=seconds,
+                pace=job.pace,
+                notes=tuple(job.notes),
             )
 
     def cancel(self, job_id: int) -> None:

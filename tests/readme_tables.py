@@ -11,14 +11,12 @@ from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.grid import attack_label
 from rsc_snn.sweep.transfer import shipped_results
 from rsc_snn.zoo import Zoo, cards_markdown
+from tests.tradeoff_tables import dial_tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SWEEPS = ROOT / "docs" / "sweeps.md"
 TRADEOFF = ROOT / "docs" / "tradeoff.md"
-DIAL, DIAL_STEPS, PEER = "cifar10-snn-rsc-range", 4, "cifar10-ann"
-# Attack and epsilon of the columns of the dial.
-COLUMNS = ((CLEAN, 0.0), ("pgd", 2.0), ("pgd", 8.0), ("eot_pgd", 8.0))
 
 
 def zoo_table() -> str:
@@ -57,35 +55,10 @@ def _values(values: Iterable[float]) -> str:
     return ", ".join(f"{value:g}" for value in sorted(set(values))) or "–"
 
 
-def dial_table() -> str:
-    """The dial of one model at one T, and an ANN below it, from the shipped results."""
-    measured = {
-        (result.cell.model, result.cell.sigma, result.cell.attack, result.cell.epsilon): result
-        for result in shipped_results()
-        if (result.cell.model, result.cell.time_steps) in {(DIAL, DIAL_STEPS), (PEER, 1)}
-    }
-    lines = [
-        "| sigma | clean | PGD-10 at 2/255 | PGD-10 at 8/255 | EOT-PGD-10 at 8/255 |",
-        "|" + " --- |" * 5,
-    ]
-    sigmas = sorted({sigma for model, sigma, *_ in measured if sigma is not None})
-    for first, place in [*((f"{s:g}", (DIAL, s)) for s in sigmas), (f"`{PEER}`", (PEER, None))]:
-        cells = [_accuracy(measured.get((*place, *column))) for column in COLUMNS]
-        lines.append(f"| {first} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _accuracy(result: CellResult | None) -> str:
-    if result is None:
-        return "not measured"
-    found = result.estimate()
-    return f"{100 * found.value:.1f} ({100 * found.lower:.1f} to {100 * found.upper:.1f})"
-
-
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"zoo-table": zoo_table, "attacks": attacks_markdown},
     SWEEPS: {"shipped": shipped_table},
-    TRADEOFF: {"dial": dial_table},
+    TRADEOFF: {"dial": dial_tables},
 }
 
 

@@ -356,3 +356,21 @@ def test_close_stops_running_work() -> None:
     assert view is not None and view.state is JobState.CANCELLED
     with pytest.raises(QueueFull):
         queue.submit("a", "late", lambda _: None)
+
+
+def test_a_job_says_how_far_it_is_and_how_it_runs(make_queue: Callable[..., JobQueue]) -> None:
+    gate = Gate()
+
+    def work(context: JobContext) -> str:
+        context.progress(0.5, "2 of 4 points")
+        context.note("It has company.")
+        return gate(context)
+
+    queue = make_queue()
+    job = queue.submit("ann", "points", work)
+    assert gate.started.wait(5)
+    view = queue.view(job)
+    assert view is not None
+    assert (view.progress, view.pace, view.notes) == (0.5, "2 of 4 points", ("It has company.",))
+    gate.release.set()
+    finish(queue, job)

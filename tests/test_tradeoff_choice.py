@@ -69,7 +69,37 @@ def test_even_images_choose_and_odd_ones_report() -> None:
     (rival,) = choice.rivals
     assert rival.point is steady and rival.robust.value == 0.5
     assert rival.behind.value == -0.5 and rival.tied, "what is better is no worse"
-    assert "promised 100.0%" in choice.caveat() and "1 other point is as good" in choice.caveat()
+    assert "promised 100.0%" in choice.caveat()
+    assert "2 of 2 settings kept the budget" in choice.caveat()
+    assert "Others that kept it: 1, of which 1 as good within the noise." in choice.caveat()
+
+
+def test_a_choice_without_rivals_was_compared_with_none() -> None:
+    choice = best_under_budget(DIAL, max_loss=0.0)
+    assert choice is not None and choice.within == 1 and choice.rivals == ()
+    assert "1 of 4 settings kept the budget" in choice.caveat()
+    assert choice.caveat().endswith(
+        "No other setting kept the budget, so it was compared with none."
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "near"),
+    [
+        ({"max_loss": 0.0}, []),
+        ({"max_loss": 0.02}, [0.1]),
+        ({"max_loss": 0.06}, [0.2]),
+        ({"max_loss": 1.0}, []),
+        ({"min_clean": 0.84}, [0.2]),
+        ({"min_clean": 0.89}, [0.1]),
+    ],
+)
+def test_points_that_miss_the_budget_by_noise_are_named(
+    limits: dict[str, float], near: list[float]
+) -> None:
+    choice = best_under_budget(DIAL, **limits)  # type: ignore[arg-type]
+    assert choice is not None
+    assert [point.sigma for point in choice.near] == near
 
 
 @pytest.mark.parametrize(("fallen", "held"), [(10, "yes"), (30, "perhaps"), (60, "no")])

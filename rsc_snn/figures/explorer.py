@@ -1,8 +1,8 @@
 """The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
 
 Every point carries its cell's key as the last of its `customdata`, so that a click can open it.
-Filled marks are stored results, open ones were measured live. Thin dotted lines are points that
-were measured on other images than the rest, each named after its images.
+Filled marks are results that ship, open ones were added here since. Thin dotted lines are points
+that were measured on other images than the rest, each named after its images.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ class Look:
 class Show:
     """What the page knows about the points.
 
-    looks: of models, by name; others show their name and coding. live: keys of points that were
-    measured now, not read from the stored results. others: what to call the images of points that
-    were measured on other images than the rest, by key. here: key of the current choice. command:
-    writes the command that measures a cell, for the hover.
+    looks: of models, by name; others show their name and coding. own: keys of points that did
+    not ship but were added here: measured live, by a sweep, or imported. others: what to call the
+    images of points that were measured on other images than the rest, by key. here: key of the
+    current choice. command: writes the command that measures a cell, for the hover.
     """
 
     looks: Mapping[str, Look] = field(default_factory=dict)
-    live: Collection[str] = frozenset()
+    own: Collection[str] = frozenset()
     others: Mapping[str, str] = field(default_factory=dict)
     here: str | None = None
     command: Callable[[Cell], str] | None = None
@@ -149,7 +149,7 @@ def curves_figure(
         yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
         legend=_column(-0.13),
     )
-    return figure([*traces, *_live_note(show)], arrangement)
+    return figure([*traces, *_own_note(show)], arrangement)
 
 
 def plane_figure(
@@ -177,7 +177,7 @@ def plane_figure(
         yaxis=y_axis,
         legend=_column(-0.16),
     )
-    return figure([*traces, *_live_note(show)], arrangement)
+    return figure([*traces, *_own_note(show)], arrangement)
 
 
 def heat_figure(
@@ -185,7 +185,7 @@ def heat_figure(
 ) -> go.Figure:
     """A map of sigma by T of one model, each value written in its cell.
 
-    Live cells have a frame, the chosen one a thick frame. Colours span the values that there are.
+    Cells added here have a frame, the chosen one a thick one. Colours span the values there are.
     """
     found = [point for point in points if point.sigma is not None]
     sigmas = sorted({point.sigma for point in found if point.sigma is not None})
@@ -267,7 +267,7 @@ def epsilon_figure(
         yaxis=_shares("accuracy", every),
         legend=_column(-0.2),
     )
-    return figure([*traces, *_live_note(show)], arrangement)
+    return figure([*traces, *_own_note(show)], arrangement)
 
 
 # --- Lines and marks -----------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def _colours(kinds: Sequence[str]) -> list[str]:
 
 def _rows(series: Sequence[Series], show: Show) -> int:
     """Lines of text in the legend."""
-    return len(series) + sum(bool(line.images) for line in series) + 2 * bool(show.live)
+    return len(series) + sum(bool(line.images) for line in series) + 2 * bool(show.own)
 
 
 def _place(point: OperatingPoint, effective: bool) -> float | None:
@@ -407,14 +407,14 @@ def _with_intervals(
 
 
 def _marker(line: Series, points: Sequence[OperatingPoint], show: Show) -> dict[str, Any]:
-    """Open where live, larger where chosen, smaller on other images."""
+    """Open where added here, larger where chosen, smaller on other images."""
     size = 7 if line.images else 8
     return {
         "color": line.colour,
         "opacity": 1,
         "size": [13 if point.key == show.here else size for point in points],
         "symbol": [
-            f"{line.symbol}-open" if point.key in show.live else line.symbol for point in points
+            f"{line.symbol}-open" if point.key in show.own else line.symbol for point in points
         ],
         "line": {"width": 2, "color": line.colour},
     }
@@ -514,14 +514,14 @@ def _error(estimate: Estimate) -> dict[str, Any]:
 def _frame(point: OperatingPoint, show: Show) -> float:
     if point.key == show.here:
         return 3.5
-    return 1.5 if point.key in show.live else 0
+    return 1.5 if point.key in show.own else 0
 
 
-def _live_note(show: Show) -> list[dict[str, Any]]:
+def _own_note(show: Show) -> list[dict[str, Any]]:
     """Two lines of the legend that say what filled and open marks are."""
-    if not show.live:
+    if not show.own:
         return []
-    notes = (("filled: stored", "circle"), ("open: measured live", "circle-open"))
+    notes = (("filled: shipped", "circle"), ("open: added here", "circle-open"))
     return [legend_mark(name, {"symbol": symbol, "color": NEUTRAL}) for name, symbol in notes]
 
 
@@ -563,7 +563,7 @@ def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: S
     command = "" if show.command is None else show.command(result.cell)
     where = f"{show.look(point).label}, {point.setting}"
     where += f"; {show.others[point.key]}" if point.key in show.others else ""
-    where += " (live)" if point.key in show.live else ""
+    where += " (added here)" if point.key in show.own else ""
     if quantity == "both":
         words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
     else:

@@ -11,8 +11,8 @@ import torch
 
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, accuracy_estimate
-from rsc_snn.resampling import Floats
-from rsc_snn.tradeoff.paired import Difference, differences
+from rsc_snn.resampling import Floats, resampled_means
+from rsc_snn.tradeoff.paired import Difference, differences, intervals
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 Held = Literal["yes", "perhaps", "no"]
@@ -45,8 +45,10 @@ class Choice:
     chosen for its luck as well. So one half of the images chooses and the other half reports:
     clean, robust, loss and rivals are of images that had no say. promised: the robust accuracy on
     the images that chose. loss: the reference's clean accuracy minus the point's. held: whether
-    the interval on the other half keeps the budget. candidates: points that were compared, of
-    which `within` kept the budget where it was chosen. name: what to call the point's model.
+    the interval on the other half keeps the budget. candidates: points that were asked, of which
+    `within` kept the budget where it was chosen. near: those that did not keep it there, but by no
+    more than noise (95 % intervals, not corrected), the most robust first. name: what to call the
+    point's model.
     """
 
     point: OperatingPoint
@@ -58,6 +60,7 @@ class Choice:
     loss: Difference | None
     held: Held
     rivals: tuple[Rival, ...]
+    near: tuple[OperatingPoint, ...]
     candidates: int
     within: int
     name: str
@@ -78,17 +81,17 @@ class Choice:
 
     def caveat(self) -> str:
         """How far the choice can be trusted."""
-        tied = len(self.tied)
-        others = "no other point is" if not tied else f"{tied} other {_are(tied)}"
         return (
-            f"Chosen among {self.candidates} points on half of the images and reported on the "
-            f"other {self.robust.n}: the images that chose promised {100 * self.promised:.1f}% "
-            f"robust accuracy. Within the noise, {others} as good."
+            f"On the half of the images that chose, {self.within} of {self.candidates} settings "
+            f"kept the budget, and this one promised {100 * self.promised:.1f}% robust accuracy; "
+            f"the other {self.robust.n} images report. {self._compared()}"
         )
 
-
-def _are(count: int) -> str:
-    return "point is" if count == 1 else "points are"
+    def _compared(self) -> str:
+        others, tied = len(self.rivals), len(self.tied)
+        if not others:
+            return "No other setting kept the budget, so it was compared with none."
+        return f"Others that kept it: {others}, of which {tied or 'none'} as good within the noise."
 
 
 def _percent(estimate: Estimate) -> str:
@@ -147,6 +150,12 @@ def best_under_budget(
         loss=loss,
         held=held,
         rivals=_rivals(best, within, reporting),
+        near=_near(
+            [point for point in points if point not in within],
+            limit,
+            reference if max_loss is not None else None,
+            choosing,
+        ),
         candidates=len(points),
         within=len(within),
         name=labels.get(best.model, best.model),
@@ -185,6 +194,29 @@ def _held(worst: float, best: float, limit: float) -> Held:
 
 def _estimate(point: OperatingPoint, scores: Floats) -> Estimate:
     return accuracy_estimate(torch.from_numpy(scores.copy()), point.scored)
+
+
+def _near(
+    outside: Sequence[OperatingPoint],
+    limit: float,
+    reference: OperatingPoint | None,
+    choosing: slice,
+) -> tuple[OperatingPoint, ...]:
+    """The points outside the budget whose interval reaches it, where it was chosen.
+
+    limit: of the loss against `reference`, of the clean accuracy without one.
+    """
+    if not outside:
+        return ()
+    scores = np.stack([point.clean_scores[choosing] for point in outside], axis=1)
+    if reference is None:
+        upper = [_estimate(p, s).upper for p, s in zip(outside, scores.T, strict=True)]
+        reached = [end >= limit for end in upper]
+    else:
+        lost = reference.clean_scores[choosing][:, None] - scores
+        reached = [end <= limit for end in intervals(resampled_means(lost))[0]]
+    found = [point for point, near in zip(outside, reached, strict=True) if near]
+    return tuple(sorted(found, key=lambda point: -point.robust_scores[choosing].mean()))
 
 
 def _rivals(

@@ -84,7 +84,7 @@ def start_button(slot: Slot, label: str, title: str, work: Work) -> None:
 
 
 def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
-    """Progress, place in line and the cancel button of a job under way."""
+    """Progress, place in line and the cancel button of a job under way, and what it notes."""
     bar, button = st.columns([5, 1], vertical_alignment="center", wrap=False)
     text = f"{view.label}{stale}: "
     if view.state is JobState.QUEUED:
@@ -92,7 +92,8 @@ def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
         others = "next in line" if ahead == 0 else f"waiting, {ahead} ahead in line"
         bar.progress(0.0, text=text + others)
     else:
-        bar.progress(view.progress, text=f"{text}{view.progress:.0%}, {view.seconds:.0f} s")
+        pace = view.pace or f"{view.progress:.0%}, {view.seconds:.0f} s"
+        bar.progress(view.progress, text=text + pace)
     button.button(
         "Cancel",
         key=f"{slot.name}.cancel",
@@ -100,6 +101,8 @@ def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
         icon=":material/stop_circle:",
         width="stretch",
     )
+    for note in view.notes:
+        st.caption(note)
 
 
 def task_row(slot: Slot, label: str, title: str, work: Work, note: str = "") -> None:

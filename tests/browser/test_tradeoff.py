@@ -24,6 +24,7 @@ GRID = (
     "grid=true&grid_models=tiny-rsc&grid_sigmas=0,0.05,0.1,0.15,0.2,0.25,0.3,0.35,0.4,0.45,0.5"
     "&grid_steps=4,8,16&grid_attacks=pgd10&grid_epsilons=1,2,4,8,16&grid_images=20&grid_draws=3"
 )
+GRID_CELLS = 11 * 3 * (1 + 5)
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +128,29 @@ def test_a_live_grid_survives_a_reload_and_a_kill(page: Any, folder: Path) -> No
         assert page.get_by_role("button", name="Cancel").count() == 1, "a reload stops nothing"
         process.kill()
         process.wait()
-    known = stored(folder)
+    before = answers(folder)
+    known = len(before)
     with served_app(folder / "log", folder / "assets") as (address, _):
         page.goto(f"{address}/tradeoff?{GRID}")
         page.get_by_role("button", name="Go on").wait_for()
         settle(page)
         assert measured(page) == known > first
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_text(f" of {GRID_CELLS - known} points").wait_for()  # No other is measured.
+        done = page.get_by_text(re.compile(r"^All \d+ points of this grid are measured\.$"))
+        wait_until(page, lambda: stored(folder) == GRID_CELLS)
+        done.wait_for()
+        assert f"All {GRID_CELLS} points" in done.inner_text()
+        settle(page)
+    after = answers(folder)
+    assert len(after) == GRID_CELLS > known
+    assert {key: after[key] for key in before} == before, "it is kept as it was"
+
+
+def answers(folder: Path) -> dict[str, tuple[bytes, float]]:
+    """What is stored, by key: the answers, and the seconds that they took."""
+    with Store(folder / "sweep.sqlite", create=False) as store:
+        return {r.cell.key: (r.answers.tobytes(), r.seconds) for r in store.results()}
 
 
 def stored(folder: Path) -> int:

@@ -138,10 +138,10 @@ def test_many_lines_have_bars_in_place_of_bands() -> None:
     np.testing.assert_allclose(bars.arrayminus[0], 0.8 - points[0].clean.lower)
 
 
-def test_live_points_are_open_and_a_note_says_so() -> None:
-    live = {DIAL[0].key}
+def test_added_points_are_open_and_a_note_says_so() -> None:
+    own = {DIAL[0].key}
     for make in (curves_figure, plane_figure, epsilon_figure):
-        figure = make(DIAL, show=Show(live=live))
+        figure = make(DIAL, show=Show(own=own))
         # Over epsilon, the first mark of a line is its clean accuracy.
         marks = [
             (key, symbol)
@@ -149,12 +149,12 @@ def test_live_points_are_open_and_a_note_says_so() -> None:
             for key, symbol in zip(keys(trace), trace.marker.symbol, strict=True)
         ]
         assert {key for key, _ in marks} == {p.key for p in DIAL}
-        assert {key for key, symbol in marks if symbol.endswith("-open")} == live
+        assert {key for key, symbol in marks if symbol.endswith("-open")} == own
         assert [trace.name for trace in figure.data[-2:]] == [
-            "filled: stored",
-            "open: measured live",
+            "filled: shipped",
+            "open: added here",
         ]
-        assert all("stored" not in trace.name for trace in make(DIAL).data)
+        assert all("shipped" not in trace.name for trace in make(DIAL).data)
 
 
 @pytest.mark.parametrize("make", [curves_figure, plane_figure, epsilon_figure])
@@ -239,7 +239,7 @@ def test_the_map_writes_each_value_in_its_cell(quantity: str) -> None:
 
 
 def test_the_map_frames_live_cells_and_the_choice() -> None:
-    show = Show(live={DIAL[0].key}, here=DIAL[1].key)
+    show = Show(own={DIAL[0].key}, here=DIAL[1].key)
     widths = heat_figure(DIAL, show=show).data[1].marker.line.width
     assert widths[2] == widths[3] == 0 < widths[0] < widths[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
-from rsc_snn.sweep.grid import expand, fingerprints, read_grid
+from rsc_snn.jobs import JobContext
+from rsc_snn.sweep.cells import Cell
+from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.ui.explorer.handover import playground_query
-from rsc_snn.ui.explorer.provenance import grid_of
+from rsc_snn.ui.explorer.live import measure_grid
+from rsc_snn.ui.explorer.measured import variant_of
+from rsc_snn.ui.explorer.provenance import grids_of
 from rsc_snn.ui.explorer.views import VIEWS
 from rsc_snn.zoo import Zoo
 from tests.conftest import TINY_CONFIGS
@@ -72,7 +76,7 @@ def test_every_view_answers_from_what_ships(shipped_grid: Path, page: PageMaker,
     assert len(figures(app)) == (0 if view == "ask" else 1)
     text = words(app)
     assert "n = 20 photographs of the gallery" in text
-    assert "python -m rsc_snn sweep shown.toml" in text
+    assert re.search(r"python -m rsc_snn sweep shown(-1)?\.toml", text)
     assert app.query_params["models"] == "tiny-rsc,tiny-ann"
 
 
@@ -115,6 +119,7 @@ def test_the_link_holds_every_control(shipped_grid: Path, page: PageMaker) -> No
         ("models", "no-such", "cannot be one of the models"),
         ("steps", "3", "cannot be one of the time steps"),
         ("attack", "<b>x", "there is no attack"),
+        ("worst", "fgsm,xyz", "cannot be one of the attacks"),
         ("epsilon", "nan", "there is no epsilon"),
         ("view", "xyz", "there is no view"),
         ("dataset", "mnist", "there is no data set"),
@@ -157,7 +162,7 @@ def test_damaged_results_are_a_sentence_and_the_store_goes_on(
     assert not app.exception and not app.error
     assert "are damaged" in app.warning[0].value and "goes on" in app.warning[0].value
     (figure,) = figures(app).values()
-    assert "open: measured live" in [trace.get("name") for trace in figure["data"]]
+    assert "open: added here" in [trace.get("name") for trace in figure["data"]]
 
 
 @pytest.mark.parametrize("kind", ["folder", "other program", "later version", "noise"])
@@ -196,16 +201,63 @@ def test_a_sweep_of_the_command_line_shows_up(
     assert "16/255" in app.segmented_control(key="tradeoff.epsilon").options
 
 
+def measured_again(shown: Iterable[Cell], zoo: Zoo, file: Path) -> list[set[str]]:
+    """The keys of the cells of each of the files that are offered for `shown`."""
+    found = []
+    for grid in grids_of(shown):
+        file.write_text(grid.to_toml(), encoding="utf-8")
+        read = read_grid(file)
+        found.append({cell.key for cell in expand(read, zoo, fingerprints(read, zoo))})
+    return found
+
+
 def test_what_is_shown_can_be_measured_again(assets: Path, tmp_path: Path) -> None:
     zoo = Zoo(assets / "models")
-    grid = make_grid(["tiny-rsc", "tiny-ann"])
-    results = make_results(grid, zoo)
-    shown = [r.cell for r in results if r.cell.epsilon in (0, 8) and r.cell.time_steps in (1, 4)]
-    again = grid_of(shown)
-    (tmp_path / "shown.toml").write_text(again.to_toml(), encoding="utf-8")
-    read = read_grid(tmp_path / "shown.toml")
-    keys = {cell.key for cell in expand(read, zoo, fingerprints(read, zoo))}
-    assert {cell.key for cell in shown} <= keys
+    cells = [r.cell for r in make_results(make_grid(list(TINY_CONFIGS)), zoo)]
+    shown = [
+        cell for cell in cells if cell.epsilon in (0, 8) and (cell.time_steps == 4 or is_ann(cell))
+    ]
+    (keys,) = measured_again(shown, zoo, tmp_path / "shown.toml")
+    smaller = [
+        cell for cell in cells if cell.epsilon in (2, 4) and (cell.time_steps == 4 or is_ann(cell))
+    ]
+    assert keys == {cell.key for cell in (*shown, *smaller)}, "no T that is not shown"
+
+
+def is_ann(cell: Cell) -> bool:
+    return cell.model == "tiny-ann"
+
+
+def test_several_sweeps_are_measured_again_by_several_files(assets: Path, tmp_path: Path) -> None:
+    zoo = Zoo(assets / "models")
+    grids = [
+        make_grid(["tiny-rsc", "tiny-ann"], epsilons=(2.0, 4.0), time_steps=(4,)),
+        make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(4,), sigmas=(0.0, 0.05, 0.15)),
+        make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(1,), sigmas=(0.25,), draws=3),
+        make_grid(
+            ["tiny-rsc"],
+            epsilons=(2.0, 4.0),
+            time_steps=(8,),
+            attacks=(GridAttack.of("pgd", step_size=1.0),),
+        ),
+    ]
+    cells = {r.cell.key: r.cell for grid in grids for r in make_results(grid, zoo)}
+    shown = [c for c in cells.values() if c.epsilon in (0, 4) or c.time_steps == 8]
+    files = measured_again(shown, zoo, tmp_path / "shown.toml")
+    keys = set[str]().union(*files)
+    assert {cell.key for cell in shown} <= keys <= cells.keys()
+    assert len(files) == 4
+
+
+def test_the_page_offers_a_file_for_each_sweep(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], epsilons=(4.0,), time_steps=(4,), sigmas=(0.05,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    text = words(is_fine(page(PAGE, models="tiny-rsc,tiny-ann", steps="4").run()))
+    assert "sweep shown-1.toml\npython -m rsc_snn sweep shown-2.toml" in text
+    assert "sigmas = [0.05]" in text and "time_steps = [4]" in text
 
 
 def test_a_point_opens_in_the_playground(assets: Path, page: PageMaker) -> None:
@@ -408,10 +460,10 @@ def test_points_beside_can_be_chosen_in_every_figure(
         beside = [trace for trace in figure["data"] if "<br>on 8 gallery" in trace.get("name", "")]
         rows = [row for trace in beside for row in trace["customdata"]]
         assert key in [row[-1] for row in rows]
-        assert all(row[1].endswith("; 8 gallery photographs, seed 0 (live)") for row in rows)
+        assert all(row[1].endswith("; 8 gallery photographs, seed 0 (added here)") for row in rows)
         assert "Open sigma 0.3, T = 4, FGSM at 4/255 in the Playground" in words(app)
     alone = is_fine(page(PAGE, attack="fgsm", models="tiny-rsc", beside="").run())
-    assert "open: measured live" not in str(figures(alone)), "none is shown"
+    assert "open: added here" not in str(figures(alone)), "none is shown"
     worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
     assert "<br>on 8 gallery" in str(figures(worst)), "both have the same attacks"
 
@@ -461,3 +513,161 @@ def test_stored_points_are_there_before_the_first_own_one(
         assert "n = 20 photographs" in words(app)
     app.segmented_control(key="tradeoff.view").set_value("prices").run()
     assert "Nothing was measured yet for this choice, under FGSM at epsilon 4/255." in words(app)
+
+
+EOT = {
+    "grid": "true", "grid_models": "tiny-rsc", "grid_sigmas": "0,0.1,0.2,0.3", "grid_steps": "1,4",
+    "grid_attacks": "eot_pgd10", "grid_epsilons": "2,4,8", "grid_images": "20", "grid_draws": "5",
+}  # fmt: skip
+
+
+def test_a_plan_does_not_rename_the_worst_case(shipped_grid: Path, page: PageMaker) -> None:
+    before = is_fine(page(PAGE, models="tiny-rsc").run())
+    after = is_fine(page(PAGE, models="tiny-rsc", **EOT).run())
+    for app in (before, after):
+        assert "the worst of FGSM, PGD-10 at epsilon 4/255" in words(app)
+        assert app.query_params["worst"] == "fgsm,pgd-10"
+    assert figures(before) == figures(after)
+
+
+def test_a_shared_link_keeps_the_attacks_of_the_worst_case(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    link = dict(is_fine(page(PAGE, models="tiny-rsc").run()).query_params)
+    open_page = is_fine(page(PAGE, **link).run())
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    fresh = is_fine(page(PAGE, models="tiny-rsc").run())
+    assert "the worst of FGSM, PGD-10, EOT-PGD-10 at" in words(fresh)
+    for app in (open_page, page(PAGE, **link)):
+        assert "the worst of FGSM, PGD-10 at" in words(is_fine(app.run()))
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "eot-pgd-10"]).run()
+    assert "the worst of FGSM, EOT-PGD-10 at" in words(is_fine(app))
+    assert app.query_params["worst"] == "fgsm,eot-pgd-10"
+    app.multiselect(key="tradeoff.worst").set_value([]).run()
+    assert "Choose at least one attack in the panel." in words(is_fine(app))
+
+
+def test_an_attack_counts_once_in_the_worst_case(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    longer = GridAttack.of("pgd", 1 / 4, steps=20, random_start=True, eot_draws=1)
+    grid = make_grid(["tiny-rsc"], attacks=(longer,), epsilons=(16.0,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    app = is_fine(page(PAGE, models="tiny-rsc", attack="worst", worst="fgsm,pgd-10").run())
+    (other,) = [name for name in app.multiselect(key="tradeoff.worst").options if "20" in name]
+    slug = next(
+        variant_of(r.cell).slug for r in make_results(grid, Zoo(shipped_grid / "models"))
+        if r.cell.epsilon
+    )  # fmt: skip
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "pgd-10", slug]).run()
+    assert other not in words(is_fine(app))
+    assert "Only FGSM, PGD-10 count" in words(app) and "the worst of FGSM, PGD-10 at" in words(app)
+    app.multiselect(key="tradeoff.worst").set_value(["fgsm", slug]).run()
+    assert "Nothing was measured yet" in words(is_fine(app)), "they have no size in common"
+
+
+def test_settings_that_miss_the_budget_by_noise_are_named(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    app = is_fine(page(PAGE, view="ask", models="tiny-rsc", attack="fgsm", lose="10").run())
+    text = words(app)
+    assert "Outside the budget, but by no more than noise: Tiny" in text
+    assert "settings kept the budget" in text
+
+
+class Listener:
+    """Hears what a job says."""
+
+    def __init__(self) -> None:
+        self.paces: list[str] = []
+        self.notes: list[str] = []
+
+    def progress(self, share: float, pace: str = "") -> None:
+        self.paces.append(f"{share:.0%}: {pace}")
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def publish(self, item: object) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return False
+
+
+def small_cells(assets: Path) -> tuple[Cell, ...]:
+    grid = make_grid(["tiny-rsc"], 4, sigmas=(0.0, 0.2), time_steps=(4,), epsilons=(4.0,), draws=2)
+    zoo = Zoo(assets / "models")
+    return expand(grid, zoo, fingerprints(grid, zoo))
+
+
+def test_a_grid_says_points_rate_and_time_left(assets: Path) -> None:
+    heard: Any = Listener()
+    measure_grid(small_cells(assets), heard)
+    first, *rest = heard.paces
+    assert first == "0%: 0 of 6 points" and len(rest) == 6 and not heard.notes
+    pattern = r"\d+%: (\d) of 6 points, [\d.,]+ a minute, about \d+ s left"
+    found = [re.fullmatch(pattern, pace) for pace in rest]
+    assert [match and match[1] for match in found] == list("123456")
+    assert rest[-1].startswith("100%") and rest[-1].endswith("about 0 s left")
+
+
+def test_a_grid_says_that_another_sweep_fills_the_store(assets: Path, store: Path) -> None:
+    heard: Any = Listener()
+    with Store(store) as other, other.sweeping() as alone:
+        assert alone
+        measure_grid(small_cells(assets), heard)
+    assert heard.notes == ["Another sweep fills this store; each leaves alone what the other did."]
+
+
+def test_the_row_of_a_grid_shows_what_it_says(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui.explorer import grid_panel
+
+    def measure(cells: object, context: JobContext) -> None:
+        context.progress(0.25, "1 of 4 points, 12 a minute, about 15 s left")
+        context.note("It has company.")
+        while True:
+            context.check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(grid_panel, "measure_grid", measure)
+    app = is_fine(page(PAGE, **live_link()).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "It has company." in words(app))
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "Your grid: 1 of 4 points, 12 a minute, about 15 s left"
+    app.button(key="tradeoff.cancel").click().run()
+    wait_for(app, lambda app: "Stopped; what was measured is kept." in words(app))
+
+
+def test_without_time_steps_the_page_asks_for_one(shipped_grid: Path, page: PageMaker) -> None:
+    said = "Choose at least one T in the panel to see Tiny RSC-SNN"
+    for view in VIEWS:
+        app = is_fine(page(PAGE, view=view, models="tiny-rsc", steps="").run())
+        assert said in words(app) and "Nothing was measured" not in words(app)
+    beside_the_ann = is_fine(page(PAGE, models="tiny-rsc,tiny-ann", steps="").run())
+    assert said in words(beside_the_ann) and len(figures(beside_the_ann)) == 1
+    alone = is_fine(page(PAGE, models="tiny-ann", steps="").run())
+    assert "Choose at least one T" not in words(alone) and len(figures(alone)) == 1
+
+
+def test_a_chosen_model_without_a_point_is_named(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], epsilons=(16.0,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"models": "tiny-rsc,tiny-ann,tiny-direct", "steps": "4", "attack": "pgd-10"}
+    for view in VIEWS:
+        app = is_fine(page(PAGE, view=view, epsilon="16", **link).run())
+        (note,) = [info.value for info in app.info if "Nothing" in info.value]
+        assert "choice of Tiny ANN; Tiny SNN, direct coding, under PGD-10 at epsilon 16/255" in note
+        assert "at T = 4." in note
+        assert "Nothing was measured" not in words(
+            is_fine(page(PAGE, view=view, epsilon="8", **link).run())
+        )

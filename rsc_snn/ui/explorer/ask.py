@@ -54,7 +54,7 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         st.info("No setting that was measured stays within this budget.", icon=":material/info:")
         return
     point = choice.point
-    st.success(f"**{frame.labels[point.model]} at {point.setting}**", icon=":material/my_location:")
+    st.success(f"**{_name(frame, point)}**", icon=":material/my_location:")
     _draw_numbers(frame, choice)
     st.caption(f"{choice.sentence()} {choice.caveat()}")
     _draw_rivals(frame, choice)
@@ -104,18 +104,24 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
 
 
 def _draw_rivals(frame: Frame, choice: Choice) -> None:
-    """Settings that are as good, as far as the images can tell."""
-    tied = choice.tied[:_RIVALS]
-    if not tied:
-        return
-    names = [
-        f"{frame.labels[rival.point.model]} at {rival.point.setting} "
-        f"({100 * rival.robust.value:.1f}% robust)"
-        for rival in tied
+    """Settings that are as good or within the budget, as far as the images can tell."""
+    tied = [
+        f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)"
+        for rival in choice.tied
     ]
-    more = len(choice.tied) - len(tied)
-    rest = f" and {more} more" if more else ""
-    st.markdown(f"Within the noise as good: {'; '.join(names)}{rest}.")
+    near = [_name(frame, point) for point in choice.near]
+    for start, names in (
+        ("Within the noise as good", tied),
+        ("Outside the budget, but by no more than noise", near),
+    ):
+        more = len(names) - _RIVALS
+        rest = f" and {more} more" if more > 0 else ""
+        if names:
+            st.markdown(f"{start}: {'; '.join(names[:_RIVALS])}{rest}.")
+
+
+def _name(frame: Frame, point: OperatingPoint) -> str:
+    return f"{frame.labels[point.model]} at {point.setting}"
 
 
 def _pass_cost(dataset: str, point: OperatingPoint) -> PassCost:

@@ -13,7 +13,15 @@ from rsc_snn.evaluate import Predictor
 from rsc_snn.tradeoff import WORST
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button, network_labels
-from rsc_snn.ui.explorer.measured import Axis, Menu, Sample, Selection, Variant, has_time
+from rsc_snn.ui.explorer.measured import (
+    Axis,
+    Menu,
+    Sample,
+    Selection,
+    Variant,
+    compatible,
+    has_time,
+)
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import Field, choice_field, choices_field
 from rsc_snn.ui.words import explained
@@ -21,6 +29,7 @@ from rsc_snn.ui.words import explained
 _MODELS = 6
 _STEPS = 8
 _BESIDE = 2
+_ATTACKS = 6
 _DEFAULT_EPSILON = 4.0
 # The model of a range of sigma is the one that a dial turns.
 _RANGE = "-range"
@@ -28,8 +37,11 @@ _AXES = {"sigma": "σ", "effective": "σ / √T"}
 _PREDICTORS = {"single": "A single pass", "vote": "A vote"}
 
 
-def read_selection(link: PageLink, menu: Menu) -> Selection:
-    """Draw the panel and read it. The menu must not be empty."""
+def read_selection(link: PageLink, menu: Menu, measured: Menu) -> Selection:
+    """Draw the panel and read it. The menu must not be empty.
+
+    measured: the part of the menu that is no plan, by which the attack begins.
+    """
     st.header("Results")
     dataset = _choose_dataset(link, menu)
     sample = _choose_sample(link, menu.only(dataset))
@@ -38,13 +50,17 @@ def read_selection(link: PageLink, menu: Menu) -> Selection:
     models = _choose_models(link, part)
     steps = _choose_steps(link, part, models)
     st.header("Attack")
-    attack = _choose_attack(link, part)
-    epsilon = _choose_epsilon(link, part, part.chosen(attack))
+    known = measured.only(dataset, sample)
+    base = known if known.variants else part
+    start = base.worst
+    attack = _choose_attack(link, part, start if base.epsilons(start) else ())
+    worst = _choose_worst(link, part, start) if attack == WORST else ()
+    epsilon = _choose_epsilon(link, part, part.chosen(worst or (attack,)))
     st.header("Answer")
     predictor, passes = _choose_predictor(link, part)
     axis = _choose_axis(link)
     return Selection(
-        dataset, sample, models, steps, attack, epsilon, predictor, passes, axis, beside
+        dataset, sample, models, steps, attack, epsilon, predictor, passes, axis, worst, beside
     )
 
 
@@ -147,11 +163,13 @@ def _steps_of(menu: Menu, models: Sequence[str]) -> list[int]:
     return sorted({cell.time_steps for cell in menu.cells if cell.model in spiking})
 
 
-def _choose_attack(link: PageLink, menu: Menu) -> str:
+def _choose_attack(link: PageLink, menu: Menu, start: Sequence[Variant]) -> str:
+    """A slug or WORST, which is the default if it can begin with several attacks."""
     labels = {variant.slug: variant.label for variant in menu.variants}
-    if len(menu.worst) > 1 and menu.epsilons(menu.worst):
-        labels = {WORST: f"Worst of {', '.join(v.label for v in menu.worst)}"} | labels
-    field = choice_field("attack", "attack", list(labels), next(iter(labels)))
+    default = WORST if len(start) > 1 else next(iter(labels))
+    if len(compatible(menu.variants)) > 1:
+        labels = {WORST: "The worst of several"} | labels
+    field = choice_field("attack", "attack", list(labels), default)
     chosen = st.selectbox(
         "Attack",
         list(labels),
@@ -166,11 +184,33 @@ def _choose_attack(link: PageLink, menu: Menu) -> str:
     return str(link.keep(field, chosen))
 
 
+def _choose_worst(link: PageLink, menu: Menu, start: Sequence[Variant]) -> tuple[str, ...]:
+    """The attacks of the worst case; they stand in the link, so that it shows the same again."""
+    labels = {variant.slug: variant.label for variant in menu.variants}
+    field = _several("worst", "the attacks", list(labels), [v.slug for v in start], _ATTACKS)
+    chosen = st.multiselect(
+        "The worst of",
+        list(labels),
+        format_func=labels.__getitem__,
+        key=link.seed(field),
+        max_selections=_ATTACKS,
+    )
+    slugs = link.keep(field, chosen)
+    by_slug = {variant.slug: variant for variant in menu.variants}
+    kept = compatible(by_slug[slug] for slug in slugs)
+    if len(kept) < len(slugs):
+        names = ", ".join(variant.label for variant in kept)
+        st.caption(f"Only {names} count: each attack once, and all with one unit of epsilon.")
+    return tuple(variant.slug for variant in kept)
+
+
 def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> float:
-    found = menu.epsilons(variants)
+    """A size at which all of the attacks were measured; any if there is none."""
+    shown = variants or menu.variants
+    found = menu.epsilons(shown) or menu.epsilons(shown[:1])
     sizes = {f"{epsilon:g}": epsilon for epsilon in found}
     default = _DEFAULT_EPSILON if _DEFAULT_EPSILON in found else found[len(found) // 2]
-    unit = variants[0].unit
+    unit = shown[0].unit
     chosen = choose_button(
         link,
         "epsilon",

@@ -15,12 +15,22 @@ from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_click
-from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
-from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grid_of, provenance
+from rsc_snn.ui.explorer.measured import (
+    Menu,
+    Sample,
+    Selection,
+    has_time,
+    in_order,
+    menu_of,
+    points_of,
+    variant_of,
+)
+from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grids_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.words import explained
 
-_FILE = "shown.toml"
+# With "" or the number of the file, if there are several.
+_FILE = "shown{}.toml"
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,8 @@ class Frame:
     @cached_property
     def beside(self) -> tuple[OperatingPoint, ...]:
         """The same settings under the same attacks on other images."""
-        attacks = set(self.menu.chosen(self.selection.attack))
         others = [self.other(sample=sample, beside=()) for sample in self.selection.beside]
-        return tuple(
-            point
-            for other in others
-            if set(other.menu.chosen(self.selection.attack)) == attacks
-            for point in other.points
-        )
+        return tuple(point for other in others for point in other.points)
 
     def other(self, **changes: object) -> Frame:
         """Another selection of the same evidence."""
@@ -86,14 +90,16 @@ class Frame:
         samples = {point.key: Sample.of(point.robust_result.cell) for point in (*points, *beside)}
         others = {key: s.label for key, s in samples.items() if s != self.selection.sample}
         key = None if here is None else here.key
-        # A legend of live marks where there are none would only ask for room.
-        live = self.evidence.live & samples.keys()
-        return Show(looks, live, others, key, cell_command)
+        # A legend of open marks where there are none would only ask for room.
+        own = self.evidence.own & samples.keys()
+        return Show(looks, own, others, key, cell_command)
 
     @property
     def attack_words(self) -> str:
-        """The attack and its size, in words."""
-        variants = self.menu.chosen(self.selection.attack)
+        """The attack and its size, in words: those of the points, once there are any."""
+        cells = [result.cell for point in self.points for result in point.robust_results]
+        measured = in_order(dict.fromkeys(map(variant_of, cells)))
+        variants = measured or self.menu.chosen(self.selection.slugs)
         names = ", ".join(variant.label for variant in variants)
         names = f"the worst of {names}" if self.selection.attack == WORST else names
         unit = variants[0].unit if variants else ""
@@ -109,18 +115,31 @@ class Frame:
 def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
     """True, and a sentence, if nothing was measured for this selection.
 
-    beside: the view shows the points beside too.
+    Otherwise the chosen models that have no point are named. beside: the view shows the points
+    beside too.
     """
-    if frame.points or (beside and frame.beside):
-        return False
-    if not frame.selection.models:
+    chosen = frame.selection
+    points = (*frame.points, *(frame.beside if beside else ()))
+    absent = [name for name in chosen.models if name not in {point.model for point in points}]
+    names = "; ".join(frame.labels[name] for name in absent)
+    if not chosen.models:
         st.info("Choose a model in the panel.", icon=":material/checklist:")
-    else:
+    elif not chosen.slugs:
+        st.info("Choose at least one attack in the panel.", icon=":material/checklist:")
+    elif not chosen.steps and any(map(has_time, absent)):
+        st.info(f"Choose at least one T in the panel to see {names}.", icon=":material/checklist:")
+    elif not points:
         st.info(
             f"Nothing was measured yet for this choice, under {frame.attack_words}.",
             icon=":material/hourglass_empty:",
         )
-    return True
+    elif absent:
+        at = f" at T = {', '.join(map(str, chosen.steps))}" if any(map(has_time, absent)) else ""
+        st.info(
+            f"Nothing was measured yet for this choice of {names}, under {frame.attack_words}{at}.",
+            icon=":material/hourglass_empty:",
+        )
+    return not points
 
 
 def draw_point(
@@ -172,10 +191,17 @@ def draw_provenance(
         return
     with st.expander("Measure these numbers again", icon=":material/terminal:"):
         try:
-            text = grid_of(cells_of(shown)).to_toml()
+            texts = [grid.to_toml() for grid in grids_of(cells_of(shown))]
         except RscSnnError as error:
             st.caption(str(error))
             return
-        st.code(f"python -m rsc_snn sweep {_FILE}", language="bash")
-        st.caption(f"with the file {_FILE}, which has what is shown:")
-        st.code(text, language="toml")
+        numbers = [f"-{place}" for place in range(1, len(texts) + 1)] if len(texts) > 1 else [""]
+        files = dict(zip(map(_FILE.format, numbers), texts, strict=True))
+        st.code("\n".join(f"python -m rsc_snn sweep {file}" for file in files), language="bash")
+        if len(files) > 1:
+            st.caption(
+                "One sweep would measure other points than these, or more; so one file each:"
+            )
+        for file, text in files.items():
+            st.caption(f"The file {file}:")
+            st.code(text, language="toml")

@@ -315,7 +315,8 @@ def _show(plan: Plan) -> None:
         "attack": variant_of(cell).slug,
         "epsilon": f"{cell.epsilon:g}",
     }
-    kept = {name: value for name, value in st.query_params.to_dict().items() if name != "beside"}
+    query = st.query_params.to_dict()
+    kept = {name: value for name, value in query.items() if name not in ("beside", "worst")}
     st.query_params.from_dict(kept | values)
     st.session_state[_CHANGED] = True
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rsc_snn.data import data_root
 from rsc_snn.errors import RscSnnError
 from rsc_snn.jobs import JobContext
 from rsc_snn.sweep.cells import Cell, CellResult
-from rsc_snn.sweep.cost import Cost, estimate_cost, measure_speed, passes_of
+from rsc_snn.sweep.cost import Cost, duration_text, estimate_cost, measure_speed, passes_of
 from rsc_snn.sweep.grid import GALLERY, Grid, expand, fingerprints, measured_images
 from rsc_snn.sweep.run import SweepReport, run_sweep
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.work import Workspace
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import shipped_among, store_path
+
+_NOT_ALONE = "Another sweep fills this store; each leaves alone what the other did."
 
 
 def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
@@ -55,6 +58,35 @@ def _speed(name: str) -> float:
     return resources.live(key, float, lambda: measure_speed(resources.zoo().load(name, device)))
 
 
+class _Pace:
+    """How far a grid is. Its share is of the work, not of the points, which differ a lot."""
+
+    def __init__(self, missing: Sequence[Cell]) -> None:
+        self._work = {cell.key: passes_of(cell) for cell in missing}
+        self._points, self._total = len(missing), sum(self._work.values())
+        self._start = time.monotonic()
+
+    def finish(self, cell: Cell) -> None:
+        """A point is there."""
+        self._work.pop(cell.key, None)
+
+    @property
+    def share(self) -> float:
+        """0..1."""
+        return 1 - sum(self._work.values()) / self._total
+
+    def words(self) -> str:
+        """Points, their rate and the time left, such as `3 of 60 points, 12 a minute, ...`."""
+        done = self._points - len(self._work)
+        text = f"{done:,} of {self._points:,} points"
+        if not done:
+            return text
+        seconds = time.monotonic() - self._start
+        rate = 60 * done / seconds
+        left = duration_text(seconds * (1 - self.share) / self.share)
+        return f"{text}, {rate:{',.0f' if rate >= 100 else '.2g'}} a minute, about {left} left"
+
+
 def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
     """Measure what the app's store lacks; each result is stored, then published.
 
@@ -64,16 +96,17 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
     with Store(store_path()) as store:
         store.check_writable()
         store.put_all(shipped_among(cells))
-        work = {cell.key: passes_of(cell) for cell in store.missing(cells)}
-        total, done = sum(work.values()), 0
+        pace = _Pace(store.missing(cells))
+        context.progress(0.0, pace.words())
 
         def keep(result: CellResult) -> None:
-            nonlocal done
-            done += work.get(result.cell.key, 0)
+            pace.finish(result.cell)
             context.publish(result)
-            context.progress(done / total)
+            context.progress(pace.share, pace.words())
 
-        with store.sweeping():
+        with store.sweeping() as alone:
+            if not alone:
+                context.note(_NOT_ALONE)
             report = run_sweep(
                 cells,
                 store,

@@ -23,8 +23,8 @@ from rsc_snn.ui.explorer.sources import Evidence
 Axis = Literal["sigma", "effective"]
 # A model, its T and its sigma.
 Setting = tuple[str, int, float | None]
-# The worst case is over attacks that have at least this share of the most measured one's cells,
-# so that an attack that was tried at one setting does not take all others out.
+# The worst case begins with the attacks that have at least this share of the most measured one's
+# cells: with an attack that was tried at one setting, all others would be taken out.
 _COVERAGE = 0.5
 _DEFAULT = 8.0
 _BATCH = 100
@@ -80,7 +80,8 @@ class Selection:
     """What the controls say.
 
     beside: other images, whose points are shown beside those of `sample`. steps: T of spiking
-    models. passes: of the vote. settings: if there are any, only these count.
+    models. attack: a slug, or WORST, which is over the slugs `worst`. passes: of the vote.
+    settings: if there are any, only these count.
     """
 
     dataset: str
@@ -92,8 +93,14 @@ class Selection:
     predictor: Predictor
     passes: int | None
     axis: Axis
+    worst: tuple[str, ...] = ()
     beside: tuple[Sample, ...] = ()
     settings: frozenset[Setting] = frozenset()
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """The attacks: one, or those that the worst case is over."""
+        return self.worst if self.attack == WORST else (self.attack,)
 
 
 def variant_of(cell: Cell) -> Variant:
@@ -108,6 +115,20 @@ def _variant(attack: str, parameters: tuple[tuple[str, Value], ...], epsilon: fl
     label = attack_label(example)
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
     return Variant(slug, label, attack, ATTACKS[attack].norm)
+
+
+def compatible(variants: Iterable[Variant]) -> list[Variant]:
+    """Those that one worst case can be over: the first of each attack, all of the first's norm."""
+    found: dict[str, Variant] = {}
+    for variant in variants:
+        if all(other.norm == variant.norm for other in found.values()):
+            found.setdefault(variant.attack, variant)
+    return in_order(found.values())
+
+
+def in_order(variants: Iterable[Variant]) -> list[Variant]:
+    """In the order of the registry."""
+    return sorted(variants, key=lambda variant: list(ATTACKS).index(variant.attack))
 
 
 def preset_label(name: str) -> str:
@@ -187,20 +208,14 @@ class Menu:
 
     @cached_property
     def worst(self) -> list[Variant]:
-        """The attacks that the worst case is over: one of each name, all of one norm."""
+        """The attacks that the worst case is over unless others are chosen."""
         most = max(self._counts.values(), default=0)
-        found: dict[str, Variant] = {}
-        for variant in self.variants:
-            norms = {other.norm for other in found.values()} or {variant.norm}
-            if self._counts[variant] >= _COVERAGE * most and variant.norm in norms:
-                found.setdefault(variant.attack, variant)
-        return sorted(found.values(), key=lambda variant: list(ATTACKS).index(variant.attack))
+        return compatible(v for v in self.variants if self._counts[v] >= _COVERAGE * most)
 
-    def chosen(self, attack: str) -> list[Variant]:
-        """The attacks of a slug; several for the worst case."""
-        if attack == WORST:
-            return self.worst
-        return [variant for variant in self.variants if variant.slug == attack]
+    def chosen(self, slugs: Sequence[str]) -> list[Variant]:
+        """The attacks of slugs; none unless all of them are there."""
+        found = in_order(variant for variant in self.variants if variant.slug in slugs)
+        return found if len(found) == len(slugs) else []
 
     def epsilons(self, variants: Sequence[Variant]) -> list[float]:
         """Epsilons at which all of the attacks were measured, rising."""
@@ -251,7 +266,7 @@ def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint,
 
 def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
     menu = menu_of(evidence).only(selection.dataset, selection.sample)
-    variants = menu.chosen(selection.attack)
+    variants = menu.chosen(selection.slugs)
     if not variants:
         return ()
     wanted = [

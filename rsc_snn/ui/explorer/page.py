@@ -20,8 +20,8 @@ from rsc_snn.ui.tasks import polled
 
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
-    "dataset", "sample", "beside", "models", "steps", "attack", "epsilon", "predictor", "passes",
-    "axis", "view", *OF_VIEWS, "point",
+    "dataset", "sample", "beside", "models", "steps", "attack", "worst", "epsilon", "predictor",
+    "passes", "axis", "view", *OF_VIEWS, "point",
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def read_panel(link: PageLink, evidence: Evidence, plan: Plan | None) -> Selecti
     if not menu.datasets:
         link.defer(_PANEL)
         return None
-    return read_selection(link, menu)
+    return read_selection(link, menu, menu_of(evidence))
 
 
 def draw_nothing() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from rsc_snn.data import DATASETS
 from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.sweep.grid import GALLERY, Grid, GridAttack
 from rsc_snn.tradeoff import OperatingPoint
+from rsc_snn.ui.explorer.measured import has_time
 
 # With marks for the glossary.
 INTERVALS = (
@@ -18,50 +20,127 @@ INTERVALS = (
 )
 
 
-def grid_of(cells: Iterable[Cell]) -> Grid:
-    """The smallest grid that has all of these cells, which are of one sample.
+class _Setting(NamedTuple):
+    """Where attacks were measured; None for what a grid need not say of the model."""
 
-    Smaller epsilons of an attack's chain are part of it. Raises SweepError without an attack.
+    model: str
+    sigma: float | None
+    steps: int | None
+    draws: int | None
+
+
+# Epsilons, rising, of which each is tried where the ones before it have failed.
+_Ladder = tuple[float, ...]
+# Draws, noise levels and time steps of a grid; None for what none of its models needs.
+_Block = tuple[int | None, tuple[float, ...] | None, tuple[int, ...] | None]
+
+
+def grids_of(cells: Iterable[Cell]) -> tuple[Grid, ...]:
+    """The grids that have all of these cells, and beside them smaller epsilons of their chains.
+
+    Cells are of one sample, the clean ones at settings that have attacked ones. There are several
+    grids if one alone would give other cells (each goes through all of its epsilons) or more of
+    them (it crosses all that it lists).
     """
-    every = tuple(cells)
-    first = every[0]
-    attacked = [cell for cell in every if cell.attack != CLEAN]
-    sigmas = {cell.sigma for cell in every if cell.sigma is not None}
-    return Grid(
-        models=tuple(sorted({cell.model for cell in every})),
-        attacks=_attacks(attacked),
-        epsilons=tuple({e for cell in attacked for e in (*cell.chain, cell.epsilon)}),
-        sigmas=tuple(sigmas) or None,
-        time_steps=tuple({cell.time_steps for cell in every}),
-        images=first.images,
-        draws=max(cell.draws for cell in every),
-        seed=first.seed,
-        batch_size=first.batch_size,
-        split=first.split,
+    attacked = [cell for cell in cells if cell.attack != CLEAN]
+    by_setting: dict[_Setting, list[Cell]] = {}
+    for cell in attacked:
+        by_setting.setdefault(_setting(cell), []).append(cell)
+    places: dict[tuple[GridAttack, _Ladder], set[_Setting]] = {}
+    for setting, own in by_setting.items():
+        for place in _ladders(own):
+            places.setdefault(place, set()).add(setting)
+    groups: dict[tuple[_Ladder, frozenset[_Setting]], list[GridAttack]] = {}
+    for (attack, ladder), settings in places.items():
+        groups.setdefault((ladder, frozenset(settings)), []).append(attack)
+    return tuple(
+        Grid(
+            models=tuple(sorted(models)),
+            attacks=tuple(attacks),
+            epsilons=ladder,
+            sigmas=sigmas,
+            time_steps=steps,
+            images=attacked[0].images,
+            draws=draws or 1,
+            seed=attacked[0].seed,
+            batch_size=attacked[0].batch_size,
+            split=attacked[0].split,
+        )
+        for (ladder, settings), attacks in groups.items()
+        for (draws, sigmas, steps), models in _blocks(settings).items()
     )
 
 
-def _attacks(cells: Sequence[Cell]) -> tuple[GridAttack, ...]:
-    """The attacks of cells, steps as a share of epsilon where they are one at every epsilon."""
-    groups: dict[tuple[object, ...], list[Cell]] = {}
+def _setting(cell: Cell) -> _Setting:
+    noisy = not (cell.coding == "direct" or cell.sigma == 0)
+    steps = cell.time_steps if has_time(cell.model) else None
+    return _Setting(cell.model, cell.sigma, steps, cell.draws if noisy else None)
+
+
+def _ladders(cells: Sequence[Cell]) -> Iterator[tuple[GridAttack, _Ladder]]:
+    """The attacks of one setting with the epsilons that each of them has to go through."""
+    found: dict[GridAttack, set[_Ladder]] = {}
     for cell in cells:
-        rest = tuple(item for item in cell.parameters if item[0] != "step_size")
-        groups.setdefault((cell.attack, rest), []).append(cell)
-    found: dict[GridAttack, None] = {}
-    for group in groups.values():
-        for cell in group:
-            values = dict(cell.parameters)
-            size = values.pop("step_size", None)
-            share = None if size is None else round(float(size) / cell.epsilon, 6)
-            fixed = len({dict(other.parameters).get("step_size") for other in group}) == 1
-            if size is not None and fixed and not cell.chain and len(_sizes(group)) > 1:
-                share, values["step_size"] = None, size
-            found[GridAttack(cell.attack, tuple(values.items()), share)] = None
-    return tuple(found)
+        found.setdefault(_attack(cell, cells), set()).add((*cell.chain, cell.epsilon))
+    for attack, ladders in found.items():
+        if not attack.chained:
+            yield attack, tuple(sorted(ladder[-1] for ladder in ladders))
+            continue
+        for ladder in ladders:
+            if not any(other[: len(ladder)] == ladder for other in ladders - {ladder}):
+                yield attack, ladder
 
 
-def _sizes(cells: Sequence[Cell]) -> set[float]:
-    return {cell.epsilon for cell in cells}
+def _attack(cell: Cell, cells: Sequence[Cell]) -> GridAttack:
+    """The attack of a cell, its step a share of epsilon unless it is one at every epsilon."""
+    values = dict(cell.parameters)
+    size = values.pop("step_size", None)
+    if size is None:
+        return GridAttack(cell.attack, tuple(values.items()))
+    same = {
+        other.epsilon
+        for other in cells
+        if (other.attack, other.parameters, other.chain) == (cell.attack, cell.parameters, ())
+    }
+    share = GridAttack(cell.attack, tuple(values.items()), round(float(size) / cell.epsilon, 6))
+    if len(same) > 1 or share.at(cell.epsilon) != cell.parameters:
+        return GridAttack(cell.attack, cell.parameters)
+    return share
+
+
+def _blocks(settings: Iterable[_Setting]) -> dict[_Block, set[str]]:
+    """Draws, noise levels and time steps that cross to just these settings, and their models."""
+    every = list(settings)
+    most: dict[tuple[str, int | None], int] = {}
+    for setting in every:
+        place = (setting.model, setting.steps)
+        most[place] = max(most.get(place, 0), setting.draws or 0)
+    levels: dict[tuple[str, int | None, int | None], set[float]] = {}
+    for model, sigma, steps, draws in every:
+        found = levels.setdefault((model, draws or most[model, steps] or None, steps), set())
+        found |= set() if sigma is None else {sigma}
+    rows: dict[tuple[str, int | None, tuple[float, ...]], set[int]] = {}
+    for (model, draws, steps), found in levels.items():
+        times = rows.setdefault((model, draws, tuple(sorted(found))), set())
+        times |= set() if steps is None else {steps}
+    blocks: dict[_Block, set[str]] = {}
+    for (model, draws, sigmas), times in rows.items():
+        block = (draws, sigmas or None, tuple(sorted(times)) or None)
+        blocks.setdefault(block, set()).add(model)
+    return _merged(blocks)
+
+
+def _merged(blocks: Mapping[_Block, set[str]]) -> dict[_Block, set[str]]:
+    """Models that do not need what a block says are measured with it."""
+    kept: dict[_Block, set[str]] = {}
+    for block in sorted(blocks, key=lambda block: sum(part is None for part in block)):
+        fitting = (
+            other
+            for other in kept
+            if all(mine in (None, theirs) for mine, theirs in zip(block, other, strict=True))
+        )
+        kept.setdefault(next(fitting, block), set()).update(blocks[block])
+    return kept
 
 
 def cells_of(points: Iterable[OperatingPoint]) -> list[Cell]:

@@ -43,12 +43,13 @@ def store_path() -> Path:
 class Evidence:
     """All that was measured of the models at hand.
 
-    cells: by key. live: keys of those that did not ship. stamp: differs whenever the rest does.
+    cells: by key. own: keys of those that did not ship but are of the app's own store, whoever put
+    them there. stamp: differs whenever the rest does.
     problems: a sentence for each source that could not be read. fetch: the results of keys.
     """
 
     cells: Mapping[str, Cell]
-    live: frozenset[str]
+    own: frozenset[str]
     stamp: Stamp
     problems: tuple[str, ...]
     fetch: Callable[[Sequence[str]], list[CellResult]]
@@ -64,13 +65,13 @@ class Evidence:
             return self
 
         def fetch(keys: Sequence[str]) -> list[CellResult]:
-            own = [new[key] for key in keys if key in new]
-            return [*own, *self.fetch([key for key in keys if key not in new])]
+            known = [new[key] for key in keys if key in new]
+            return [*known, *self.fetch([key for key in keys if key not in new])]
 
         return replace(
             self,
             cells={**self.cells, **{key: result.cell for key, result in new.items()}},
-            live=self.live | new.keys(),
+            own=self.own | new.keys(),
             stamp=(*self.stamp, tuple(new)),
             fetch=fetch,
         )
@@ -84,14 +85,14 @@ def gather() -> Evidence:
     zoo = resources.zoo()
     shas = tuple((name, zoo.card(name).sha256) for name in zoo.names())
     sources = (mark, () if reader is None else reader.mark)
-    cells, live = _current(sources, shas, shipped, {} if reader is None else reader.cells)
+    cells, own = _current(sources, shas, shipped, {} if reader is None else reader.cells)
 
     def fetch(keys: Sequence[str]) -> list[CellResult]:
-        own = [shipped[key] for key in keys if key in shipped]
+        known = [shipped[key] for key in keys if key in shipped]
         others = [key for key in keys if key not in shipped]
-        return own if reader is None else [*own, *reader.results(others)]
+        return known if reader is None else [*known, *reader.results(others)]
 
-    return Evidence(cells, live, (sources, shas), tuple(problems), fetch)
+    return Evidence(cells, own, (sources, shas), tuple(problems), fetch)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

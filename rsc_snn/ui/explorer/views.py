@@ -207,7 +207,7 @@ def _draw_epsilon(frame: Frame) -> None:
     if nothing_here(frame, beside=True):
         return
     chosen = frame.selection
-    variants = frame.menu.chosen(chosen.attack)
+    variants = frame.menu.chosen(chosen.slugs)
     every = frame.menu.settings(chosen.models, chosen.steps, variants)
     kept = few_settings(every)
     sizes = [frame.other(epsilon=size, settings=kept) for size in frame.menu.epsilons(variants)]

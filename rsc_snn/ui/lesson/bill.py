@@ -147,6 +147,7 @@ def _bill(evidence: Evidence, menu: Menu, model: str, epsilon: float) -> _Bill:
         predictor="single",
         passes=None,
         axis="sigma",
+        worst=tuple(variant.slug for variant in menu.worst),
     )
     points = points_of(evidence, selection)
     offers = tuple(point for point in points if point.model == model)
