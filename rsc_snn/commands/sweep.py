@@ -304,5 +304,8 @@ class _Progress:
     def _text(self) -> str:
         elapsed = self._bar.format_dict["elapsed"] if self._total > len(self._work) else 0.0
         done = self._total - len(self._work)
-        rate = f" ({done / elapsed * 60:.3g} a minute)" if elapsed else ""
-        return f"{done:,} of {self._total:,} cells{rate}"
+        if not elapsed:
+            return f"{done:,} of {self._total:,} cells"
+        rate = done / elapsed * 60
+        text = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        return f"{done:,} of {self._total:,} cells ({text} a minute)"
