@@ -154,8 +154,8 @@ def _draw_claims(results: Results) -> None:
         st.markdown("**What makes a network more robust than its twin?**")
         st.markdown("\n".join(sentences))
         st.caption(
-            "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. More of "
-            "both does more harm to models with noise, and attacks whose surrogate "
-            "gradient adapts to the network were not run. The spiking networks learned from the "
-            "ANN; the one with direct coding is the control without noise."
+            "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
+            "more of both adds is in docs/results.md; attacks whose surrogate gradient adapts to "
+            "the network were not run. The spiking networks learned from the ANN; the one with "
+            "direct coding is the control without noise."
         )
