@@ -71,7 +71,7 @@ def test_a_minimal_card_states_what_it_says_and_nothing_more(tiny_zoo: Path, own
     assert card.size_bytes == (own / "mine.safetensors").stat().st_size
     assert zoo.curve("mine") == []
     assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))) == card
-    assert set_up(card) == "vgg 6-8, T = 4, training not stated"
+    assert set_up(card) == "vgg 6-8, RSC, sigma 0.1, T = 4, training not stated"
 
 
 def test_its_weights_keep_their_precision(tiny_zoo: Path, own: Path) -> None:
