@@ -91,6 +91,7 @@ def join_workers(device: torch.device) -> Iterator[Worker]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Worker(distributed.get_rank(), world)
+        distributed.barrier()  # Whoever left first would break the others' connections.
     finally:
         distributed.destroy_process_group()
 
