@@ -568,8 +568,10 @@ def _result(row: Sequence[Any]) -> CellResult:
             raise ValueError("another key")
         answers = unpack(packed, (cell.draws, cell.images))
         labels = unpack(classes, (cell.images,))
-        # Protocol 1 decided it on the draws of the scoring.
-        old = (answers == labels).any(axis=0)
+        if bits is None:  # Protocol 1 decided it on the draws of the scoring.
+            standing = (answers == labels).any(axis=0)
+        else:
+            standing = unpack_bits(bits, cell.images)
         return CellResult(
             cell=cell,
             answers=answers,
@@ -579,7 +581,7 @@ def _result(row: Sequence[Any]) -> CellResult:
             seconds=seconds,
             device=device,
             versions=json.loads(versions),
-            standing=old if bits is None else unpack_bits(bits, cell.images),
+            standing=standing,
         )
     except (DataError, ValueError, TypeError, zlib.error) as error:
         raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error
