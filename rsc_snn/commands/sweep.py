@@ -138,6 +138,7 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
     """Say what it takes, and measure what is missing. Raises SweepError, and what that raises."""
     from rsc_snn.device import pick_device
     from rsc_snn.sweep.runners import cluster_threads, default_workers
+    from rsc_snn.sweep.store import NOT_ALONE
 
     missing = store.missing(cells)
     if not missing:
@@ -159,7 +160,7 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
     store.check_writable()
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
         if not alone:
-            progress.say("Another sweep fills this store; each leaves alone what the other did.")
+            progress.say(NOT_ALONE)
         report = _run(args, zoo, store, cells, progress, stop)
     return _end(report, store, len(cells) - len(store.missing(cells)), len(cells), stop.is_set())
 
@@ -302,10 +303,10 @@ class _Progress:
         )
 
     def _text(self) -> str:
+        from rsc_snn.sweep.cost import rate_text
+
         elapsed = self._bar.format_dict["elapsed"] if self._total > len(self._work) else 0.0
         done = self._total - len(self._work)
         if not elapsed:
             return f"{done:,} of {self._total:,} cells"
-        rate = done / elapsed * 60
-        text = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
-        return f"{done:,} of {self._total:,} cells ({text} a minute)"
+        return f"{done:,} of {self._total:,} cells ({rate_text(done, elapsed)})"

@@ -88,6 +88,12 @@ def measure_speed(model: SpikingClassifier) -> float:
     return seconds / (passes * _IMAGES * model.time_steps)
 
 
+def rate_text(cells: int, seconds: float) -> str:
+    """The rate of so many cells in some seconds, for a person: `0.8 a minute`."""
+    rate = 60 * cells / seconds
+    return f"{rate:{',.0f' if rate >= 10 else '.2g'}} a minute"
+
+
 def duration_text(seconds: float) -> str:
     """A duration for a person: `40 s`, `12 min`, `3.5 h` or `2.1 days`."""
     if seconds < 90:

@@ -40,6 +40,8 @@ from rsc_snn.sweep.cells import Cell, CellResult
 # 2 added the accuracy of a single pass beside the answers, and the index for pages; 3 which images
 # are broken.
 SCHEMA = 3
+# What a sweep says that is not alone; see `Store.sweeping`.
+NOT_ALONE = "Another sweep fills this store; each leaves alone what the other did."
 _APPLICATION = 0x52534353  # "RSCS": tells a store from the databases of other programs.
 _LOCKED_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01

@@ -9,15 +9,20 @@ from rsc_snn.data import data_root
 from rsc_snn.errors import RscSnnError
 from rsc_snn.jobs import JobContext
 from rsc_snn.sweep.cells import Cell, CellResult
-from rsc_snn.sweep.cost import Cost, duration_text, estimate_cost, measure_speed, passes_of
+from rsc_snn.sweep.cost import (
+    Cost,
+    duration_text,
+    estimate_cost,
+    measure_speed,
+    passes_of,
+    rate_text,
+)
 from rsc_snn.sweep.grid import GALLERY, Grid, expand, fingerprints, measured_images
 from rsc_snn.sweep.run import SweepReport, run_sweep
-from rsc_snn.sweep.store import Store
+from rsc_snn.sweep.store import NOT_ALONE, Store
 from rsc_snn.sweep.work import Workspace
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import shipped_among, store_path
-
-_NOT_ALONE = "Another sweep fills this store; each leaves alone what the other did."
 
 
 def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
@@ -82,9 +87,8 @@ class _Pace:
         if not done:
             return text
         seconds = time.monotonic() - self._start
-        rate = 60 * done / seconds
         left = duration_text(seconds * (1 - self.share) / self.share)
-        return f"{text}, {rate:{',.0f' if rate >= 100 else '.2g'}} a minute, about {left} left"
+        return f"{text}, {rate_text(done, seconds)}, about {left} left"
 
 
 def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
@@ -106,7 +110,7 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
 
         with store.sweeping() as alone:
             if not alone:
-                context.note(_NOT_ALONE)
+                context.note(NOT_ALONE)
             report = run_sweep(
                 cells,
                 store,
