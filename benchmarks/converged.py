@@ -1,7 +1,8 @@
 """Whether the suite's EOT-PGD is strong enough: `python -m benchmarks.converged`.
 
 A few test images are attacked anew, each time from the clean image, with the suite's EOT-PGD-20
-(the peer), with more steps, with more draws a gradient, and with an epsilon so large that no
+(the peer), with more steps, with more draws a gradient, with SA-PGD through a surrogate gradient
+that adapts to each neuron and through the trained one, and with an epsilon so large that no
 accuracy may be left. Scored on fresh draws, the same for all attacks of a model. A point that is in
 the results already, measured with the same weights in the same way, is kept.
 
@@ -13,20 +14,31 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from benchmarks.dial import DOCS, ROOT
 from benchmarks.results import read_rows, update_document, write_rows
+from rsc_snn.attacks.parameters import Value
 from rsc_snn.data import load_dataset
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.zoo import Zoo
 
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "assets" / "results" / "converged.csv"
 MARKERS = ("<!-- converged -->", "<!-- end of converged -->")
 MODELS = ("cifar10-snn-rsc-020", "cifar10-snn-poisson", "cifar10-snn-rsc-020-at")
-# Steps and draws a gradient, and epsilon (255ths); the first is the suite's.
-EFFORTS = ((20, 10, 8.0), (50, 10, 8.0), (20, 40, 8.0), (20, 10, 64.0))
+EOT_PGD, ADAPTIVE, TRAINED = "EOT-PGD", "SA-PGD, adaptive surrogate", "SA-PGD, trained surrogate"
+# Attack, steps, draws a gradient and epsilon (255ths); the first is the suite's.
+EFFORTS = (
+    (EOT_PGD, 20, 10, 8.0),
+    (EOT_PGD, 50, 10, 8.0),
+    (EOT_PGD, 20, 40, 8.0),
+    (ADAPTIVE, 50, 10, 8.0),
+    (TRAINED, 50, 10, 8.0),
+    (EOT_PGD, 20, 10, 64.0),
+)
 SEED, BATCH = 0, 100
 
 
@@ -36,6 +48,7 @@ class Point:
 
     model: str
     sha256: str
+    attack: str
     steps: int
     eot_draws: int
     epsilon: float
@@ -52,29 +65,46 @@ class Point:
     def place(self) -> tuple[object, ...]:
         """What the point is about and how it was measured."""
         return (
-            *(self.model, self.sha256, self.steps, self.eot_draws, self.epsilon),
+            *(self.model, self.sha256, *self.effort),
             *(self.n, self.draws, self.seed),
         )
+
+    @property
+    def effort(self) -> tuple[str, int, int, float]:
+        """One of EFFORTS."""
+        return self.attack, self.steps, self.eot_draws, self.epsilon
+
+
+def parameters(attack: str, steps: int, eot_draws: int, epsilon: float) -> dict[str, Value]:
+    """Of the registry's attack: `eot_pgd` or `sa_pgd`."""
+    values: dict[str, Value] = {
+        "epsilon": epsilon,
+        "steps": steps,
+        "eot_draws": eot_draws,
+        "precision": "fast",
+    }
+    if attack == EOT_PGD:
+        return values | {"step_size": epsilon / 4, "random_start": True}
+    return values | {"surrogate": "adaptive" if attack == ADAPTIVE else "trained"}
 
 
 def table(points: Sequence[Point]) -> str:
     """A line a model, a column an attack."""
-    heads = [f"{steps} steps, {draws} draws, {epsilon:g}/255" for steps, draws, epsilon in EFFORTS]
+    heads = [
+        f"{attack}, {steps} steps, {draws} draws, {epsilon:g}/255"
+        for attack, steps, draws, epsilon in EFFORTS
+    ]
     lines = [f"| model | {' | '.join(heads)} |", "|" + " --- |" * (1 + len(heads))]
     for model in dict.fromkeys(point.model for point in points):
-        found = {
-            (point.steps, point.eot_draws, point.epsilon): point
-            for point in points
-            if point.model == model
-        }
+        found = {point.effort: point for point in points if point.model == model}
         cells = [_cell(found.get(effort)) for effort in EFFORTS]
         lines.append(f"| `{model}` | {' | '.join(cells)} |")
     first = points[0]
     lines += [
         "",
         f"Accuracy in percent of a single pass, 95 % intervals; n = {first.n} test images, "
-        f"{first.draws} fresh draws each, seed {first.seed}; steps of a quarter of epsilon, random "
-        f"start. Repeat: `{first.command}`.",
+        f"{first.draws} fresh draws each, seed {first.seed}; random start, EOT-PGD with steps of a "
+        f"quarter of epsilon. Repeat: `{first.command}`.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -103,26 +133,17 @@ def main() -> None:
         card = zoo.card(name)
         data = load_dataset(card.dataset, "test", None, card.config.image_size)
         model = zoo.load(name, arguments.device)
-        for steps, eot_draws, epsilon in EFFORTS:
-            place = (
-                *(name, card.sha256, steps, eot_draws, epsilon),
-                *(min(arguments.images, len(data)), arguments.draws, SEED),
-            )
+        for effort in EFFORTS:
+            n = min(arguments.images, len(data))
+            place = (name, card.sha256, *effort, n, arguments.draws, SEED)
             if place in {point.place for point in points}:
                 continue
             found = evaluate_accuracy(
                 model,
                 data.images,
                 data.labels,
-                attack="eot_pgd",
-                parameters={
-                    "epsilon": epsilon,
-                    "step_size": epsilon / 4,
-                    "steps": steps,
-                    "random_start": True,
-                    "eot_draws": eot_draws,
-                    "precision": "fast",
-                },
+                attack="eot_pgd" if effort[0] == EOT_PGD else "sa_pgd",
+                parameters=parameters(*effort),
                 batch_size=BATCH,
                 draws=arguments.draws,
                 seed=SEED,
@@ -132,9 +153,10 @@ def main() -> None:
             point = Point(
                 model=name,
                 sha256=card.sha256,
-                steps=steps,
-                eot_draws=eot_draws,
-                epsilon=epsilon,
+                attack=effort[0],
+                steps=effort[1],
+                eot_draws=effort[2],
+                epsilon=effort[3],
                 value=found.robust.value,
                 lower=found.robust.lower,
                 upper=found.robust.upper,
@@ -145,11 +167,10 @@ def main() -> None:
                 command=f"python -m benchmarks.converged --images {arguments.images} "
                 f"--draws {arguments.draws}",
             )
-            same = (name, steps, eot_draws, epsilon)
-            points = [p for p in points if (p.model, p.steps, p.eot_draws, p.epsilon) != same]
+            points = [p for p in points if (p.model, p.effort) != (name, effort)]
             points.append(point)
             write_rows(RESULTS, Point, points)
-            print(f"{name} {steps} steps, {eot_draws} draws, {epsilon:g}/255: {_cell(point)}")
+            print(name, *effort, _cell(point), flush=True)
     update_document(DOCS, MARKERS, table(points))
     print(table(points))
 

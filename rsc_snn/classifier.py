@@ -14,7 +14,15 @@ from rsc_snn.coding import Coding, check_sigma, check_time_steps, coding_sigma, 
 from rsc_snn.errors import ConfigError
 from rsc_snn.networks import NETWORKS
 from rsc_snn.networks.blocks import ConvBN
-from rsc_snn.neurons import NEURONS, Call, LIFConfig, LIFNeuron, ReLUNeuron, make_neuron
+from rsc_snn.neurons import (
+    NEURONS,
+    Call,
+    LIFConfig,
+    LIFNeuron,
+    ReLUNeuron,
+    Sharpness,
+    make_neuron,
+)
 from rsc_snn.trace import Recorder, Trace
 
 # On a CPU a large batch runs in parts: tensors beyond 32 MB are mapped afresh from the system
@@ -176,24 +184,26 @@ class SpikingClassifier(nn.Module):
         draws: int | None = None,
         generator: torch.Generator | None = None,
         currents: list[Tensor] | None = None,
+        sharpness: Sharpness | None = None,
     ) -> Tensor:
         """Logits `[N, K]` of images `[N, C, H, W]` in 0..1, the mean over time steps.
 
         With `draws=D`, `[D, N, K]`: D independent noise draws folded into one batch. A model
         whose coding has no noise computes one draw and repeats it. Without draws, `currents` is
-        filled with each neuron layer's input current `[T, N, ...]` (see `Call`).
+        filled with each neuron layer's input current `[T, N, ...]`. `sharpness` replaces the
+        surrogate gradient's alpha (see `Call` for both).
         Raises ConfigError for a wrong shape, sigma, time_steps or draws.
         """
         if draws is None:
             frames = self._frames(x, time_steps, sigma, coding, generator)
-            return self._run(frames, Call(frames.shape[0], currents=currents)).mean(dim=0)
+            call = Call(frames.shape[0], currents=currents, sharpness=sharpness)
+            return self._run(frames, call).mean(dim=0)
         if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
             raise ConfigError(f"The number of draws must be a whole number from 1, not {draws!r}.")
         copies = draws if self.resolve_coding(sigma, coding).stochastic else 1
         repeated = x.unsqueeze(0).expand(copies, *x.shape).flatten(0, 1)
-        logits = self.step_logits(
-            repeated, time_steps=time_steps, sigma=sigma, coding=coding, generator=generator
-        ).mean(dim=0)
+        frames = self._frames(repeated, time_steps, sigma, coding, generator)
+        logits = self._run(frames, Call(frames.shape[0], sharpness=sharpness)).mean(dim=0)
         return logits.view(copies, len(x), -1).expand(draws, -1, -1)
 
     def step_logits(
@@ -248,7 +258,8 @@ class SpikingClassifier(nn.Module):
             normalised = ((frames[0] - self.mean) / self.std).expand_as(frames)
         else:
             normalised = (frames - self.mean) / self.std
-        whole = self.training or call.observe is not None or call.currents is not None
+        watched = (call.observe, call.currents, call.sharpness)
+        whole = self.training or any(one is not None for one in watched)
         if whole or normalised.is_cuda:
             logits: Tensor = self.backbone(normalised, call)
             return logits.float()

@@ -10,7 +10,9 @@ returns the spikes, and uses the same fused kernels on a GPU: state lives in the
 
 On a CPU in float32, where the app computes, spikingjelly composes each step of ten tensor
 operations, and memory traffic, not arithmetic, sets the speed. `_LIFSequence` does the same
-step in three, in place; tests hold it to spikingjelly's spikes and gradients.
+step in three, in place; tests hold it to spikingjelly's spikes and gradients. It is also what runs,
+on any device, where an attack brings a surrogate gradient of its own for each neuron, which the
+fused kernels do not know.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class LIFConfig:
 
 
 Observer = Callable[[Tensor, "Tensor | None"], None]
+Sharpness = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,17 @@ class Call:
     observe: called once a neuron layer, in order, with its output `[T, N, ...]` and, if
     `membranes` is set, its membrane potentials after reset, of the same shape. None records
     nothing and costs nothing. currents: if given, each neuron layer adds its input current
-    `[T, N, ...]`, with its graph.
+    `[T, N, ...]`, with its graph. sharpness: called once a LIF layer of a pass with a graph, in
+    order, with how far the charged potentials are above the threshold, `[T, N, ...]`; gives the
+    surrogate gradient's alpha of each neuron and time step, of the same shape, in place of the
+    configured one.
     """
 
     time_steps: int
     observe: Observer | None = None
     membranes: bool = False
     currents: list[Tensor] | None = None
+    sharpness: Sharpness | None = None
 
 
 class _LIFSequence(torch.autograd.Function):
@@ -82,7 +89,7 @@ class _LIFSequence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, sequence: Tensor, config: LIFConfig, record: bool
+        ctx: Any, sequence: Tensor, config: LIFConfig, record: bool, sharpness: Sharpness | None
     ) -> tuple[Tensor, Tensor | None]:
         keeps_charges = ctx.needs_input_grad[0]
         decay = 1 - 1 / config.tau
@@ -99,15 +106,16 @@ class _LIFSequence(torch.autograd.Function):
             if membranes is not None:
                 membranes[t] = v
         if charges is not None:
-            ctx.save_for_backward(charges, spikes)
+            alphas = None if sharpness is None else sharpness(charges - config.threshold)
+            ctx.save_for_backward(charges, spikes, alphas)
             ctx.config = config
         if membranes is not None:
             ctx.mark_non_differentiable(membranes)
         return spikes, membranes
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        charges, spikes = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        charges, spikes, alphas = ctx.saved_tensors
         config: LIFConfig = ctx.config
         alpha = config.surrogate_alpha
         decay = 1 - 1 / config.tau
@@ -119,14 +127,18 @@ class _LIFSequence(torch.autograd.Function):
         last = len(gradient) - 1
         for t in range(last, -1, -1):
             torch.sub(charges[t], config.threshold, out=buffer)
+            if alphas is not None:
+                buffer.mul_(alphas[t]).div_(alpha)
             torch.addcmul(one, buffer, buffer, value=slope, out=buffer)
             torch.div(grads[0][t], buffer, out=gradient[t])
-            if alpha != 2:
+            if alphas is not None:
+                gradient[t].mul_(alphas[t]).div_(2)
+            elif alpha != 2:
                 gradient[t].mul_(alpha / 2)
             if t < last:
                 torch.sub(one, spikes[t], out=buffer)
                 gradient[t].addcmul_(gradient[t + 1], buffer, value=decay)
-        return gradient, None, None
+        return gradient, None, None, None
 
 
 class LIFNeuron(nn.Module):
@@ -145,8 +157,11 @@ class LIFNeuron(nn.Module):
         sequence = current.view(call.time_steps, -1, *current.shape[1:])
         if call.currents is not None:
             call.currents.append(sequence)
-        if sequence.device.type == "cpu" and sequence.dtype in (torch.float32, torch.bfloat16):
-            spikes, membranes = _LIFSequence.apply(sequence.float(), self.config, call.membranes)
+        ours = sequence.device.type == "cpu" and sequence.dtype in (torch.float32, torch.bfloat16)
+        if ours or call.sharpness is not None:
+            spikes, membranes = _LIFSequence.apply(
+                sequence.float(), self.config, call.membranes, call.sharpness
+            )
         else:
             spikes, membranes = self._spikingjelly(sequence, call.membranes)
         if call.observe is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import dial, e_rsct, results, sparse_gradients
+from benchmarks import e_rsct, results, sparse_gradients
 
 
 def run(variant: str, seed: int, clean: float) -> e_rsct.Run:
@@ -94,48 +93,3 @@ def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
     assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
     assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
     assert "weight 0.02" in lines[-1]
-
-
-def point(sigma: float, clean: float, robust: float, steps: int = 4) -> dial.Point:
-    return dial.Point(
-        model="cifar10-snn-rsc-range",
-        dataset="cifar10",
-        sha256="0",
-        sigma=sigma,
-        time_steps=steps,
-        epsilon=4.0,
-        clean=clean,
-        clean_lower=clean - 0.02,
-        clean_upper=clean + 0.02,
-        clean_n=2000,
-        robust=robust,
-        robust_lower=robust - 0.02,
-        robust_upper=robust + 0.02,
-        robust_n=500,
-        draws=10,
-        seed=0,
-        seconds=1.0,
-        command="python -m benchmarks.dial",
-    )
-
-
-def test_the_dial_says_where_noise_wins() -> None:
-    text = dial.verdict([point(0, 0.9, 0.1), point(0.2, 0.8, 0.3), point(0.4, 0.6, 0.2)])
-    assert "falls at every step, from 90.0 % to 60.0 %" in text
-    assert "rises at every step from 10.0 % to 30.0 % at sigma 0.2; beyond it noise wins" in text
-    assert "20.0 % at sigma 0.4" in text
-
-
-def test_the_dial_tells_what_does_not_fit() -> None:
-    text = dial.verdict([point(0, 0.8, 0.1), point(0.2, 0.9, 0.05), point(0.4, 0.7, 0.12)])
-    assert "does not fall at every step" in text and "on the whole" in text
-    assert "intervals of the two overlap" in text and "noise has not won yet" in text
-    assert "highest without noise" in dial.verdict([point(0, 0.9, 0.3), point(0.2, 0.8, 0.2)])
-
-
-def test_the_tables_of_the_dial_set_peers_beside_it() -> None:
-    peer = replace(point(0.2, 0.77, 0.33), model="cifar10-snn-rsc-020")
-    text = dial.tables([point(0.2, 0.8, 0.3), peer, point(0.2, 0.7, 0.2, steps=2)])
-    assert "### CIFAR-10" in text and "Imagenette" not in text
-    assert "| 0.2 | 80.0 % (78.0–82.0) | 30.0 % (28.0–32.0) | 77.0 % (75.0–79.0) |" in text
-    assert "| 2 | 70.0 % (68.0–72.0) | 20.0 % (18.0–22.0) |" in text

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import CellResult
@@ -15,19 +16,25 @@ from rsc_snn.tradeoff.paired import differences
 from rsc_snn.ui.explorer.measured import Sample
 
 DIAL, ORDINARY, STEPS = "cifar10-snn-rsc-range", "cifar10-ann", 4
+PEERS = {0.1: "cifar10-snn-rsc-010", 0.2: "cifar10-snn-rsc-020", 0.3: "cifar10-snn-rsc-030"}
 # Name, attack and epsilon of each column after the clean one.
 COLUMNS = (
     ("PGD-10 at 2/255", "pgd", 2.0),
     ("PGD-10 at 8/255", "pgd", 8.0),
+    ("EOT-PGD-10 at 2/255", "eot_pgd", 2.0),
     ("EOT-PGD-10 at 8/255", "eot_pgd", 8.0),
 )
+PRICED = COLUMNS[2:]
 _LACKING = "not measured"
 Points = dict[float | None, OperatingPoint]
+Scores = NDArray[np.float64]
+Place = tuple[float | None, int]  # sigma and column
 
 
 def dial_tables() -> str:
     """Accuracies, prices and differences of the dial of one model, with an ANN beside it."""
-    results = _of_one_sample([r for r in shipped_results() if r.cell.model in (DIAL, ORDINARY)])
+    models = (DIAL, ORDINARY, *PEERS.values())
+    results = _of_one_sample([r for r in shipped_results() if r.cell.model in models])
     dial = [_points(results, DIAL, attack, epsilon) for _, attack, epsilon in COLUMNS]
     ordinary = [_points(results, ORDINARY, attack, epsilon) for _, attack, epsilon in COLUMNS]
     cell = max((r.cell for r in results), key=lambda cell: cell.draws)
@@ -36,9 +43,16 @@ def dial_tables() -> str:
         f"{cell.draws} fresh draws, seed {cell.seed}.",
         "Percent, with 95 % intervals:",
         _accuracies(dial, ordinary),
+        _ends(dial),
         f"Points above `{ORDINARY}` on the same images:",
         _above(dial, ordinary),
-        *(_prices(name, points) for (name, *_), points in zip(COLUMNS, dial, strict=True)),
+        f"Points above the model trained at this sigma alone, at T = {STEPS} on the same images:",
+        _above_peers(results, dial),
+        *(
+            _prices(name, points)
+            for (name, *column), points in zip(COLUMNS, dial, strict=True)
+            if (name, *column) in PRICED
+        ),
     )
     return "\n" + "\n\n".join(parts) + "\n\n"
 
@@ -83,22 +97,67 @@ def _percent(found: Estimate) -> str:
     return f"{100 * found.value:.1f} ({100 * found.lower:.1f} to {100 * found.upper:.1f})"
 
 
+def _ends(dial: Sequence[Points]) -> str:
+    """Where noise wins: from the sigma of the highest robust accuracy on, tested together."""
+    measured = [(name, points) for (name, *_), points in zip(COLUMNS, dial, strict=True) if points]
+    highest = [max(points.values(), key=lambda point: point.robust.value) for _, points in measured]
+    last = [points[max(sigma or 0.0 for sigma in points)] for _, points in measured]
+    gaps = [end.robust_scores - top.robust_scores for top, end in zip(highest, last, strict=True)]
+    lines = ["Where noise wins:", ""]
+    found = differences(np.stack(gaps, axis=1))
+    for (name, _), top, end, gap in zip(measured, highest, last, found, strict=True):
+        start = f"- Under {name} robust accuracy is highest at sigma {top.sigma:g}"
+        if top is end:
+            lines.append(f"{start}, the largest that was measured.")
+            continue
+        lost = f"{gap.opposite().text()} points lower at sigma {end.sigma:g}"
+        noise = "" if gap.significant else f", within {gap.noise}"
+        lines.append(f"{start}; it is {lost}{noise}.")
+    return "\n".join(lines)
+
+
+def _above_peers(results: Sequence[CellResult], dial: Sequence[Points]) -> str:
+    """The model over a range of sigma against the models of one, corrected together."""
+    gaps: dict[Place, Scores] = {}
+    rows = []
+    for sigma, name in PEERS.items():
+        for column, (_, attack, epsilon) in enumerate(COLUMNS):
+            peer = _points(results, name, attack, epsilon).get(sigma)
+            point = dial[column].get(sigma)
+            if peer is None or point is None:
+                continue
+            gaps[sigma, -1] = point.clean_scores - peer.clean_scores
+            gaps[sigma, column] = point.robust_scores - peer.robust_scores
+    found = _tested(gaps)
+    for sigma in PEERS:
+        cells = [found.get((sigma, column)) for column in range(-1, len(COLUMNS))]
+        rows.append(f"| {sigma:g} | {' | '.join(map(_difference, cells))} |")
+    return "\n".join([*_head(name for name, *_ in COLUMNS), *rows])
+
+
 def _above(dial: Sequence[Points], ordinary: Sequence[Points]) -> str:
     """Every setting against the ordinary network, tested image by image and corrected together."""
     both = [column for column, found in enumerate(ordinary) if found]
-    gaps = {}
+    gaps: dict[Place, Scores] = {}
     for sigma, point in dial[0].items():
         gaps[sigma, -1] = point.clean_scores - ordinary[0][None].clean_scores
         for column in both:
             if sigma in dial[column]:
                 robust = ordinary[column][None].robust_scores
                 gaps[sigma, column] = dial[column][sigma].robust_scores - robust
-    found = dict(zip(gaps, differences(np.stack(list(gaps.values()), axis=1)), strict=True))
+    found = _tested(gaps)
     rows = []
     for sigma in dial[0]:
         cells = [found.get((sigma, column)) for column in (-1, *both)]
         rows.append(f"| {sigma:g} | {' | '.join(map(_difference, cells))} |")
     return "\n".join([*_head(COLUMNS[column][0] for column in both), *rows])
+
+
+def _tested(gaps: Mapping[Place, Scores]) -> dict[Place, Difference]:
+    """The mean differences of images' scores `[n]`, corrected together."""
+    if not gaps:
+        return {}
+    return dict(zip(gaps, differences(np.stack(list(gaps.values()), axis=1)), strict=True))
 
 
 def _difference(found: Difference | None) -> str:

@@ -139,12 +139,28 @@ _RANDOM_START = ParameterSpec(
     "Start from a random point inside the allowed ball instead of the image itself.",
 )
 
+_PRECISION = ParameterSpec(
+    "precision",
+    "Gradient precision",
+    "choice",
+    "fast",
+    "Fast computes gradients in bfloat16 on processors made for it; its rounding is "
+    "far below the noise. Models without noise and other processors use float32.",
+    choices=("fast", "full"),
+)
+
 
 def _library() -> Any:
     """The attack classes, imported on first use: torchattacks takes seconds to import."""
     from rsc_snn.attacks import library
 
     return library
+
+
+def _adaptive() -> Any:
+    from rsc_snn.attacks import adaptive_surrogate
+
+    return adaptive_surrogate
 
 
 _ENTRIES = (
@@ -232,15 +248,7 @@ _ENTRIES = (
             _steps(10),
             _RANDOM_START,
             _eot_draws(8),
-            ParameterSpec(
-                "precision",
-                "Gradient precision",
-                "choice",
-                "fast",
-                "Fast computes gradients in bfloat16 on processors made for it; its rounding is "
-                "far below the noise. Models without noise and other processors use float32.",
-                choices=("fast", "full"),
-            ),
+            _PRECISION,
         ),
         builder=lambda target, p: _library().eot_pgd(target, p),
         calls=lambda p: p["steps"],
@@ -283,6 +291,48 @@ _ENTRIES = (
         builder=lambda target, p: _library().APGD(
             target, eps=p["epsilon"], steps=p["steps"], loss=p["loss"], rho=p["rho"]
         ),
+        calls=lambda p: p["steps"] + 1,
+        heavy=True,
+    ),
+    AttackSpec(
+        name="sa_pgd",
+        label="SA-PGD",
+        explanation=(
+            "A spike has no slope, so every attack follows a stand-in, the surrogate gradient that "
+            "the network was trained with. Where potentials stay far from the threshold that one "
+            "vanishes, and the attack is blind without the network being strong. Here each neuron "
+            "gets, at each time step, a surrogate as wide as its potential strays (ASSG), and the "
+            "steps have momentum and adapt to each pixel: Stable Adaptive PGD (Wang et al., 2025, "
+            "arXiv 2512.22522). Run it before believing that spikes protect."
+        ),
+        norm="Linf",
+        family="adaptive",
+        parameters=(
+            _EPSILON,
+            _steps(50),
+            ParameterSpec(
+                "surrogate",
+                "Surrogate gradient",
+                "choice",
+                "adaptive",
+                "Adaptive: of each neuron and time step. Trained: the one of the training. "
+                "Networks without spikes have none.",
+                choices=("adaptive", "trained"),
+            ),
+            _number(
+                "spread",
+                "Spread",
+                0.425,
+                0.05,
+                0.49,
+                0.005,
+                "How narrow the adaptive surrogate is: the share of its area on either side of "
+                "the threshold that lies within the usual reach of the potential.",
+            ),
+            _eot_draws(8),
+            _PRECISION,
+        ),
+        builder=lambda target, p: _adaptive().sa_pgd(target, p),
         calls=lambda p: p["steps"] + 1,
         heavy=True,
     ),

@@ -15,7 +15,9 @@ from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.errors import Cancelled
 
 if TYPE_CHECKING:
+    from rsc_snn.attacks.adaptive_surrogate import AdaptiveSharpness
     from rsc_snn.classifier import SpikingClassifier
+    from rsc_snn.neurons import Sharpness
 
 # Coded pixels (draws x time steps x images x height x width) of one forward pass. A small
 # spiking VGG keeps about 4 kB of activations for each, so about 0.5 GB and 16 GB. Fixed, not
@@ -88,12 +90,11 @@ class _InputGradient(torch.autograd.Function):
             (gradient,) = torch.autograd.grad(logits, x, grads[0], retain_graph=True)
             return gradient.contiguous(), None, None
         gradient = torch.zeros_like(ctx.x)
-        for count, state, grad in zip(
-            ctx.parts, ctx.states, grads[0].split(ctx.parts), strict=True
-        ):
+        splits = zip(ctx.parts, ctx.states, grads[0].split(ctx.parts), strict=True)
+        for index, (count, state, grad) in enumerate(splits):
             generator = torch.Generator(ctx.x.device)
             generator.set_state(state)
-            x, logits = ctx.target.graph(ctx.x, count, generator)
+            x, logits = ctx.target.graph(ctx.x, count, generator, first=index == 0)
             gradient += torch.autograd.grad(logits, x, grad)[0]
         return gradient, None, None
 
@@ -106,9 +107,11 @@ class Target(nn.Module):
     are averaged over the draws (EOT) instead of the loss of averaged logits. Draws collapse to 1
     where the model has no noise. `low_precision` lets passes that lead to a gradient run in
     bfloat16 on processors made for it (see `has_fast_bfloat16`); on GPUs, where that was not
-    measured, they keep float32. `coding` is one that the attack looks through in place of the
-    model's own (at `sigma`). The classifier is not registered as a submodule, and `train()` and
-    `eval()` do nothing: attack libraries switch modes, and other threads use the same model.
+    measured, they keep float32. `surrogate` is one that passes with a gradient use in place of the
+    model's (see `rsc_snn.attacks.adaptive_surrogate`). `coding` is one that the attack looks
+    through in place of the model's own (at `sigma`). The classifier is not registered as a
+    submodule, and `train()` and `eval()` do nothing: attack libraries switch modes, and other
+    threads use the same model.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Target(nn.Module):
         self.stochastic = is_stochastic(model, sigma, coding)
         self.draws = draws if self.stochastic else 1
         self.low_precision = False
+        self.surrogate: AdaptiveSharpness | None = None
         self._shared = (model,)
         self._time_steps = model.time_steps if time_steps is None else time_steps
         self._sigma = sigma if coding is None else None
@@ -158,14 +162,26 @@ class Target(nn.Module):
         with torch.no_grad():
             return self._run(x, count, generator)
 
-    def graph(self, x: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A new leaf with the pixels of `x`, and its logits `[count, N, K]` with their graph."""
+    def graph(
+        self, x: Tensor, count: int, generator: torch.Generator, *, first: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """A new leaf with the pixels of `x`, and its logits `[count, N, K]` with their graph.
+
+        first: the first part of a call, from which an adaptive surrogate learns.
+        """
         low = self.low_precision and has_fast_bfloat16(x.device)
+        surrogate = None if self.surrogate is None else self.surrogate.of_pass(count, learn=first)
         with torch.enable_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=low):
             leaf = x.detach().requires_grad_()
-            return leaf, self._run(leaf, count, generator)
+            return leaf, self._run(leaf, count, generator, surrogate)
 
-    def _run(self, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    def _run(
+        self,
+        x: Tensor,
+        count: int,
+        generator: torch.Generator,
+        surrogate: Sharpness | None = None,
+    ) -> Tensor:
         # The model names its generator: its thousands of small calls need not pass the modes
         # that watch over an attack library's own (see `seeded_draws`, `ExpectedLoss`).
         with torch._C.DisableTorchFunction():
@@ -176,6 +192,7 @@ class Target(nn.Module):
                 coding=self._coding,
                 draws=count,
                 generator=generator,
+                sharpness=surrogate,
             )
 
     def per_draw(self, logits: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:

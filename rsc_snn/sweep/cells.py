@@ -23,8 +23,8 @@ from rsc_snn.evaluate import Estimate, Predictor, accuracy_estimate, image_score
 
 CLEAN = "none"
 # Raised whenever the same cell would give other numbers than before. 2: which images an attack goes
-# on with is decided on draws of its own, not on those of the scoring.
-PROTOCOL = 2
+# on with is decided on draws of its own, not on those of the scoring. 3: those are drawn in rounds.
+PROTOCOL = 3
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ Work is shared between cells in three ways.
 - The clean images are scored once for each (model, sigma, T), in a cell of their own.
 - An image that is broken, clean or at the next smaller epsilon of the chain, is passed through: it
   keeps its answers and is not attacked again, for the adversarial image lies in the larger ball as
-  well. Broken means wrong and, with noise, wrong in all of `SELECTION` draws that nothing else
-  uses. Draws of the scoring must not decide it: of several noisy scores those that happened to be
-  0 would be kept, and accuracies would come out the lower the fewer draws there are.
+  well. Broken means wrong and, with noise, wrong in all of the `SELECTION` draws, which nothing
+  else uses. Draws of the scoring must not decide it: of several noisy scores those that happened
+  to be 0 would be kept, and accuracies would come out the lower the fewer draws there are.
 - Scoring noise is common to all cells (common random numbers): its seed depends on the cell's
   seed and the number of the batch alone. Image i meets the same draws clean and attacked, at
   every epsilon, under every attack and, for RSC with one T, the same draws of the unit normal at
@@ -26,7 +26,7 @@ digits also depend on how many threads share a sum: workers use one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -55,9 +55,10 @@ from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.grid import load_split, predecessor, split_place
 from rsc_snn.zoo import Zoo
 
-# Draws that decide whether an image is broken: one that is right half of the time is taken to be
-# broken once in 256 times, one that is right in a tenth of the draws 43 times in 100.
-SELECTION = 8
+# Draws that decide whether an image is broken, round by round: each round is for the images that
+# were wrong in all before. One that is right half of the time is taken to be broken once in 256
+# times, one that is right in a tenth of the draws 43 times in 100.
+SELECTION = (1, 1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _batch(
         x[kept] = crafted.adversarial
         queries = crafted.queries
 
-    def answer(draws: int, seed: int) -> Tensor:
+    def answer(draws: int, seed: int, only: Tensor) -> Tensor:
         return score(
             model,
             x,
@@ -188,18 +189,37 @@ def _batch(
             time_steps=cell.time_steps,
             sigma=cell.sigma,
             seed=seed,
-            only=kept,
+            only=only,
             cancelled=cancelled,
         ).argmax(dim=-1)
 
-    answers = answer(cell.draws, derive_seed(cell.seed, "sweep", "fresh", index))
-    noisy = is_stochastic(model, cell.sigma)
-    chosen = answer(SELECTION, derive_seed(cell.seed, *own, "standing")) if noisy else answers
+    answers = answer(cell.draws, derive_seed(cell.seed, "sweep", "fresh", index), kept)
+    broken = (answers != labels).all(dim=0)
+    if is_stochastic(model, cell.sigma):
+        seeds = [
+            derive_seed(cell.seed, *own, "standing", number) for number in range(len(SELECTION))
+        ]
+        broken = _wrong_in_all(answer, seeds, kept, labels)
     return _Batch(
         answers=answers.cpu().numpy().astype(np.uint16),
-        standing=(chosen == labels).any(dim=0).cpu().numpy(),
+        standing=~broken.cpu().numpy(),
         queries=queries,
     )
+
+
+def _wrong_in_all(
+    answer: Callable[[int, int, Tensor], Tensor], seeds: list[int], kept: Tensor, labels: Tensor
+) -> Tensor:
+    """`[n]` True for those of the n `kept` images that are wrong in all of the SELECTION draws.
+
+    answer: the answers `[D, m]` of a number of draws, a seed and the m images to show.
+    """
+    wrong = kept.clone()
+    for draws, seed in zip(SELECTION, seeds, strict=True):
+        if wrong.any():
+            chosen = answer(draws, seed, wrong)
+            wrong[wrong.clone()] = (chosen != labels[wrong[kept]]).all(dim=0)
+    return wrong[kept]
 
 
 def _alive(cell: Cell, before: CellResult | None, labels: Tensor) -> Tensor:

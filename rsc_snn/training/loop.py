@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,30 @@ def split_validation(
     return data.take(order[count:]), data.take(order[:count])
 
 
+@torch.no_grad()
+def round_to_float16(model: nn.Module) -> None:
+    """Round the parameters to the nearest float16 numbers, in place; they stay float32."""
+    for parameter in model.parameters():
+        parameter.copy_(parameter.half())
+
+
+@contextmanager
+def rounded_to_float16(model: nn.Module) -> Iterator[None]:
+    """Inside, the parameters are rounded to float16; afterwards they are what they were.
+
+    A gradient taken inside and applied afterwards goes straight through the rounding, so that
+    steps too small for float16 add up.
+    """
+    exact = [parameter.detach().clone() for parameter in model.parameters()]
+    round_to_float16(model)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(model.parameters(), exact, strict=True):
+                parameter.copy_(value)
+
+
 class Trainer:
     """Trains the model of one recipe in one folder and can go on where a killed run stopped.
 
@@ -208,10 +232,11 @@ class Trainer:
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, self.step, self.steps)
-        with autocast(self.device, recipe.bfloat16):
-            loss, logits = self.objective.loss(x, labels, self._adversarial(), self._draw())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with self._weights_of_this_epoch(epoch):
+            with autocast(self.device, recipe.bfloat16):
+                loss, logits = self.objective.loss(x, labels, self._adversarial(), self._draw())
+            loss.backward()
         self.optimizer.step()
         value = loss.item()
         if not math.isfinite(value):
@@ -222,6 +247,10 @@ class Trainer:
         for slot, amount in enumerate((value * len(labels), correct, len(labels))):
             self.totals[slot] += amount
         return value
+
+    def _weights_of_this_epoch(self, epoch: int) -> AbstractContextManager[None]:
+        late = epoch >= self.recipe.epochs - self.recipe.float16_epochs
+        return rounded_to_float16(self.model) if late else nullcontext()
 
     def _batch_indices(self, epoch: int, index: int) -> Tensor:
         generator = make_generator(derive_seed(self.recipe.seed, "order", epoch))
@@ -250,18 +279,24 @@ class Trainer:
     def _finish_epoch(self) -> None:
         loss, correct, count = self.totals
         self.totals = [0.0, 0.0, 0.0]
-        robust = self._validation_robust()
+        epoch = self.step // self.steps_per_epoch
+        with self._weights_of_this_epoch(epoch - 1):
+            robust = self._validation_robust()
         self._guard(robust)
+        if self.step == self.steps and self.recipe.float16_epochs:
+            round_to_float16(self.model)
         if not self.worker.first:
             return
+        with self._weights_of_this_epoch(epoch - 1):
+            accuracy = self._validation_accuracy()
         row = {
-            "epoch": self.step // self.steps_per_epoch,
+            "epoch": epoch,
             "step": self.step,
             "seconds": round(self.seconds, 1),
             "learning_rate": round(self.optimizer.param_groups[0]["lr"], 6),
             "train_loss": round(loss / count, 5),
             "train_accuracy": round(correct / count, 5),
-            "validation_accuracy": self._validation_accuracy(),
+            "validation_accuracy": accuracy,
             "validation_robust": robust,
             "guarded": int(self.guarded),
         }

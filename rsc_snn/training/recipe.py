@@ -25,8 +25,10 @@ class Recipe:
     learning_rate: peak of a one-cycle schedule (linear warm-up over `warmup` of all steps, then
     cosine to 0) for SGD with Nesterov momentum. crop_padding: pixels of zero padding for random
     crops. validation: training images held out to draw the curves; the test split is never used
-    before the final evaluation. bfloat16: autocast where the hardware has it. scale: which of the
-    file's variants this is (see `read_recipe`).
+    before the final evaluation. bfloat16: autocast where the hardware has it. float16_epochs: how
+    many of the last epochs see the weights rounded to float16, as they ship; the final weights are
+    rounded ones, so that shipping moves nothing. scale: which of the file's variants this is (see
+    `read_recipe`).
 
     E-RSCT: `teacher` names a trained ANN twin of the zoo; `distillation`, `temperature` and
     `presynaptic` are the weights a and b and the temperature of `rsc_snn.training.losses`;
@@ -56,6 +58,7 @@ class Recipe:
     limit: int = 0
     seed: int = 0
     bfloat16: bool = True
+    float16_epochs: int = 0
     scale: str = "cpu"
     teacher: str = ""
     teacher_weights: bool = False
@@ -94,10 +97,13 @@ class Recipe:
             ("validation", 0),
             ("limit", 0),
             ("seed", 0),
+            ("float16_epochs", 0),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ConfigError(f"{name} must be a whole number from {low}, not {value!r}.")
+        if self.float16_epochs > self.epochs:
+            raise ConfigError(f"float16_epochs must be at most the {self.epochs} epochs.")
         for name, high in (
             ("learning_rate", 1e3),
             ("momentum", 1.0),

@@ -206,6 +206,9 @@ def _rounding(card: ModelCard) -> str:
     exact = card.float32_accuracy
     if exact is None:
         return ""
+    rounded = card.recipe.get("float16_epochs")
+    if isinstance(rounded, int) and rounded:
+        return f"changed nothing: training ended on rounded weights ({_count(rounded, 'epoch')})"
     points = 100 * exact.difference
     return f"changed the accuracy by {points:+.2f} points, from {exact.value:.2%} in float32"
 

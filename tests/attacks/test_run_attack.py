@@ -24,6 +24,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "cw": {"steps": 12, "learning_rate": 0.05},
     "deepfool": {"steps": 5},
     "apgd": {"steps": 8},
+    "sa_pgd": {"steps": 8},
 }
 every_attack = pytest.mark.parametrize("name", ATTACKS)
 RANDOM = [name for name in ATTACKS if name != "fgsm"]

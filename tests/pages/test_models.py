@@ -95,6 +95,16 @@ def test_details_of_a_card(assets: Path, page: PageMaker) -> None:
     assert "The training photographs were attacked" in text
 
 
+def test_a_card_whose_training_ended_on_rounded_weights(assets: Path, page: PageMaker) -> None:
+    def end_rounded(card: dict[str, Any]) -> None:
+        add_details(card)
+        card["training"]["recipe"]["float16_epochs"] = 2
+
+    change(assets, "tiny-rsc", end_rounded)
+    text = words(opened(page(MODELS), "tiny-rsc"))
+    assert "changed nothing: training ended on rounded weights (2 epochs)" in text
+
+
 def test_cards_of_the_first_version_do_without_what_they_lack(
     assets: Path, page: PageMaker
 ) -> None:

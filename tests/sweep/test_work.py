@@ -93,10 +93,12 @@ def naive(cell: Cell, before: Answers | None, zoo: Path, root: Path) -> Answers:
         batches.append(answers)
         right = torch.from_numpy(answers) == truth
         if model.resolve_coding(cell.sigma).stochastic and cell.sigma != 0:
-            own = derive_seed(
-                cell.seed, "sweep", cell.attack, f"{cell.epsilon:g}", index, "standing"
-            )
-            right = score(model, x, work.SELECTION, seed=own, **call).argmax(dim=-1) == truth
+            own = ("sweep", cell.attack, f"{cell.epsilon:g}", index, "standing")
+            chosen = [
+                score(model, x, draws, seed=derive_seed(cell.seed, *own, number), **call)
+                for number, draws in enumerate(work.SELECTION)
+            ]
+            right = torch.cat(chosen).argmax(dim=-1) == truth
         standing.append((right.any(dim=0) & alive).numpy())
     return np.concatenate(batches, axis=1), np.concatenate(standing)
 

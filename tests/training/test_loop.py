@@ -14,11 +14,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from rsc_snn.classifier import ModelConfig
+from rsc_snn.classifier import ModelConfig, build_classifier
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.randomness import make_generator
 from rsc_snn.training.augment import augment
-from rsc_snn.training.loop import Trainer, TrainingData, Worker, learning_rate, split_validation
+from rsc_snn.training.export import as_shipped, as_trained
+from rsc_snn.training.loop import (
+    Trainer,
+    TrainingData,
+    Worker,
+    learning_rate,
+    rounded_to_float16,
+    split_validation,
+)
 from rsc_snn.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -59,16 +67,51 @@ def test_training_learns_and_writes_its_curve(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 8, 11])
-def test_a_resumed_run_is_the_same_run(tmp_path: Path, stop: int) -> None:
-    whole = Trainer(RECIPE, stripes(), tmp_path / "whole", CPU)
+@pytest.mark.parametrize("float16_epochs", [0, 2])
+def test_a_resumed_run_is_the_same_run(tmp_path: Path, stop: int, float16_epochs: int) -> None:
+    recipe = replace(RECIPE, float16_epochs=float16_epochs)
+    whole = Trainer(recipe, stripes(), tmp_path / "whole", CPU)
     whole.run()
-    Trainer(RECIPE, stripes(), tmp_path / "parts", CPU).run(stop_after=stop)
-    resumed = Trainer(RECIPE, stripes(), tmp_path / "parts", CPU)
+    Trainer(recipe, stripes(), tmp_path / "parts", CPU).run(stop_after=stop)
+    resumed = Trainer(recipe, stripes(), tmp_path / "parts", CPU)
     assert resumed.step == stop
     resumed.run()
     assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
     for one, other in zip(metrics(tmp_path / "whole"), metrics(tmp_path / "parts"), strict=True):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
+
+
+def test_the_last_epochs_on_float16_weights(tmp_path: Path) -> None:
+    """Steps below float16's spacing add up; what is validated, and left, is what ships."""
+    recipe = replace(RECIPE, float16_epochs=1)
+    plain = Trainer(RECIPE, stripes(), tmp_path / "plain", CPU)
+    rounded = Trainer(recipe, stripes(), tmp_path / "rounded", CPU)
+    first = 2 * plain.steps_per_epoch
+    for trainer in (plain, rounded):
+        trainer.run(stop_after=first)
+    assert all(torch.equal(value, weights(rounded)[name]) for name, value in weights(plain).items())
+    before = {name: value.clone() for name, value in weights(rounded).items()}
+    rounded.run(stop_after=first + 1)
+    for name, value in rounded.model.named_parameters():
+        assert not torch.equal(value, before[name])
+        assert not torch.equal(value, value.half().float())
+    rounded.run()
+    assert all(torch.equal(value, value.half().float()) for value in rounded.model.parameters())
+    shipped, trained = as_shipped(rounded.model), as_trained(rounded.model)
+    images, labels = stripes().take(torch.arange(64)).pixels(CPU), stripes().labels[:64]
+    logits = [model(images, generator=make_generator(0)) for model in (shipped, trained)]
+    assert torch.equal(*logits)
+    assert (logits[0].argmax(dim=1) == labels).float().mean() > 0.9
+    assert float(metrics(tmp_path / "rounded")[-1]["validation_accuracy"]) > 0.9
+
+
+def test_a_model_is_rounded_for_a_while_only() -> None:
+    model = build_classifier(MODEL)
+    before = [value.detach().clone() for value in model.parameters()]
+    with pytest.raises(ZeroDivisionError), rounded_to_float16(model):
+        assert all(torch.equal(value, value.half().float()) for value in model.parameters())
+        raise ZeroDivisionError
+    assert all(map(torch.equal, model.parameters(), before))
 
 
 def test_metrics_past_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> None:

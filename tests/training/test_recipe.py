@@ -42,6 +42,8 @@ def test_the_four_first_models_share_one_backbone() -> None:
         ('name = "a"\nlabel = "A"\ncolour = 3', "Unknown recipe fields: colour"),
         ('name = "../a"\nlabel = "A"', "name may hold"),
         ('name = "a"\nlabel = "A"\nepochs = 0', "epochs must be a whole number from 1"),
+        ('name = "a"\nlabel = "A"\nfloat16_epochs = 7', "float16_epochs must be at most the 6"),
+        ('name = "a"\nlabel = "A"\nfloat16_epochs = -1', "float16_epochs must be a whole number"),
         ('name = "a"\nlabel = "A"\nepochs = "many"', "epochs must be a whole number from 1"),
         ('name = "a"\nlabel = "A"\nlearning_rate = -0.1', "learning_rate must be from 0"),
         ('name = "a"\nlabel = "A"\nmomentum = "high"', "momentum must be a number"),
