@@ -50,6 +50,11 @@ class AttackSpec:
         """True if the perturbation stays within the parameter `epsilon`."""
         return any(parameter.name == "epsilon" for parameter in self.parameters)
 
+    @property
+    def follows_gradients(self) -> bool:
+        """True if each of its calls takes a gradient."""
+        return self.family in ("gradient", "adaptive")
+
     def fractions(self, values: Parameters) -> dict[str, Value]:
         """Validated `values` with every 255th turned into a fraction of the pixel range."""
         return {spec.name: spec.fraction(values[spec.name]) for spec in self.parameters}

@@ -44,7 +44,7 @@ class SuiteAttack:
     @property
     def gradient(self) -> bool:
         """True for a white-box attack that follows gradients."""
-        return self.spec.family == "gradient"
+        return self.spec.follows_gradients
 
     def parameters(self, epsilon: float) -> dict[str, Value]:
         """All parameters at `epsilon` (255ths), checked. Raises AttackError."""

@@ -13,7 +13,7 @@ from rsc_snn.attacks.registry import get_attack
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.randomness import make_generator
 from rsc_snn.scene import cpu_threads
-from rsc_snn.sweep.cells import CLEAN, Cell
+from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell
 
 # Above these a sweep asks whether it is meant.
 MANY_SECONDS = 2 * 3600.0
@@ -44,12 +44,13 @@ class Cost:
 
 def passes_of(cell: Cell) -> int:
     """Passes of one image and one time step that a cell takes at most."""
-    passes = cell.draws
+    noisy = cell.draws > 1
+    passes = cell.draws + noisy * sum(SELECTION)
     if cell.attack != CLEAN:
         spec, values = get_attack(cell.attack), dict(cell.parameters)
         # A model without noise is scored on one draw, and attacked on one.
-        draws = int(values.get("eot_draws", 1)) if cell.draws > 1 else 1
-        each = _GRADIENT_COST if spec.family == "gradient" else 1
+        draws = int(values.get("eot_draws", 1)) if noisy else 1
+        each = _GRADIENT_COST if spec.follows_gradients else 1
         passes += spec.calls(values) * draws * each
     return passes * cell.images * cell.time_steps
 

@@ -51,14 +51,9 @@ from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import SweepError
 from rsc_snn.randomness import derive_seed
 from rsc_snn.robustness.cells import fingerprint, subset_rows
-from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
+from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell, CellResult
 from rsc_snn.sweep.grid import load_split, predecessor, split_place
 from rsc_snn.zoo import Zoo
-
-# Draws that decide whether an image is broken, round by round: each round is for the images that
-# were wrong in all before. One that is right half of the time is taken to be broken once in 256
-# times, one that is right in a tenth of the draws 43 times in 100.
-SELECTION = (1, 1, 2, 4)
 
 
 @dataclass(frozen=True)

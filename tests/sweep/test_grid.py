@@ -371,18 +371,22 @@ def test_data_of_other_classes(zoo: Zoo, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "passes"),
     [
-        # draws x images x T
-        ({"attack": CLEAN, "epsilon": 0.0, "parameters": ()}, 3 * 6 * 4),
-        # (1 gradient that counts as three + 3 draws) x images x T
-        ({}, (3 + 3) * 6 * 4),
-        ({"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10))}, (150 + 3) * 6 * 4),
+        # (3 draws + 8 that decide what is broken) x images x T
+        ({"attack": CLEAN, "epsilon": 0.0, "parameters": ()}, 11 * 6 * 4),
+        # 1 gradient that counts as three beside them
+        ({}, (3 + 11) * 6 * 4),
+        ({"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10))}, (150 + 11) * 6 * 4),
+        (
+            {"attack": "sa_pgd", "parameters": (("eot_draws", 5), ("steps", 9))},
+            (150 + 11) * 6 * 4,
+        ),
         # A model without noise needs one draw of everything.
         (
             {"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10)), "draws": 1},
             (30 + 1) * 6 * 4,
         ),
         # Queries of a black-box attack have no gradient.
-        ({"attack": "square", "parameters": (("eot_draws", 2), ("queries", 9))}, (20 + 3) * 6 * 4),
+        ({"attack": "square", "parameters": (("eot_draws", 2), ("queries", 9))}, (20 + 11) * 6 * 4),
     ],
 )
 def test_the_cost_of_a_cell(changes: Mapping[str, Any], passes: int) -> None:
@@ -398,7 +402,7 @@ def test_an_attack_is_not_cheaper_than_its_estimate(zoo: Zoo) -> None:
     x, labels = torch.rand(6, 3, 32, 32), torch.zeros(6, dtype=torch.int64)
     values = {"epsilon": 4, **dict(cell.parameters)}
     made = run_attack(zoo.load("tiny-rsc"), x, labels, "pgd", values, draws=3)
-    scoring = cell.draws * cell.images
+    scoring = (cell.draws + 8) * cell.images
     assert passes_of(cell) == (made.queries + 2 * made.gradients + scoring) * cell.time_steps
 
 

@@ -18,7 +18,7 @@ from rsc_snn.errors import Cancelled, SweepError
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.robustness.cells import subset_rows
 from rsc_snn.sweep import work
-from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
+from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell, CellResult
 from rsc_snn.sweep.grid import predecessor
 from rsc_snn.sweep.work import Workspace, attack_parameters, measure
 from rsc_snn.zoo import Zoo
@@ -96,7 +96,7 @@ def naive(cell: Cell, before: Answers | None, zoo: Path, root: Path) -> Answers:
             own = ("sweep", cell.attack, f"{cell.epsilon:g}", index, "standing")
             chosen = [
                 score(model, x, draws, seed=derive_seed(cell.seed, *own, number), **call)
-                for number, draws in enumerate(work.SELECTION)
+                for number, draws in enumerate(SELECTION)
             ]
             right = torch.cat(chosen).argmax(dim=-1) == truth
         standing.append((right.any(dim=0) & alive).numpy())
