@@ -77,6 +77,12 @@ _TERMS = (
         ("Auto-PGD",),
     ),
     Term(
+        "ASSG",
+        "Adaptive Sharpness Surrogate Gradient: a surrogate gradient for the attack alone, for "
+        "each neuron and time step as wide as its potential strays from the threshold (Wang et "
+        "al., 2025).",
+    ),
+    Term(
         "attack",
         "A search for a change of the input, within a budget, that makes the network answer "
         "wrongly.",
@@ -390,6 +396,11 @@ _TERMS = (
         "Randomized Smoothing Coding: the image plus Gaussian noise of strength sigma, drawn anew "
         "for each pixel and time step.",
         ("RSC coding", "Randomized Smoothing Coding", "RSC-SNN"),
+    ),
+    Term(
+        "SA-PGD",
+        "Stable Adaptive PGD: PGD with momentum whose steps adapt to each pixel, made to follow an "
+        "adaptive surrogate gradient (Wang et al., 2025).",
     ),
     Term(
         "seed",
