@@ -113,18 +113,13 @@ def test_its_facts_are_those_of_its_recipe(zoo: Zoo, name: str) -> None:
     assert bool(training.teacher_sha256) == bool(recipe.teacher)
 
 
-# Networks that miss the bound, with what they cost: on 1,966 images the answers that rounding turns
-# either way do not balance as well as on 5,000.
-_MORE_THAN_A_FIFTH = {"imagenette-snn-direct": 0.00204, "imagenette-snn-rsc-020": 0.0026}
-
-
 @pytest.mark.parametrize("name", DETAILED)
 def test_rounding_to_float16_costs_less_than_a_fifth_of_a_point(zoo: Zoo, name: str) -> None:
     card = zoo.card(name)
     exact = card.float32_accuracy
     assert exact is not None
     clean = stated(card.clean_accuracy)
-    assert abs(exact.difference) <= _MORE_THAN_A_FIFTH.get(name, 0.002)
+    assert abs(exact.difference) <= 0.002
     assert clean.value - exact.value == pytest.approx(exact.difference, abs=1e-9)
 
 
