@@ -155,7 +155,7 @@ def _draw_claims(results: Results) -> None:
         st.markdown("\n".join(sentences))
         st.caption(
             "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
-            "more of both adds is in docs/results.md; attacks whose surrogate gradient adapts to "
-            "the network were not run. The spiking networks learned from the ANN; the one with "
-            "direct coding is the control without noise."
+            "more of both adds, and what a surrogate gradient that adapts to each neuron (SA-PGD) "
+            "finds on a few images, is in docs/results.md. The spiking networks learned from the "
+            "ANN; the one with direct coding is the control without noise."
         )
