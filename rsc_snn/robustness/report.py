@@ -57,6 +57,9 @@ def dataset_label(name: str) -> str:
     return DATASETS[name].label if name in DATASETS else name
 
 
+MINUTES = "Minutes: clean images and all attacks of the row."
+
+
 def table_markdown(results: Results) -> str:
     """Accuracies of one data set's models, a table for each epsilon from the largest down."""
     tables = [_table(results, epsilon) for epsilon in reversed(results.epsilons() or (BUDGET,))]
@@ -95,15 +98,15 @@ def share(row: Row | None) -> str:
 def provenance(results: Results) -> str:
     """How the numbers of one data set came to be, in a sentence or two for a caption."""
     rows = results.rows
-    draws = sorted({row.draws for row in rows})
+    noisy = sorted({row.draws for row in rows} - {1})
+    scored = f"{_numbers(noisy)} fresh noise draws an image, 1" if noisy else "1 pass an image"
     whole_set = sorted({row.n for row in rows if row.attack == CLEAN})
     subset = sorted({min(row.images, row.n) for row in rows})
     commands = sorted({row.command.replace(f" {row.model} ", " ") for row in rows})
     return (
         f"{dataset_label(rows[0].dataset)}, test images: n = {_numbers(whole_set)} for clean and "
-        f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; minutes: "
-        "clean images and all attacks of the row; "
-        f"{_numbers(draws)} fresh noise draws an image (1 for models without noise); seed "
+        f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; "
+        f"{scored} for models without noise; seed "
         f"{_numbers(sorted({row.seed for row in rows}))}; {rows[0].confidence:.0%} intervals. "
         f"Command: {' and '.join(f'`{command}`' for command in commands)}."
     )
@@ -127,7 +130,7 @@ def _tables(results: Results, cards: Cards) -> str:
         hours = sum(row.seconds for row in part.rows if row.attack != WORST) / 3600
         parts.append(
             f"### {dataset_label(dataset)}\n\n{table_markdown(part)}\n{provenance(part)}\n"
-            f"Measured in {hours:.1f} hours on {', '.join(devices)}.\n"
+            f"{MINUTES} Measured in {hours:.1f} hours on {', '.join(devices)}.\n"
         )
     return "\n".join(parts)
 

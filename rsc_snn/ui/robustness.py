@@ -40,7 +40,7 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
         _draw_wide(report.table_markdown(results), f"attacks-{dataset}")
         st.caption(
             "Accuracy in percent with its interval. Uniform noise is the control: every attack "
-            "must do more harm. " + report.provenance(results)
+            f"must do more harm. {report.MINUTES} {report.provenance(results)}"
         )
         published = report.published_markdown(results, {card.name: card for card in cards})
         if published:

@@ -53,7 +53,7 @@ def test_figure_claim_and_table(measured: Path, page: PageMaker) -> None:
     text = words(app)
     assert "**RSC-SNN, sigma 0.2** against **ANN**: The claim holds: above its twin" in text
     assert "n = 600 for clean and FGSM, 500 of them at random" in text
-    assert "1 or 10 fresh noise draws" in text and "seed 0" in text
+    assert "; 10 fresh noise draws an image, 1 for models without noise; seed 0" in text
     assert "`python -m rsc_snn zoo evaluate --images 500 --epsilons 2 8`" in text
     assert f"| `{TWIN}` | – | 4 | 100.0 (" in text
     assert "82.03" in text and "secondary" in text
