@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.sweep import grid_cells, synthetic_cells, synthetic_result
+from rsc_snn.cli import exit_code
 from rsc_snn.data import data_root
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.grid import predecessor
@@ -319,4 +320,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

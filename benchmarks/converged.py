@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.attacks.parameters import Value
+from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.zoo import Zoo
@@ -176,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

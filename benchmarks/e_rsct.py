@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeVar
 from scipy import stats
 
 from benchmarks.results import read_rows, update_document, write_rows
+from rsc_snn.cli import exit_code
 from rsc_snn.training.batch import changed_fields
 from rsc_snn.training.recipe import Recipe, read_recipe
 
@@ -189,4 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

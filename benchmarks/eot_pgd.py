@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from rsc_snn.attacks import run_attack, score
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset, to_unit
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device
 from rsc_snn.errors import DataError, ZooError
@@ -146,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

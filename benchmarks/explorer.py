@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.watching import desktop, report, seconds_to_figures, watch
+from rsc_snn.cli import exit_code
 from rsc_snn.robustness.store import results_folder
 from rsc_snn.sweep.transfer import FILE
 from tests.browser.driving import control, served_app, settle
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -24,6 +24,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.cli import exit_code
 from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.networks.blocks import ConvBN
@@ -265,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

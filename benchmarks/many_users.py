@@ -29,6 +29,7 @@ from benchmarks.playground import memory_of
 from benchmarks.visitor import Seen, Visitor
 from benchmarks.watching import spread
 from rsc_snn.attacks import ATTACKS
+from rsc_snn.cli import exit_code
 from rsc_snn.data.gallery import GalleryImage, gallery_reference, image_id, load_gallery
 from rsc_snn.marker import ATTRIBUTE, read_markers, request_digest, result_facts
 from rsc_snn.outcome import AttackRequest, ImageChoice, attack_image, is_heavy
@@ -308,4 +309,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.e_rsct import DOCS, PLAIN, RECIPES, ROOT, interval_text, train, with_others
 from benchmarks.results import read_rows, update_document, write_rows
+from rsc_snn.cli import exit_code
 from rsc_snn.data import ImageSet, load_dataset
 from rsc_snn.evaluate import Estimate, evaluate_accuracy
 from rsc_snn.training.recipe import read_recipe
@@ -189,4 +190,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

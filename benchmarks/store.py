@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.sweep import synthetic_cell, synthetic_result
+from rsc_snn.cli import exit_code
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.store import Store
 from rsc_snn.ui.explorer.sources import StoreReader
@@ -145,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

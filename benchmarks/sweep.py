@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from rsc_snn.cli import exit_code
 from rsc_snn.data import data_root, load_dataset
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.randomness import derive_seed
@@ -297,4 +298,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_code(main))

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import rsc_snn
 from rsc_snn import commands
@@ -26,8 +26,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 2 and one line on stderr for a mistake of the user, 130 for Ctrl-C."""
     args = build_parser().parse_args(arguments)
+    return exit_code(lambda: args.run(args))
+
+
+def exit_code(run: Callable[[], int | None]) -> int:
+    """What `run` returns, 0 for nothing; 2 and 130 as `main`. The benchmarks use it as well."""
     try:
-        return int(args.run(args))
+        return int(run() or 0)
     except RscSnnError as error:
         print(f"rsc-snn: error: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks import e_rsct, results, sparse_gradients
@@ -93,3 +96,16 @@ def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
     assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
     assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
     assert "weight 0.02" in lines[-1]
+
+
+def test_a_benchmark_without_its_data_says_so_in_one_line(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "benchmarks.converged", "--models", "cifar10-ann"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "RSC_SNN_DATA": str(tmp_path / "nowhere")},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("rsc-snn: error: The data folder")
+    assert found.stderr.count("\n") == 1
