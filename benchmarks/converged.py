@@ -12,7 +12,7 @@ Writes the points to assets/results/converged.csv and the table to docs/results.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +107,38 @@ def table(points: Sequence[Point]) -> str:
         f"{first.draws} fresh draws each, seed {first.seed}; random start, EOT-PGD with steps of a "
         f"quarter of epsilon. Repeat: `{first.command}`.",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *findings(points)]) + "\n"
+
+
+def findings(points: Sequence[Point]) -> list[str]:
+    """What more effort took away, and what the adaptive surrogate did, in points of accuracy."""
+    found = {(point.model, point.effort): point.value for point in points}
+    suite, large = EFFORTS[0], EFFORTS[-1]
+    taken, adapted = {}, {}
+    for model in dict.fromkeys(point.model for point in points):
+        more = [found[key] for key in found if key[0] == model and key[1] not in (suite, large)]
+        if more and (model, suite) in found:
+            taken[model] = found[model, suite] - min(more)
+        both = [value for key, value in found.items() if key[0] == model and key[1][0] == ADAPTIVE]
+        other = [value for key, value in found.items() if key[0] == model and key[1][0] == TRAINED]
+        if both and other:
+            adapted[model] = both[0] - other[0]
+    lines = []
+    if taken:
+        lines.append(
+            f"At {suite[-1]:g}/255 the strongest of these takes {_each(taken)} points more than "
+            "the suite's."
+        )
+    if adapted:
+        lines.append(
+            "Accuracy under SA-PGD, adaptive minus trained surrogate: "
+            f"{_each(adapted, sign='+')} points."
+        )
+    return lines
+
+
+def _each(points: Mapping[str, float], sign: str = "") -> str:
+    return ", ".join(f"{100 * value:{sign}.1f} (`{model}`)" for model, value in points.items())
 
 
 def _cell(point: Point | None) -> str:

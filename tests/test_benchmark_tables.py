@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import e_rsct, results, sparse_gradients
+from benchmarks import converged, e_rsct, results, sparse_gradients
 
 
 def run(variant: str, seed: int, clean: float) -> e_rsct.Run:
@@ -96,6 +96,21 @@ def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
     assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
     assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
     assert "weight 0.02" in lines[-1]
+
+
+def test_findings_on_the_strength_of_the_attacks() -> None:
+    def point(effort: tuple[str, int, int, float], value: float) -> converged.Point:
+        about = dict(zip(("attack", "steps", "eot_draws", "epsilon"), effort, strict=True))
+        shown = {"value": value, "lower": value, "upper": value, "n": 100, "draws": 20, "seed": 0}
+        return converged.Point(model="m", sha256="", seconds=1, command="", **about, **shown)  # type: ignore[arg-type]
+
+    values = (0.30, 0.29, 0.27, 0.31, 0.28, 0.0)
+    points = [point(effort, value) for effort, value in zip(converged.EFFORTS, values, strict=True)]
+    assert converged.findings(points) == [
+        "At 8/255 the strongest of these takes 3.0 (`m`) points more than the suite's.",
+        "Accuracy under SA-PGD, adaptive minus trained surrogate: +3.0 (`m`) points.",
+    ]
+    assert converged.findings(points[:1]) == []
 
 
 def test_a_benchmark_without_its_data_says_so_in_one_line(tmp_path: Path) -> None:
