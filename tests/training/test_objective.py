@@ -65,7 +65,7 @@ def test_e_rsct_is_the_weighted_sum_of_its_parts() -> None:
         + 0.7 * distillation(logits, answer, 3.0)
         + 0.3 * presynaptic(student, teacher)
     )
-    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_the_presynaptic_loss_reaches_the_weights_and_not_the_teacher() -> None:
@@ -115,7 +115,7 @@ def test_trades_weighs_the_divergence_of_attacked_from_clean() -> None:
     both = build(SNN)(torch.cat([X, attacked]))
     expected = functional.cross_entropy(both[:10], LABELS) + 2 * divergence(both[10:], both[:10])
     assert torch.equal(logits, both[:10])
-    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_trades_with_e_rsct_teaches_from_clean_images() -> None:
@@ -131,7 +131,7 @@ def test_trades_with_e_rsct_teaches_from_clean_images() -> None:
     found.teacher(X, currents=teacher)
     clean = [current[:, :10] for current in student]
     expected = functional.cross_entropy(logits, LABELS) + presynaptic(clean, teacher)
-    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_ranges_reach_the_network() -> None:
