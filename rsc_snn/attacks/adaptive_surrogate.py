@@ -79,7 +79,7 @@ class SAPGD(Attack):
 
     over the pixels of an image; eta starts at epsilon and halves first after 22 % of the steps,
     then at intervals that shrink by 3 % of the steps down to 6 %. From a random start whose largest
-    change is epsilon. Like `rsc_snn.attacks.library.APGD` it attacks every image to the end and
+    change is epsilon. Like the APGD of this program it attacks every image to the end and
     returns the iterate with the highest loss (the mean over draws) or, on a model without noise,
     one that is misclassified if there is one.
     """

@@ -99,14 +99,16 @@ def provenance(results: Results) -> str:
     """How the numbers of one data set came to be, in a sentence or two for a caption."""
     rows = results.rows
     noisy = sorted({row.draws for row in rows} - {1})
-    scored = f"{_numbers(noisy)} fresh noise draws an image, 1" if noisy else "1 pass an image"
+    scored = "1 pass an image"
+    if noisy:
+        scored = f"{_numbers(noisy)} fresh noise draws an image, 1 for models without noise"
     whole_set = sorted({row.n for row in rows if row.attack == CLEAN})
     subset = sorted({min(row.images, row.n) for row in rows})
     commands = sorted({row.command.replace(f" {row.model} ", " ") for row in rows})
     return (
         f"{dataset_label(rows[0].dataset)}, test images: n = {_numbers(whole_set)} for clean and "
         f"FGSM, {_numbers(subset)} of them at random for the rest and the worst case; "
-        f"{scored} for models without noise; seed "
+        f"{scored}; seed "
         f"{_numbers(sorted({row.seed for row in rows}))}; {rows[0].confidence:.0%} intervals. "
         f"Command: {' and '.join(f'`{command}`' for command in commands)}."
     )

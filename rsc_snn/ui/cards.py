@@ -207,7 +207,7 @@ def _rounding(card: ModelCard) -> str:
     if exact is None:
         return ""
     rounded = card.recipe.get("float16_epochs")
-    if isinstance(rounded, int) and rounded:
+    if isinstance(rounded, int) and rounded and exact.difference == 0:
         return f"changed nothing: training ended on rounded weights ({_count(rounded, 'epoch')})"
     points = 100 * exact.difference
     return f"changed the accuracy by {points:+.2f} points, from {exact.value:.2%} in float32"
