@@ -15,10 +15,7 @@ from rsc_snn.commands.attack import add_model_options, command_line
 from rsc_snn.errors import AttackError, DataError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from rsc_snn.data import ImageSet
-    from rsc_snn.zoo import ModelCard
 
 
 def add_parser(subparsers: Any) -> None:
@@ -64,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
+    from rsc_snn.data.numbering import model_labels
     from rsc_snn.device import describe_device, keep_freed_memory, pick_device
     from rsc_snn.evaluate import evaluate_accuracy
 
@@ -74,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         keep_freed_memory()
     model = zoo.load(args.model, device)
     data = _load(args, model.config.image_size)
-    labels = _model_labels(data, card)
+    labels = model_labels(data, card.dataset, card.classes)
     hide = args.quiet or not sys.stderr.isatty()
     with tqdm(total=1.0, disable=hide, bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
         result = evaluate_accuracy(
@@ -126,26 +124,3 @@ def _load(args: argparse.Namespace, image_size: int) -> ImageSet:
         return load_dataset("folder", args.split, Path(args.data), image_size)
     names = ", ".join(DATASETS)
     raise DataError(f"{args.data!r} is neither a data set ({names}) nor a folder.")
-
-
-def _model_labels(data: ImageSet, card: ModelCard) -> Tensor:
-    """The labels of `data` in the numbering of the model's classes. Raises DataError.
-
-    A class goes by its name or by its folder in the model's own data set (a WordNet identifier in
-    Imagenette), in any case.
-    """
-    import torch
-
-    from rsc_snn.data import DATASETS
-
-    folders = DATASETS[card.dataset].folders if card.dataset in DATASETS else ()
-    names = [*enumerate(folders), *enumerate(card.classes)]
-    numbers = {name.lower(): number for number, name in names}
-    missing = [name for name in data.classes if name.lower() not in numbers]
-    if missing:
-        known = ", ".join(card.classes[:20]) + ", ..." * (len(card.classes) > 20)
-        raise DataError(
-            f"The data has a class {missing[0]!r} that the model does not know; it knows {known}."
-        )
-    table = torch.tensor([numbers[name.lower()] for name in data.classes])
-    return table[data.labels]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from rsc_snn.data.gallery import image_id
+from rsc_snn.data.numbering import class_numbers
 from rsc_snn.data.uploads import decode_image
 from rsc_snn.errors import DataError, ImageError
 from rsc_snn.outcome import ImageChoice
@@ -31,10 +32,15 @@ def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
     """A photograph of the gallery, or the visitor's own.
 
     While the visitor has not given a photograph yet, or one that cannot be used, it is that of
-    the gallery. Raises DataError without a gallery, or, until there is an own photograph, if the
-    gallery has none of the model's data set.
+    the gallery, which shows what the model has a class for. Raises DataError without a gallery,
+    or, until there is an own photograph, if the gallery has none of the model's data set.
     """
-    photographs = {image_id(image): image for image in resources.gallery(card.dataset)}
+    numbers = class_numbers(card.dataset, card.classes)
+    photographs = {
+        image_id(image): image
+        for image in resources.gallery(card.dataset)
+        if image.class_name.lower() in numbers
+    }
     sources = SOURCES if photographs else SOURCES[1:]
     source = st.segmented_control(
         "Where the photograph comes from",
@@ -60,7 +66,7 @@ def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
     return ImageChoice(
         digest=f"{chosen.dataset}/{image_id(chosen)}",
         name=chosen.class_name,
-        label=chosen.class_index,
+        label=numbers[chosen.class_name.lower()],
         pixels=chosen.pixels(card.config.image_size),
     )
 

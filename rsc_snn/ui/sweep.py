@@ -10,6 +10,7 @@ import streamlit as st
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.data.gallery import gallery_set
+from rsc_snn.data.numbering import model_labels
 from rsc_snn.figures import CurvePoint, tradeoff_figure
 from rsc_snn.jobs import JobContext
 from rsc_snn.ui import resources
@@ -50,13 +51,15 @@ def run_sweep(request: SweepRequest, context: JobContext) -> tuple[SweepPoint, .
     """Publish each point as it is computed; remember and return all."""
     from rsc_snn.evaluate import sigma_sweep
 
-    model = resources.zoo().load(request.model, resources.device())
+    zoo = resources.zoo()
+    model = zoo.load(request.model, resources.device())
     images = gallery_set(request.dataset, model.config.image_size)
+    labels = model_labels(images, request.dataset, zoo.card(request.model).classes)
     points = []
     for point in sigma_sweep(
         model,
         images.images[:PHOTOGRAPHS],
-        images.labels[:PHOTOGRAPHS],
+        labels[:PHOTOGRAPHS],
         attack=request.attack,
         parameters=dict(request.parameters),
         sigmas=SIGMAS,

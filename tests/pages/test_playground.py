@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.ui import link as link_module
 from rsc_snn.ui import resources
+from tests.conftest import CIFAR10
 from tests.pages.conftest import PageMaker, figures
 
 PLAYGROUND = "pages/playground.py"
@@ -238,6 +240,43 @@ def test_the_tradeoff_is_measured(assets: Path, page: PageMaker) -> None:
     for part in ("Tiny RSC-SNN", "T = 4", "FGSM", "8/255", "n = 20", "4 draws", "seed 0"):
         assert part in caption
     assert len(spec["data"]) == 4
+
+
+def own_model(folder: Path, classes: tuple[str, ...]) -> None:
+    """The tiny ANN, as an own model `mine` that has `classes`, in this order, as outputs."""
+    weights = load_file(folder / "models" / "tiny-ann.safetensors")
+    rows = [CIFAR10.index(name) for name in classes]
+    for name in ("backbone.readout.linear.weight", "backbone.readout.linear.bias"):
+        weights[name] = weights[name][rows].contiguous()
+    own = folder / "own"
+    own.mkdir()
+    save_file(weights, own / "mine.safetensors")
+    config = json.loads((folder / "models" / "tiny-ann.json").read_text())["config"]
+    config["num_classes"] = len(classes)
+    card = {"dataset": "cifar10", "classes": list(classes), "config": config}
+    (own / "mine.json").write_text(json.dumps(card), encoding="utf-8")
+
+
+def test_an_own_model_with_its_classes_in_another_order(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_model(assets, CIFAR10[::-1])
+    monkeypatch.setenv("RSC_SNN_ZOO", str(assets / "own"))
+    said = {}
+    for model in ("tiny-ann", "mine"):
+        app = is_fine(page(PLAYGROUND, model=model, image="ship-8", attack="fgsm").run())
+        said[model] = [element.value for element in [*app.success, *app.error, *app.warning]]
+    assert "the ship" in said["mine"][0]
+    assert said["mine"] == said["tiny-ann"]
+
+
+def test_an_own_model_with_few_classes_is_shown_photographs_of_these(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_model(assets, ("truck", "bird"))
+    monkeypatch.setenv("RSC_SNN_ZOO", str(assets / "own"))
+    app = is_fine(page(PLAYGROUND, model="mine").run())
+    assert app.selectbox(key="playground.image.class").options == ["bird", "truck"]
 
 
 def test_the_tradeoff_needs_a_model_with_sigma(assets: Path, page: PageMaker) -> None:

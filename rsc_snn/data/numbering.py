@@ -1,0 +1,47 @@
+"""From the classes of a data set to the numbers that a model gives them, by name.
+
+A model's classes are in the order of its outputs, which need not be that of the data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rsc_snn.data.catalogue import DATASETS
+from rsc_snn.data.readers import ImageSet
+from rsc_snn.errors import DataError
+
+_NAMED = 20
+
+
+def class_numbers(dataset: str, classes: Sequence[str]) -> dict[str, int]:
+    """The number among a model's `classes` for each name of a class, in lower case.
+
+    A class goes by its name or by its folder in the model's own data set `dataset` (a WordNet
+    identifier in Imagenette).
+    """
+    numbers = {name.lower(): number for number, name in enumerate(classes)}
+    if dataset in DATASETS:
+        spec = DATASETS[dataset]
+        for folder, name in zip(spec.folders, spec.classes, strict=True):
+            if name.lower() in numbers:
+                numbers.setdefault(folder.lower(), numbers[name.lower()])
+    return numbers
+
+
+def model_labels(data: ImageSet, dataset: str, classes: Sequence[str]) -> Tensor:
+    """The labels of `data` `[M]` in the numbering of a model's `classes`. Raises DataError.
+
+    `dataset` is the model's own, see `class_numbers`.
+    """
+    numbers = class_numbers(dataset, classes)
+    missing = [name for name in data.classes if name.lower() not in numbers]
+    if missing:
+        known = ", ".join(classes[:_NAMED]) + ", ..." * (len(classes) > _NAMED)
+        raise DataError(
+            f"The data has a class {missing[0]!r} that the model does not know; it knows {known}."
+        )
+    return torch.tensor([numbers[name.lower()] for name in data.classes])[data.labels]
