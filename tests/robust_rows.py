@@ -60,9 +60,10 @@ def make_model(
     rng = np.random.default_rng(len(model))
     rows = [make_row(model, CLEAN, 0.0, [draws] * 600, draws, **fields)]
     for epsilon in epsilons:
+        withstand = rng.random(600)
         for attack in (*ADVERSARIES, "uniform_noise"):
             kept = share if attack != "uniform_noise" else 0.98
             n = 600 if attack == "fgsm" else 500
-            counts = rng.binomial(draws, np.where(rng.random(n) < kept, 1.0, 0.0))
+            counts = draws * (withstand[:n] < kept)
             rows.append(make_row(model, attack, epsilon, counts.tolist(), draws, **fields))
     return rows

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, sign_flip_p
 from rsc_snn.robustness.store import Row
-from rsc_snn.robustness.suite import SUITE, WORST, attack_label
+from rsc_snn.robustness.suite import ADVERSARIES, SUITE, WORST, attack_label
 
 Verdict = Literal["above", "leans above", "undecided", "leans below", "below"]
 
@@ -125,17 +125,81 @@ def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def claims(results: Results, attack: str = WORST) -> Iterator[Comparison]:
+@dataclass(frozen=True)
+class Claim:
+    """The worst cases of two models, each between two ends where there is noise.
+
+    at_least: the first model's lower end against the second's upper one. at_most: the other way
+    round. See `upper_end`.
+    """
+
+    at_least: Comparison
+    at_most: Comparison
+
+    @property
+    def first(self) -> Row:
+        """The lower end of the first model."""
+        return self.at_least.first
+
+    @property
+    def second(self) -> Row:
+        """The lower end of the second model."""
+        return self.at_most.second
+
+    @property
+    def exact(self) -> bool:
+        """True if neither model has noise, so that there is one comparison."""
+        return self.at_least == self.at_most
+
+    @property
+    def verdict(self) -> Verdict:
+        """What both comparisons say; undecided if they do not agree on the side."""
+        found = {self.at_least.verdict, self.at_most.verdict}
+        for verdict, agreeing in _AGREEING.items():
+            if found <= agreeing:
+                return verdict
+        return "undecided"
+
+
+_AGREEING: dict[Verdict, set[Verdict]] = {
+    "above": {"above"},
+    "below": {"below"},
+    "leans above": {"above", "leans above"},
+    "leans below": {"below", "leans below"},
+}
+
+
+def upper_end(results: Results, model: str, epsilon: float) -> Row | None:
+    """What a model's worst case is at most: None where it was not measured.
+
+    The worst case takes, for each image, the attack with the lowest score. Scores of a model with
+    noise are themselves noisy, and the lowest of several errs low: the more, the more attacks are
+    nearly as strong as each other. The attack that does most harm on all images together is
+    chosen once, not for each image, and errs high. What an attacker reaches who knows the best
+    attack on each image is between. Without noise there is no such error.
+    """
+    worst = results.get(model, WORST, epsilon)
+    if worst is None or worst.draws == 1:
+        return worst
+    names = [name for name in ADVERSARIES if not SUITE[name].all_images]
+    return _lowest(results, model, names, epsilon)
+
+
+def claims(results: Results) -> Iterator[Claim]:
     """Every pair of `CLAIMS` that was measured, at each epsilon, by data set."""
     for dataset in results.datasets():
         for first, second in CLAIMS:
             for epsilon in results.epsilons():
-                found = compare(
-                    results.get(f"{dataset}-{first}", attack, epsilon),
-                    results.get(f"{dataset}-{second}", attack, epsilon),
-                )
+                found = _claim(results, f"{dataset}-{first}", f"{dataset}-{second}", epsilon)
                 if found is not None:
                     yield found
+
+
+def _claim(results: Results, first: str, second: str, epsilon: float) -> Claim | None:
+    lower = [results.get(model, WORST, epsilon) for model in (first, second)]
+    upper = [upper_end(results, model, epsilon) for model in (first, second)]
+    at_least, at_most = compare(lower[0], upper[1]), compare(upper[0], lower[1])
+    return None if at_least is None or at_most is None else Claim(at_least, at_most)
 
 
 def averaging(results: Results, epsilon: float) -> Iterator[Comparison]:

@@ -9,12 +9,14 @@ from rsc_snn.coding import CODING_LABELS
 from rsc_snn.data.catalogue import DATASETS
 from rsc_snn.errors import DataError
 from rsc_snn.robustness.compare import (
+    Claim,
     Comparison,
     Results,
     averaging,
     claims,
     masking_signs,
     outcome,
+    upper_end,
 )
 from rsc_snn.robustness.published import BESIDE, LABELS, PUBLISHED, Published
 from rsc_snn.robustness.store import Row
@@ -168,7 +170,6 @@ def _published_line(entry: Published) -> str:
 
 
 def _own_line(results: Results, model: str, cards: Cards) -> str:
-    worst = results.get(model, WORST, BUDGET)
     words = [
         "ours",
         dataset_label(results.rows[0].dataset),
@@ -177,9 +178,16 @@ def _own_line(results: Results, model: str, cards: Cards) -> str:
         share(results.get(model, CLEAN)),
         share(results.get(model, "fgsm", BUDGET)),
         share(results.get(model, "pgd7", BUDGET)),
-        "–" if worst is None else f"worst case {share(worst)}",
+        _worst_case(results, model),
     ]
     return f"| {' | '.join(words)} |"
+
+
+def _worst_case(results: Results, model: str) -> str:
+    """The worst case at the field's budget, from its lower to its upper end if there is noise."""
+    ends = [results.get(model, WORST, BUDGET), upper_end(results, model, BUDGET)]
+    shares = dict.fromkeys(share(row) for row in ends if row is not None)
+    return f"worst case {' to '.join(shares)}" if shares else "–"
 
 
 def set_up(card: ModelCard) -> str:
@@ -210,14 +218,15 @@ def _claims(results: Results, cards: Cards) -> str:
     if not found:
         return "No model was measured together with its twin yet.\n"
     parts = []
-    groups: dict[tuple[str, str], list[Comparison]] = {}
+    groups: dict[tuple[str, str], list[Claim]] = {}
     for item in found:
         groups.setdefault((item.first.model, item.second.model), []).append(item)
     for (first, second), items in groups.items():
         lines = [
-            "| epsilon | first | second | difference, paired | p | intervals overlap |",
-            "|" + " --- |" * 6,
-            *(_comparison_line(item) for item in items),
+            "| epsilon | first, at least | first, at most | second | difference, at least | p "
+            "| difference, at most | p | verdict |",
+            "|" + " --- |" * 9,
+            *(_claim_line(item) for item in items),
         ]
         table = "\n".join(lines)
         parts.append(
@@ -227,14 +236,19 @@ def _claims(results: Results, cards: Cards) -> str:
     return "\n".join(parts)
 
 
-def _comparison_line(item: Comparison) -> str:
+def _claim_line(item: Claim) -> str:
+    high = ["–"] * 3
+    if not item.exact:
+        high = [share(item.at_most.first), points(item.at_most), f"{item.at_most.p:.2g}"]
     words = [
         f"{item.first.epsilon_255:g}/255",
         share(item.first),
+        high[0],
         share(item.second),
-        points(item),
-        f"{item.p:.2g}",
-        "yes" if item.overlap else "no",
+        points(item.at_least),
+        f"{item.at_least.p:.2g}",
+        *high[1:],
+        item.verdict,
     ]
     return f"| {' | '.join(words)} |"
 

@@ -2,8 +2,8 @@
 
 A row is (model, attack, epsilon, sigma, T). Clean accuracy is the attack "none" at epsilon 0. The
 rows "worst" are computed from the others: an image counts by its lowest score over the clean image
-and all attacks of the suite at that epsilon (not the control), all on the same random subset. With
-several noisy scores the lowest is a little too low, which is against the stochastic models.
+and all attacks of the suite at that epsilon (not the control), all on the same random subset. Of a
+model with noise that is a lower end of the worst case, see `rsc_snn.robustness.compare.upper_end`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.figures.robustness import RobustLine, RobustPoint, robustness_figure
 from rsc_snn.robustness import report
-from rsc_snn.robustness.compare import CLAIMS, Results, claims, outcome
+from rsc_snn.robustness.compare import CLAIMS, Claim, Results, claims, outcome
 from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
 from rsc_snn.robustness.suite import CLEAN, WORST
 from rsc_snn.ui.results import draw_figure
@@ -98,7 +98,7 @@ def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> Non
         explained(
             "[Robust accuracy](#robust-accuracy) over the attacks' [epsilon](#epsilon). Worst "
             "case: an image counts as right only as far as it withstands every attack of the suite "
-            "at that size. "
+            "at that size; with noise it errs low, by the luck of the draws. "
         )
         + report.provenance(results)
     )
@@ -137,14 +137,19 @@ def _outcomes(_results: Results, marks: tuple[str, ...]) -> list[str]:
         ]
         if pair:
             names = f"**{pair[0].first.label}** against **{pair[0].second.label}**"
-            detail = "; ".join(
-                f"{item.first.epsilon_255:g}/255: {report.points(item)} points" for item in pair
-            )
+            detail = "; ".join(f"{item.first.epsilon_255:g}/255: {_ends(item)}" for item in pair)
             sentences.append(
                 f"- {names}: {outcome([item.verdict for item in pair])} Difference over the same "
                 f"images, with its interval: {detail}."
             )
     return sentences
+
+
+def _ends(item: Claim) -> str:
+    """A difference in points, from its lower to its upper end if there is noise."""
+    if item.exact:
+        return f"{report.points(item.at_least)} points"
+    return f"{report.points(item.at_least)} to {report.points(item.at_most)} points"
 
 
 def _draw_claims(results: Results) -> None:
@@ -154,6 +159,9 @@ def _draw_claims(results: Results) -> None:
         st.markdown("**What makes a network more robust than its twin?**")
         st.markdown("\n".join(sentences))
         st.caption(
+            "A difference from one value to another: the worst case of a network with noise lies "
+            "between the lowest score of each image, which errs low, and the attack that does most "
+            "harm by itself, which errs high; a claim must hold at both ends. "
             "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
             "more of both adds, and what a surrogate gradient that adapts to each neuron (SA-PGD) "
             "finds on a few images, is in docs/results.md. The spiking networks learned from the "
