@@ -144,20 +144,21 @@ def accuracy_estimate(scores: Tensor, draws: int = 1, confidence: float = 0.95) 
 
     With scores of 0 and 1 this is Wilson's interval over n images. Scores between vary less than
     coin flips of the same mean would, so the mean is known better: Wilson's interval is taken at
-    the effective number of images `n p (1 - p) / s^2`, s^2 the variance of the scores (the
-    design-effect correction of survey sampling; Korn and Graubard 1998, Dean and Pagano 2015).
-    It lies between n, where draws of one image agree, and n * draws, where they are independent.
+    an effective number of images, the design-effect correction of survey sampling (Korn and
+    Graubard 1998, Dean and Pagano 2015)
+
+        min(n p (1 - p) / s^2, n draws) * (t_{n draws - 1} / t_{n - 1})^2,
+
+    s^2 the unbiased variance of the scores. The quantiles t of Student's law pay for a variance
+    known from n scores alone: a few that happen to agree say little. It is never below n, which
+    is enough even where draws of one image agree, and is n for a single image.
     """
     n = len(scores)
     if n == 0:
         raise DataError("There are no images to evaluate.")
     values = scores.double()
     share = float(values.mean())
-    variance = float(values.var(unbiased=False))
-    spread = share * (1 - share)
-    effective = float(n)
-    if spread > 0:
-        effective = min(max(n * spread / max(variance, 1e-12), n), n * draws)
+    effective = _effective_images(values, draws, confidence)
     interval = wilson(share * effective, effective, confidence)
     return Estimate(share, interval.lower, interval.upper, n, confidence)
 
@@ -327,6 +328,19 @@ def sigma_sweep(
         )
         assert result.robust is not None
         yield SweepPoint(sigma, result.clean, result.robust, result.n, result.seconds)
+
+
+def _effective_images(values: Tensor, draws: int, confidence: float) -> float:
+    """How many coin flips tell as much of their mean as the scores `values` `[n]`."""
+    n, share = len(values), float(values.mean())
+    spread = share * (1 - share)
+    if n == 1 or spread <= 0:
+        return float(n)
+    from scipy.special import stdtrit  # Loaded late, with what `wilson` loads.
+
+    of_draws, of_images = stdtrit([n * draws - 1, n - 1], (1 + confidence) / 2)
+    told = min(n * spread / max(float(values.var()), 1e-12), n * draws)
+    return max(told * float(of_draws / of_images) ** 2, n)
 
 
 def _check_predictor(predictor: str) -> None:

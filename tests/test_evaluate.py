@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import Tensor
 
 from rsc_snn.attacks import run_attack
@@ -94,11 +95,17 @@ class TestAccuracyEstimate:
         assert estimate.upper == pytest.approx(expected.upper, abs=1e-6)
         assert estimate.n == len(correct)
 
-    def test_equal_scores_count_as_independent_draws(self) -> None:
+    def test_equal_scores_count_as_nearly_independent_draws(self) -> None:
         estimate = accuracy_estimate(torch.full((50,), 0.5), draws=8)
-        expected = wilson(200, 400)
+        ratio = stats.t.ppf(0.975, 399) / stats.t.ppf(0.975, 49)
+        expected = wilson(200 * ratio**2, 400 * ratio**2)
         assert (estimate.lower, estimate.upper) == pytest.approx((expected.lower, expected.upper))
         assert estimate.n == 50
+
+    def test_a_single_image_is_one_trial_however_many_draws(self) -> None:
+        estimate = accuracy_estimate(torch.tensor([0.9]), draws=100)
+        expected = wilson(0.9, 1)
+        assert (estimate.lower, estimate.upper) == pytest.approx((expected.lower, expected.upper))
 
     @settings(deadline=None)
     @given(
@@ -126,6 +133,26 @@ class TestAccuracyEstimate:
         estimates = [accuracy_estimate(row, draws) for row in hits]
         covered = sum(e.lower <= truth <= e.upper for e in estimates) / repeats
         assert 0.92 <= covered <= 0.985
+
+    @pytest.mark.parametrize("n", [1, 2, 5, 10])
+    @pytest.mark.parametrize("draws", [10, 100])
+    def test_coverage_of_few_images(self, n: int, draws: int) -> None:
+        """Any chance to be correct as likely as any other: the scores may agree by luck alone."""
+        torch.manual_seed(0)
+        chances = torch.rand(1000, n)
+        hits = torch.distributions.Binomial(draws, chances).sample() / draws
+        estimates = [accuracy_estimate(row, draws) for row in hits]
+        assert sum(e.lower <= 0.5 <= e.upper for e in estimates) >= 930
+
+    def test_of_many_images_the_variance_is_known(self) -> None:
+        """From 50 images on the interval is at most a twentieth wider than at a known variance."""
+        torch.manual_seed(0)
+        for n in (50, 200, 1000):
+            scores = torch.distributions.Binomial(8, torch.rand(n)).sample().double() / 8
+            share, variance = float(scores.mean()), float(scores.var(unbiased=False))
+            effective = n * share * (1 - share) / variance
+            known, found = wilson(share * effective, effective), accuracy_estimate(scores, 8)
+            assert 1 < (found.upper - found.lower) / (known.upper - known.lower) < 1 + 2.5 / n
 
     def test_empty(self) -> None:
         with pytest.raises(DataError):
