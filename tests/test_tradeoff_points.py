@@ -76,6 +76,9 @@ def test_votes_are_over_the_draws_that_there_are() -> None:
     assert first.robust_scores.tolist() == [0, 0] and first.clean_scores.tolist() == [1, 0]
     assert first.robust == attacked.estimate("vote", 1)
     assert operating_points([clean, attacked], "pgd", 8.0, "vote", 4) == ()
+    once = [make_result([1, 1]), make_result([1, 0], attack="pgd", epsilon=8.0)]
+    assert operating_points(once, "pgd", 8.0, "vote", 4) == (), "one draw of many possible ones"
+    assert len(operating_points(once, "pgd", 8.0, "vote", 1)) == 1
     still = [make_result([1, 1], sigma=0.0)]
     still.append(make_result([1, 0], sigma=0.0, attack="pgd", epsilon=8.0))
     (ann,) = operating_points(still, "pgd", 8.0, "vote", 4)

@@ -77,6 +77,11 @@ class Cell:
         """sigma / sqrt(T), the noise level of the mean frame; None for a coding without sigma."""
         return None if self.sigma is None else self.sigma / self.time_steps**0.5
 
+    @property
+    def noisy(self) -> bool:
+        """True if answers may differ between draws; one stored draw alone does not tell."""
+        return not (self.coding == "direct" or self.sigma == 0)
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -44,12 +44,11 @@ class Cost:
 
 def passes_of(cell: Cell) -> int:
     """Passes of one image and one time step that a cell takes at most."""
-    noisy = cell.draws > 1
-    passes = cell.draws + noisy * sum(SELECTION)
+    passes = cell.draws + cell.noisy * sum(SELECTION)
     if cell.attack != CLEAN:
         spec, values = get_attack(cell.attack), dict(cell.parameters)
         # A model without noise is scored on one draw, and attacked on one.
-        draws = int(values.get("eot_draws", 1)) if noisy else 1
+        draws = int(values.get("eot_draws", 1)) if cell.noisy else 1
         each = _GRADIENT_COST if spec.follows_gradients else 1
         passes += spec.calls(values) * draws * each
     return passes * cell.images * cell.time_steps

@@ -120,8 +120,7 @@ def _setting(cell: Cell) -> Cell:
 
 
 def _too_few(setting: Cell, predictor: Predictor, passes: int | None) -> bool:
-    noisy = setting.draws > 1
-    return predictor == "vote" and noisy and passes is not None and passes > setting.draws
+    return predictor == "vote" and setting.noisy and passes is not None and passes > setting.draws
 
 
 def _sorted_out(

@@ -90,7 +90,7 @@ def variance_components(result: CellResult) -> Components:
     n, draws = cell.images, cell.draws
     if n < 2:
         raise DataError("The noise of images can be told only from two images or more.")
-    if draws < 2 and not (cell.coding == "direct" or cell.sigma == 0):
+    if draws < 2 and cell.noisy:
         raise DataError("The noise of coding can be told only from two draws or more.")
     columns = np.stack([rates, rates**2], axis=1)
     image, coding = _components(columns.mean(axis=0)[None], n, draws)

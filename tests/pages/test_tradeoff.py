@@ -480,11 +480,14 @@ def test_the_worst_case_over_other_attacks_is_not_shown_beside(
     assert "<br>on 8 gallery" in str(figures(is_fine(app)))
 
 
-def test_two_draws_do_not_vote(assets: Path, page: PageMaker, store: Path) -> None:
+@pytest.mark.parametrize(("draws", "count"), [(1, "One draw is"), (2, "Two draws are")])
+def test_few_draws_do_not_vote(
+    draws: int, count: str, assets: Path, page: PageMaker, store: Path
+) -> None:
     with Store(store) as own:
-        own.put_all(make_results(make_grid(["tiny-rsc"], draws=2), Zoo(assets / "models")))
+        own.put_all(make_results(make_grid(["tiny-rsc"], draws=draws), Zoo(assets / "models")))
     app = is_fine(page(PAGE, view="votes", setting="tiny-rsc/0.1/4").run())
-    assert "Two draws are too few for a vote" in words(app)
+    assert f"{count} too few for a vote" in words(app)
 
 
 def test_one_draw_is_one_draw(shipped_grid: Path, page: PageMaker) -> None:

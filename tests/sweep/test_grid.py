@@ -382,8 +382,14 @@ def test_data_of_other_classes(zoo: Zoo, tmp_path: Path) -> None:
         ),
         # A model without noise needs one draw of everything.
         (
-            {"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10)), "draws": 1},
+            {"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10))}
+            | {"draws": 1, "coding": "direct", "sigma": None},
             (30 + 1) * 6 * 4,
+        ),
+        # One with noise that is scored on one draw is attacked on as many as ever.
+        (
+            {"attack": "pgd", "parameters": (("eot_draws", 5), ("steps", 10)), "draws": 1},
+            (150 + 9) * 6 * 4,
         ),
         # Queries of a black-box attack have no gradient.
         ({"attack": "square", "parameters": (("eot_draws", 2), ("queries", 9))}, (20 + 11) * 6 * 4),

@@ -60,10 +60,11 @@ def _draw_votes(slug: str, frame: Frame) -> None:
         "explorer.votes",
         "Lines: accuracy over the number of passes that vote, clean and under attack.",
     )
-    if draws == 1:
+    if not point.robust_result.cell.noisy:
         st.caption("This network has no noise: every pass answers the same, and so does a vote.")
-    elif draws == 2:
-        st.caption("Two draws are too few for a vote; measure this setting with three or more.")
+    elif draws < 3:
+        number = "One draw is" if draws == 1 else "Two draws are"
+        st.caption(f"{number} too few for a vote; measure this setting with three or more.")
     else:
         st.caption(
             f"{frame.labels[point.model]} at {point.setting}: "

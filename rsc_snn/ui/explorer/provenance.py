@@ -72,9 +72,8 @@ def grids_of(cells: Iterable[Cell]) -> tuple[Grid, ...]:
 
 
 def _setting(cell: Cell) -> _Setting:
-    noisy = not (cell.coding == "direct" or cell.sigma == 0)
     steps = cell.time_steps if has_time(cell.model) else None
-    return _Setting(cell.model, cell.sigma, steps, cell.draws if noisy else None)
+    return _Setting(cell.model, cell.sigma, steps, cell.draws if cell.noisy else None)
 
 
 def _ladders(cells: Sequence[Cell]) -> Iterator[tuple[GridAttack, _Ladder]]:
