@@ -394,5 +394,7 @@ def _check_draws(draws: int) -> None:
 
 
 def _check_classes(spec: AttackSpec, values: Mapping[str, Value], classes: int) -> None:
+    if classes < 2:
+        raise AttackError("An attack needs a model with at least 2 classes to confuse.")
     if values.get("loss") == "dlr" and classes < 3:
         raise AttackError(f"The DLR loss of {spec.label} needs a model with at least 3 classes.")

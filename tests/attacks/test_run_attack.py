@@ -490,3 +490,9 @@ def test_on_a_gpu(name: str, batch: Batch) -> None:
     second = attack(model, batch, name, draws=2)
     assert first.adversarial.is_cuda
     assert torch.equal(first.adversarial, second.adversarial)
+    @every_attack
+    def test_one_class_leaves_nothing_to_attack(self, name: str) -> None:
+        model = linear_model(torch.ones(1, 3 * SIZE * SIZE))
+        with pytest.raises(AttackError, match="at least 2 classes"):
+            run_attack(model, random_images(1), torch.tensor([0]), name)
+
