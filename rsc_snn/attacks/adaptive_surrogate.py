@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchattacks.attack import Attack
 
+from rsc_snn.attacks.library import by_mean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -100,8 +102,8 @@ class SAPGD(Attack):
         for eta in self._step_sizes():
             logits, losses, gradient = self._look(x, labels)
             best = best.or_better(x, losses, self._fooled(logits, labels))
-            m = 0.5 * m + _by_mean(gradient)
-            v = 0.8 * v + _by_mean(gradient.square())
+            m = 0.5 * m + by_mean(gradient)
+            v = 0.8 * v + by_mean(gradient.square())
             step = (eta * m / (v.sqrt() + 1e-12)).clamp(-eta, eta)
             x = torch.clamp(x + step, images - self.eps, images + self.eps).clamp(0, 1)
         logits = self.get_logits(x)
@@ -169,9 +171,3 @@ def sa_pgd(target: Target, parameters: Mapping[str, Any]) -> SAPGD:
     if parameters["surrogate"] == "adaptive" and target.classifier.is_spiking:
         target.surrogate = AdaptiveSharpness(parameters["spread"])
     return SAPGD(target, eps=parameters["epsilon"], steps=parameters["steps"])
-
-
-def _by_mean(values: Tensor) -> Tensor:
-    """Each image of `[N, C, H, W]` over the mean size of its pixels; 0 where that is 0."""
-    mean = values.abs().mean(dim=(1, 2, 3), keepdim=True)
-    return torch.where(mean > 0, values / mean, 0.0)

@@ -445,7 +445,8 @@ _ENTRIES = (
                 0.0,
                 50.0,
                 0.5,
-                "Lead of the wrong class, in logits, at which the attack stops pushing.",
+                "Lead of the wrong class, in logits, that the attack looks for. If no change gives "
+                "it that lead, the smallest one that changes the answer is kept.",
             ),
             _steps(50),
             _number(

@@ -321,8 +321,8 @@ def _attack(
 def _project(x: Tensor, found: Tensor, spec: AttackSpec, values: Mapping[str, Value]) -> Tensor:
     """`found` inside the attack's ball and 0..1: a guard, for attacks project themselves.
 
-    An image without any gradient makes the normalised steps of MI-FGSM and DeepFool 0/0; it is
-    returned unchanged, for such an attack has no direction to go.
+    An image without any gradient makes the normalised steps of DeepFool 0/0; it is returned
+    unchanged, for such an attack has no direction to go.
     """
     finite = torch.isfinite(found).flatten(1).all(dim=1).view(-1, 1, 1, 1)
     delta = torch.where(finite, found, x) - x

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsc_snn.attacks import ATTACKS, AttackResult, run_attack, score
 from rsc_snn.attacks import target as target_module
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import DirectCoding, PoissonCoding
 from rsc_snn.errors import AttackError, Cancelled, ConfigError, DeviceMemoryError
+from rsc_snn.neurons import Call
 from tests.attacks.tiny import SIZE, linear_model, random_images, tiny_model
 
 Batch = tuple[Tensor, Tensor]
@@ -292,6 +293,19 @@ def test_more_eot_draws_attack_a_noisy_model_better() -> None:
     assert margin(16) > margin(1)
 
 
+class _FlatBeyond(nn.Module):
+    """A backbone that does not see how far pixels exceed `limit`."""
+
+    def __init__(self, inner: nn.Module, limit: float) -> None:
+        super().__init__()
+        self.inner = inner
+        self.limit = limit
+
+    def forward(self, frames: Tensor, call: Call) -> Tensor:
+        logits: Tensor = self.inner(frames.clamp(max=self.limit), call)
+        return logits
+
+
 class TestClosedForms:
     """On a linear model every attack's answer is known."""
 
@@ -357,6 +371,43 @@ class TestClosedForms:
         parameters = {"steps": 100, "learning_rate": 0.002}
         result = run_attack(model, self.x, torch.tensor([0]), "cw", parameters)
         assert result.adversarial_logits[0].argmax() == 1
+
+    def test_cw_looks_for_a_lead_of_kappa(self) -> None:
+        gap = float(self.direction.flatten() @ self.x.flatten())
+        model = linear_model(self.weight, torch.tensor([gap + 3.0, 0.0]))
+        lengths = []
+        for kappa in (0.0, 5.0, 20.0, 50.0):
+            shortest = (3.0 + kappa) / float(self.direction.norm())
+            parameters = {"steps": 200, "learning_rate": 0.005, "kappa": kappa}
+            result = run_attack(model, self.x, torch.tensor([0]), "cw", parameters)
+            logits = result.adversarial_logits[0, 0]
+            assert float(logits[1] - logits[0]) >= kappa - 1e-3
+            assert result.adversarial.min() >= 0 and result.adversarial.max() <= 1
+            lengths.append(float(result.perturbation.norm()))
+            assert 0.999 * shortest <= lengths[-1] < 1.3 * shortest
+        assert lengths == sorted(lengths) and len(set(lengths)) == 4
+
+    def test_cw_without_the_lead_keeps_the_smallest_change_that_fools(self) -> None:
+        """The most that an image of 0..1 can make the other class lead is about 7, not 50."""
+        weight = self.weight / 10
+        gap = float((weight[1] - weight[0]) @ self.x.flatten())
+        model = linear_model(weight, torch.tensor([gap + 3.0, 0.0]))
+        most = float((weight[1] - weight[0]).abs().sum()) / 2 - 3
+        assert 5 < most < 9
+        distance = 3.0 / float((weight[1] - weight[0]).norm())
+        parameters = {"steps": 200, "learning_rate": 0.01, "kappa": 50, "c": 5}
+        result = run_attack(model, self.x, torch.tensor([0]), "cw", parameters)
+        assert result.adversarial_logits[0].argmax() == 1
+        assert distance <= float(result.perturbation.norm()) < 1.3 * distance
+
+    def test_mi_fgsm_goes_on_where_a_gradient_vanishes_on_the_way(self) -> None:
+        """Of two images the first one's answer no longer changes beyond 0.52."""
+        model = linear_model(self.weight.abs() * torch.tensor([[-1.0], [1.0]]))
+        model.backbone = _FlatBeyond(model.backbone, 0.52)
+        x = torch.cat([self.x, self.x - 0.2])
+        parameters = {"epsilon": 8, "step_size": 1, "steps": 10}
+        result = run_attack(model, x, torch.tensor([0, 0]), "mi_fgsm", parameters)
+        assert torch.allclose(result.adversarial, x + 8 / 255, atol=1e-6)
 
     def test_square_lowers_the_margin_within_the_ball(self) -> None:
         """Squares suit weights that are constant over patches; the bound is the corner's."""
@@ -469,6 +520,12 @@ class TestMistakes:
         with pytest.raises(AttackError, match="3 classes"):
             run_attack(model, random_images(1), torch.tensor([0]), "apgd", {"loss": "dlr"})
 
+    @every_attack
+    def test_one_class_leaves_nothing_to_attack(self, name: str) -> None:
+        model = linear_model(torch.ones(1, 3 * SIZE * SIZE))
+        with pytest.raises(AttackError, match="at least 2 classes"):
+            run_attack(model, random_images(1), torch.tensor([0]), name)
+
     def test_out_of_memory(
         self, rsc_model: SpikingClassifier, batch: Batch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -490,9 +547,3 @@ def test_on_a_gpu(name: str, batch: Batch) -> None:
     second = attack(model, batch, name, draws=2)
     assert first.adversarial.is_cuda
     assert torch.equal(first.adversarial, second.adversarial)
-    @every_attack
-    def test_one_class_leaves_nothing_to_attack(self, name: str) -> None:
-        model = linear_model(torch.ones(1, 3 * SIZE * SIZE))
-        with pytest.raises(AttackError, match="at least 2 classes"):
-            run_attack(model, random_images(1), torch.tensor([0]), name)
-
