@@ -127,8 +127,9 @@ class PoissonCoding:
 class RSCCoding:
     """Randomized Smoothing Coding: `a_t = x + sigma * e_t`, `e_t ~ N(0, I)`.
 
-    Independent over pixels and time steps, not clipped. Mean `x`, variance `sigma^2`.
-    Source: RSC-SNN (ACM MM 2024). `sigma` is in pixel units (0..1 scale), added before the
+    Independent over pixels and time steps, not clipped. Mean `x`, variance `sigma^2`. The coding
+    and its name are those of RSC-SNN (ACM MM 2024), whose exact form could not be established:
+    this one is the project's definition. `sigma` is in pixel units (0..1 scale), added before the
     network's normalisation. Raises ConfigError if sigma is outside SIGMA_RANGE.
     """
 

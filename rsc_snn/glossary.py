@@ -344,7 +344,8 @@ _TERMS = (
     Term(
         "pre-synaptic loss",
         "The mean squared difference between what an ANN's neuron computes and the mean input "
-        "current of the spiking neuron in its place, both standardised.",
+        "current of the spiking neuron in its place, both standardised. The paper names such a "
+        "loss; this form is ours.",
     ),
     Term(
         "QQ plot",
@@ -394,7 +395,8 @@ _TERMS = (
     Term(
         "RSC",
         "Randomized Smoothing Coding: the image plus Gaussian noise of strength sigma, drawn anew "
-        "for each pixel and time step.",
+        "for each pixel and time step. The name and the idea are the paper's, this form is ours: "
+        "its exact one could not be established.",
         ("RSC coding", "Randomized Smoothing Coding", "RSC-SNN"),
     ),
     Term(
@@ -488,7 +490,8 @@ _TERMS = (
     ),
     Term(
         "vote",
-        "The class that most draws give; here a class needs more than half of them to win.",
+        "The class that most draws give. A verdict on one photograph needs more than half of them; "
+        "in accuracies of votes the most frequent class wins.",
         ("votes", "majority vote", "majority"),
     ),
     Term(

@@ -24,7 +24,9 @@ class OperatingPoint:
 
     effective_sigma: sigma / sqrt(T). clean, robust: accuracies. clean_result: the clean cell.
     robust_result: the attacked one; for the worst case that of the attack that does most harm.
-    robust_results: all that the worst case is over. clean_scores, robust_scores: `[n]`, of the
+    alone: the accuracy (0..1) under that attack alone: of noisy scores the worst case, the mean of
+    each image's lowest one, errs low, and this errs high. robust_results: all that the worst case
+    is over. clean_scores, robust_scores: `[n]`, of the
     images, 0..1. attack: a name of the registry, or WORST. epsilon: as in `Cell`. passes: of a
     vote; None for all.
     """
@@ -37,6 +39,7 @@ class OperatingPoint:
     robust: Estimate
     clean_result: CellResult
     robust_result: CellResult
+    alone: float
     robust_results: tuple[CellResult, ...]
     clean_scores: Scores
     robust_scores: Scores
@@ -171,6 +174,7 @@ def _point(
     clean_scores = _scores(clean, predictor, passes)
     each = [_scores(result, predictor, passes) for result in robust]
     worst = np.minimum.reduce([clean_scores, *each]) if attack == WORST else each[0]
+    means = [float(scores.mean()) for scores in each]
     cell = robust[0].cell
     draws = cell.draws if predictor == "single" else 1
     return OperatingPoint(
@@ -181,7 +185,8 @@ def _point(
         clean=_estimate(clean_scores, draws),
         robust=_estimate(worst, draws),
         clean_result=clean,
-        robust_result=robust[int(np.argmin([scores.mean() for scores in each]))],
+        robust_result=robust[int(np.argmin(means))],
+        alone=min(means),
         robust_results=robust,
         clean_scores=clean_scores,
         robust_scores=worst,

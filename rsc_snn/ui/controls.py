@@ -146,10 +146,10 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "Time steps T",
         limits,
         1,
-        "How often the network looks at the photograph before it answers, once at each "
-        "[time step](#time-step). Its answer is the mean over the steps. More steps average out "
-        "more noise.",
-        None if spiking else "An ordinary network has no time: it looks once.",
+        "How many noisy [frames](#frame) of the photograph the network sees before it answers, one "
+        "at each [time step](#time-step). Its answer is the mean over the steps. More steps "
+        "average out more noise.",
+        None if spiking else "An ordinary network has no time: it sees one frame.",
     )
     return tuple(
         (

@@ -84,7 +84,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "time": Preset(
         "The answer forms over time",
-        "Press play below: each step is one more noisy look, and the answer is their mean.",
+        "Press play below: each step is one more noisy frame, and the answer the mean over all.",
         (_RSC,),
         {"image": "cat-3", "attack": "fgsm", "epsilon": "2", "time_steps": "8", "seed": "0"},
     ),

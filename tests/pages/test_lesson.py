@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -417,6 +418,7 @@ def test_the_bill_says_what_is_paid_and_gained(measured: Path, page: PageMaker) 
     assert len(figures(app)) == 1
     assert [metric.value for metric in app.metric] == ["70.0%", "60.0%"]
     words = texts(app.markdown)
+    assert "follow one" in texts(app.caption)
     assert "**Paid:** 20.0 (" in words and "**Gained:** 30.0 (" in words
     assert "**On the Pareto front.**" in words
 
@@ -445,11 +447,43 @@ def test_the_bill_depends_on_how_often_one_is_attacked(measured: Path, page: Pag
     app = is_fine(page(LESSON, **query, bill_attacked="0").run())
     words = texts(app.markdown)
     assert "**If 0% are attacked,** 70.0% of your answers are right." in words
-    assert "With sigma 0.1, T = 2 it would be 90.0%, the most of all: 20.0 (" in words
+    assert "With sigma 0.1, T = 2 it would be 90.0%, the most of this network: 20.0 (" in words
     app.slider(key="lesson.bill_attacked").set_value(100).run()
     words = texts(is_fine(app).markdown)
     assert "**If 100% are attacked,** 60.0% of your answers are right. No measured" in words
+    assert "ordinary network it learned from" not in words
     assert app.query_params["bill_attacked"] == "100"
+
+
+def test_the_bill_does_not_hide_an_ordinary_network_that_has_more(
+    shipped: None, page: PageMaker
+) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_attacked="0").run())
+    words = texts(app.markdown)
+    (found,) = re.findall(r"ordinary network it learned from: ([0-9.]+)%", words)
+    front = re.findall(r"would be ([0-9.]+)%", words)
+    assert float(found) > max(map(float, front))
+
+
+def test_what_others_measure_does_not_change_the_bill(
+    measured: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third attack on some of the settings, in the store that all visitors share."""
+    query = {"step": "bill", "bill_sigma": "0.1", "bill_steps": "4"}
+    before = texts(is_fine(page(LESSON, **query).run()).markdown)
+    monkeypatch.setenv("RSC_SNN_STORE", str(tmp_path / "app.sqlite"))
+    with Store(tmp_path / "app.sqlite") as store:
+        store.put_all(
+            replace(
+                result,
+                cell=replace(result.cell, attack="eot_pgd", parameters=(("eot_draws", 10),)),
+                answers=(result.labels + 1) % 10 + np.zeros_like(result.answers),
+            )
+            for result in results_of(measured)
+            if result.cell.attack == "pgd"
+        )
+    after = is_fine(page(LESSON, **query).run())
+    assert texts(after.markdown) == before
 
 
 def test_a_new_step_begins_at_its_top(assets: Path, bare: None, page: PageMaker) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -18,6 +19,8 @@ from rsc_snn.sweep.cells import Cell
 from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
+from rsc_snn.tradeoff import WORST, operating_points
+from rsc_snn.ui.explorer.frame import caution
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
 from rsc_snn.ui.explorer.measured import variant_of
@@ -27,6 +30,7 @@ from rsc_snn.zoo import Zoo
 from tests.conftest import TINY_CONFIGS
 from tests.explorer_results import make_grid, make_results
 from tests.pages.conftest import PageMaker, figures
+from tests.tradeoff_cells import make_result
 
 PAGE = "pages/tradeoff.py"
 
@@ -550,6 +554,46 @@ def test_a_shared_link_keeps_the_attacks_of_the_worst_case(
     assert app.query_params["worst"] == "fgsm,eot-pgd-10"
     app.multiselect(key="tradeoff.worst").set_value([]).run()
     assert "Choose at least one attack in the panel." in words(is_fine(app))
+
+
+def test_the_attacks_begin_with_those_of_the_chosen_models(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """EOT-PGD was tried on one model alone, which is enough where only that one is shown."""
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    text = words(is_fine(page(PAGE, models="tiny-rsc").run()))
+    assert "the worst of FGSM, PGD-10, EOT-PGD-10 at" in text
+    assert "follow one" not in text
+    text = words(is_fine(page(PAGE, models="tiny-poisson,tiny-ann").run()))
+    assert "the worst of FGSM, PGD-10 at" in text
+
+
+def test_attacks_of_one_draw_against_noise_are_called_too_weak(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    sentence = "lower than what is shown here"
+    for view in ("curves", "plane", "map", "epsilon", "votes", "noise", "prices", "ask"):
+        assert sentence in words(is_fine(page(PAGE, models="tiny-rsc", view=view).run())), view
+    assert sentence not in words(is_fine(page(PAGE, models="tiny-ann,tiny-direct").run()))
+
+
+def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:
+    """Two attacks that harm in draws of their own; each image's lowest score is below both."""
+    first, second = np.ones((4, 8), bool), np.ones((4, 8), bool)
+    first[0, :4], second[0, 4:] = False, False
+    results = [
+        make_result(np.ones((4, 8), bool)),
+        make_result(first, attack="pgd", epsilon=8.0),
+        make_result(second, attack="eot_pgd", epsilon=8.0, parameters=(("eot_draws", 10),)),
+    ]
+    (point,) = operating_points(results, WORST, 8.0, attacks=("pgd", "eot_pgd"))
+    assert (point.robust.value, point.alone) == (0.75, 0.875)
+    assert "up to 12.5 points more are right" in caution([point])
+    assert "one [draw](#draw)" not in caution([point])
+    (alone,) = operating_points(results, "eot_pgd", 8.0)
+    assert caution([alone]) == ""
 
 
 def test_an_attack_counts_once_in_the_worst_case(

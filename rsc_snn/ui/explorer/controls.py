@@ -52,7 +52,7 @@ def read_selection(link: PageLink, menu: Menu, measured: Menu) -> Selection:
     st.header("Attack")
     known = measured.only(dataset, sample)
     base = known if known.variants else part
-    start = base.worst
+    start = base.worst_of(models)
     attack = _choose_attack(link, part, start if base.epsilons(start) else ())
     worst = _choose_worst(link, part, start) if attack == WORST else ()
     epsilon = _choose_epsilon(link, part, part.chosen(worst or (attack,)))
@@ -151,8 +151,8 @@ def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[in
         key=link.seed(field),
         wrap=True,
         help=explained(
-            "How often the network looks before it answers, once at each [time step](#time-step); "
-            "more looks average out more noise."
+            "How many [frames](#frame) the network sees before it answers, one at each [time "
+            "step](#time-step); more frames average out more noise."
         ),
     )
     return tuple(int(step) for step in link.keep(field, chosen))
@@ -177,8 +177,8 @@ def _choose_attack(link: PageLink, menu: Menu, start: Sequence[Variant]) -> str:
         key=link.seed(field),
         help=explained(
             "The worst case counts an image as right only as far as it withstands each of the "
-            "[attacks](#attack): the most careful number that there is. [EOT](#eot) attacks "
-            "average their gradients over [draws](#draw) of the noise."
+            "[attacks](#attack) chosen. [EOT](#eot) attacks average their gradients over "
+            "[draws](#draw) of the noise: without one, noise looks stronger than it is."
         ),
     )
     return str(link.keep(field, chosen))
@@ -259,7 +259,7 @@ def _choose_axis(link: PageLink) -> Axis:
         _AXES,
         "sigma",
         help=explained(
-            "The noise of each look, or that of the mean of T looks, the [effective "
+            "The noise of each frame, or that of the mean of T frames, the [effective "
             "sigma](#effective-sigma): do curves of all T agree?"
         ),
         terse=True,

@@ -31,6 +31,8 @@ from rsc_snn.ui.words import explained
 
 # With "" or the number of the file, if there are several.
 _FILE = "shown{}.toml"
+# Ends of a worst case that differ by less are not worth a sentence.
+_APART = 0.005
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,32 @@ def left_out_words(count: int) -> str:
     return f" {count} more lines are left out; choose fewer T or models." if count else ""
 
 
+def caution(points: Sequence[OperatingPoint]) -> str:
+    """What makes robustness under noise look other than it is, with marks for the glossary.
+
+    "" without noise, or if nothing does.
+    """
+    noisy = [point for point in points if point.robust_result.cell.noisy]
+    if not noisy:
+        return ""
+    sentences = []
+    attacks = {result.cell for point in noisy for result in point.robust_results}
+    if not any(int(dict(cell.parameters).get("eot_draws", 1)) > 1 for cell in attacks):
+        sentences.append(
+            "**These attacks follow one [draw](#draw) of the noise a [gradient](#gradient).** "
+            "Against noise one that averages over draws ([EOT](#eot)) is stronger: robust "
+            "accuracies with noise are lower than what is shown here."
+        )
+    apart = max(point.alone - point.robust.value for point in noisy)
+    if noisy[0].attack == WORST and apart >= _APART:
+        sentences.append(
+            "With noise the lowest score of each image errs low, by the luck of the draws: under "
+            f"the strongest of these attacks by itself up to {100 * apart:.1f} points more are "
+            "right. The truth is between."
+        )
+    return " ".join(sentences)
+
+
 def draw_provenance(
     frame: Frame,
     points: Sequence[OperatingPoint] = (),
@@ -185,6 +213,9 @@ def draw_provenance(
     groups: dict[Sample, list[OperatingPoint]] = {}
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
+    cautions = caution((*shown, *beside))
+    if cautions:
+        st.caption(explained(cautions))
     sentences = [provenance(group, frame.labels) for group in groups.values()]
     st.caption(explained(f"{' '.join(sentences)} {INTERVALS}"))
     if not shown:

@@ -206,11 +206,14 @@ class Menu:
         """Attacks, the most measured one first."""
         return sorted(self._counts, key=lambda variant: (-self._counts[variant], variant.slug))
 
-    @cached_property
-    def worst(self) -> list[Variant]:
-        """The attacks that the worst case is over unless others are chosen."""
-        most = max(self._counts.values(), default=0)
-        return compatible(v for v in self.variants if self._counts[v] >= _COVERAGE * most)
+    def worst_of(self, models: Sequence[str]) -> list[Variant]:
+        """The attacks that the worst case of some models is over unless others are chosen."""
+        chosen = set(models)
+        counts = Counter(
+            variant_of(cell) for cell in self.cells if cell.attack != CLEAN and cell.model in chosen
+        )
+        most = max(counts.values(), default=0)
+        return compatible(v for v in self.variants if counts[v] and counts[v] >= _COVERAGE * most)
 
     def chosen(self, slugs: Sequence[str]) -> list[Variant]:
         """The attacks of slugs; none unless all of them are there."""

@@ -69,10 +69,10 @@ def _draw_votes(slug: str, frame: Frame) -> None:
         st.caption(
             f"{frame.labels[point.model]} at {point.setting}: "
             + explained(
-                f"what a majority [vote](#vote) over m of the {draws} measured "
+                f"what a [vote](#vote) over m of the {draws} measured "
                 "[passes](#noisy-pass) answers; m = 1 is a single pass. To see: whether averaging "
-                "the coding noise out helps. Images that more than half of the passes get right "
-                f"gain, the others lose. The attack, {attack_name(point)}, did not aim at the vote."
+                "the coding noise out helps. Images whose most frequent answer is right gain, the "
+                f"others lose. The attack, {attack_name(point)}, did not aim at the vote."
             )
         )
     draw_handover(point)

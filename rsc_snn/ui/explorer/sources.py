@@ -77,6 +77,12 @@ class Evidence:
         )
 
 
+def shipped_alone(evidence: Evidence) -> Evidence:
+    """Without what is of the app's own store: the same for every visitor, at any time."""
+    cells = {key: cell for key, cell in evidence.cells.items() if key not in evidence.own}
+    return replace(evidence, cells=cells, own=frozenset(), stamp=(*evidence.stamp, "shipped alone"))
+
+
 def gather() -> Evidence:
     """What there is now; files are read again only if they changed."""
     problems: list[str] = []

@@ -95,7 +95,7 @@ def _draw_curves(frame: Frame) -> None:
     clicked = draw_figure(
         figure, "explorer.curves", "Lines: accuracy and robust accuracy over the noise level sigma."
     )
-    axis = "sigma / sqrt(T), the noise of the mean of T looks" if effective else "sigma"
+    axis = "sigma / sqrt(T), the noise of the mean of T frames" if effective else "sigma"
     st.caption(
         explained(
             f"Accuracy {frame.answer_words} over {axis}: [clean](#clean-accuracy) above, below "
@@ -197,7 +197,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         f"{QUANTITIES[quantity].capitalize()} {frame.answer_words} in percent, "
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
         "measured. The harmonic mean is high only where both accuracies are. To see: along "
-        "a row the noise grows, along a column more looks average it out."
+        "a row the noise grows, along a column more frames average it out."
     )
     draw_point(points, (), clicked)
     draw_provenance(frame, points)

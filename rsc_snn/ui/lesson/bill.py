@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ from rsc_snn.tradeoff import WORST, OperatingPoint, Qte, operating_points, paret
 from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import network_labels
-from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, menu_of, points_of
-from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather
+from rsc_snn.ui.explorer.frame import caution
+from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, Variant, menu_of, points_of
+from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather, shipped_alone
 from rsc_snn.ui.lesson.inputs import choose_number
 from rsc_snn.ui.lesson.words import say
 from rsc_snn.ui.link import PageLink
@@ -58,7 +60,7 @@ class _Bill:
 
 def draw(link: PageLink) -> None:
     """The step: network and attack, the dial, the offer against the front."""
-    evidence = gather()
+    evidence = _evidence()
     for problem in evidence.problems:
         st.warning(problem, icon=":material/broken_image:")
     menu = menu_of(evidence)
@@ -74,9 +76,10 @@ def draw(link: PageLink) -> None:
     with left:
         model = _choose_model(link, models)
     part = _of_model(menu, model)
+    attacks = part.worst_of([model])
     with middle:
-        epsilon = _choose_epsilon(link, part)
-    bill = _bill(evidence, part, model, epsilon)
+        epsilon = _choose_epsilon(link, part, attacks)
+    bill = _bill(evidence, part, model, attacks, epsilon)
     with right:
         chosen = _choose_offer(link, bill)
     figure, words = st.columns([3, 2], gap="large")
@@ -87,6 +90,13 @@ def draw(link: PageLink) -> None:
             st.markdown(_world(bill, chosen, attacked))
     with figure:
         _draw_plane(bill, chosen, attacked)
+
+
+def _evidence() -> Evidence:
+    """What ships, so that a link shows everybody the same; if there is none of it, all there is."""
+    found = gather()
+    shipped = shipped_alone(found)
+    return shipped if _models(menu_of(shipped)) else found
 
 
 def _models(menu: Menu) -> list[str]:
@@ -118,22 +128,24 @@ def _choose_model(link: PageLink, models: list[str]) -> str:
     return str(link.keep(field, chosen))
 
 
-def _choose_epsilon(link: PageLink, menu: Menu) -> float:
-    found = [epsilon for epsilon in menu.epsilons(menu.worst) if epsilon > 0]
+def _choose_epsilon(link: PageLink, menu: Menu, attacks: Sequence[Variant]) -> float:
+    found = [epsilon for epsilon in menu.epsilons(attacks) if epsilon > 0]
     sizes = {f"{epsilon:g}": epsilon for epsilon in found}
     default = _EPSILON if _EPSILON in sizes else next(iter(sizes))
     field = choice_field("bill_epsilon", "epsilon", list(sizes), default)
     chosen = st.selectbox(
         "Attack’s ε",
         list(sizes),
-        format_func=lambda size: f"{size}{menu.worst[0].unit}",
+        format_func=lambda size: f"{size}{attacks[0].unit}",
         key=link.seed(field),
         help="The most that the attack may change: a pixel, in 255ths of the pixel range.",
     )
     return sizes[link.keep(field, chosen)]
 
 
-def _bill(evidence: Evidence, menu: Menu, model: str, epsilon: float) -> _Bill:
+def _bill(
+    evidence: Evidence, menu: Menu, model: str, attacks: Sequence[Variant], epsilon: float
+) -> _Bill:
     """The worst case over the attacks; offers and the teacher's point are of the same images."""
     (cell, *_) = menu.cells
     teacher = _teacher(model)
@@ -147,14 +159,13 @@ def _bill(evidence: Evidence, menu: Menu, model: str, epsilon: float) -> _Bill:
         predictor="single",
         passes=None,
         axis="sigma",
-        worst=tuple(variant.slug for variant in menu.worst),
+        worst=tuple(variant.slug for variant in attacks),
     )
     points = points_of(evidence, selection)
     offers = tuple(point for point in points if point.model == model)
     ordinary = tuple(point for point in points if point.model != model)
-    variants = menu.worst
-    names = tuple(variant.label for variant in variants)
-    return _Bill(offers, pareto_front(offers), ordinary, names, variants[0].unit)
+    names = tuple(variant.label for variant in attacks)
+    return _Bill(offers, pareto_front(offers), ordinary, names, attacks[0].unit)
 
 
 def _teacher(model: str) -> str | None:
@@ -216,8 +227,8 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> 
         "T. Farther right is better where nobody attacks, farther up is better under attack. The "
         "broad grey line is the Pareto front; the ring, with its "
         "[95 % intervals](#confidence-interval), is your setting. Dotted: all that would be right "
-        "as often as the best setting, if the share q is attacked. Move q, and the line turns and "
-        "touches the front elsewhere." + (teacher if bill.ordinary else "")
+        "as often as the network's best setting, if the share q is attacked. Move q, and the line "
+        "turns and touches the front elsewhere." + (teacher if bill.ordinary else "")
     )
 
 
@@ -237,6 +248,9 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
         "[noise draws](#draw) each. Paid and gained are compared image by image; where an interval "
         "holds 0, the change may be chance."
     )
+    cautions = caution([chosen])
+    if cautions:
+        say(cautions)
 
 
 def _choose_world(link: PageLink) -> float:
@@ -268,8 +282,9 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     best = _best(bill, attacked)
     most, own = _right(best, attacked), _right(chosen, attacked)
     start = f"**If {attacked:.0%} are attacked,** {own:.1%} of your answers are right."
+    rival = _rival(bill, attacked)
     if most <= own:
-        return f"{start} No measured setting has more."
+        return f"{start} No measured setting of this network has more.{rival}"
     behind = resources.live(
         ("lesson.world", best.key, chosen.key, attacked),
         Difference,
@@ -277,9 +292,17 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     )
     chance = " The difference may be chance." if behind.lower <= 0 else ""
     return (
-        f"{start} With {best.setting} it would be {most:.1%}, the most of all: "
-        f"{behind.text()} points more.{chance}"
+        f"{start} With {best.setting} it would be {most:.1%}, the most of this network: "
+        f"{behind.text()} points more.{chance}{rival}"
     )
+
+
+def _rival(bill: _Bill, attacked: float) -> str:
+    """What the ordinary network, which has no noise to pay for, answers in the same world."""
+    if not bill.ordinary:
+        return ""
+    right = max(_right(point, attacked) for point in bill.ordinary)
+    return f" The ordinary network it learned from: {right:.1%}."
 
 
 def _behind(best: OperatingPoint, chosen: OperatingPoint, attacked: float) -> Difference:
