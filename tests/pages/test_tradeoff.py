@@ -579,6 +579,18 @@ def test_attacks_of_one_draw_against_noise_are_called_too_weak(
     assert sentence not in words(is_fine(page(PAGE, models="tiny-ann,tiny-direct").run()))
 
 
+def test_settings_without_one_of_the_attacks_are_said_to_be_left_out(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],), time_steps=(4,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    text = words(is_fine(page(PAGE, models="tiny-rsc", worst="fgsm,eot-pgd-10").run()))
+    assert "4 settings are left out (T = 1): not all of these attacks were measured" in text
+    for few in ("fgsm", "fgsm,pgd-10"):
+        assert "left out" not in words(is_fine(page(PAGE, models="tiny-rsc", worst=few).run()))
+
+
 def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:
     """Two attacks that harm in draws of their own; each image's lowest score is below both."""
     first, second = np.ones((4, 8), bool), np.ones((4, 8), bool)

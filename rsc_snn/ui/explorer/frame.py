@@ -172,6 +172,22 @@ def left_out_words(count: int) -> str:
     return f" {count} more lines are left out; choose fewer T or models." if count else ""
 
 
+def incomplete(frame: Frame) -> str:
+    """That some settings are left out, since some of the attacks were not tried there; or ""."""
+    chosen, menu = frame.selection, frame.menu
+    tried = menu.settings(chosen.models, chosen.steps, menu.chosen(chosen.slugs))
+    there = {(point.model, point.time_steps, point.sigma) for point in frame.points}
+    absent = [setting for setting in tried if setting not in there]
+    if not absent or len(chosen.slugs) < 2:
+        return ""
+    noun = "setting is" if len(absent) == 1 else "settings are"
+    steps = ", ".join(map(str, sorted({steps for _, steps, _ in absent})))
+    return (
+        f"{len(absent)} {noun} left out (T = {steps}): not all of these attacks were measured "
+        "there at this epsilon."
+    )
+
+
 def caution(points: Sequence[OperatingPoint]) -> str:
     """What makes robustness under noise look other than it is, with marks for the glossary.
 
@@ -213,7 +229,7 @@ def draw_provenance(
     groups: dict[Sample, list[OperatingPoint]] = {}
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
-    cautions = caution((*shown, *beside))
+    cautions = " ".join(filter(None, (caution((*shown, *beside)), incomplete(frame))))
     if cautions:
         st.caption(explained(cautions))
     sentences = [provenance(group, frame.labels) for group in groups.values()]
