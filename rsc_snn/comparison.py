@@ -2,8 +2,8 @@
 
 Everything here is of one image and is scored as `run_attack` scores: on fresh noise draws that no
 attack has seen, the same ones for every image that is shown to a model, so that shares of right
-draws differ by the images alone. An image counts as fooling a model if fewer than half of the
-draws are right; verdicts are those of `rsc_snn.outcome.judge`, which can also abstain.
+draws differ by the images alone. Verdicts are those of `rsc_snn.outcome.judge`: an image fools a
+model if over half of the draws agree on a wrong class, and one without a majority is undecided.
 """
 
 from __future__ import annotations
@@ -39,36 +39,41 @@ def correct_share(logits: Tensor, label: int) -> float:
 
 @dataclass(frozen=True)
 class Trial:
-    """One attack of a search: its epsilon and the share of right draws after it (0..1)."""
+    """One attack of a search: its epsilon, the share of right draws (0..1) and the verdict."""
 
     epsilon: float
     correct: float
-
-    @property
-    def fooled(self) -> bool:
-        """True if fewer than half of the draws are right."""
-        return self.correct < 0.5
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
 class SmallestEpsilon:
     """The bracket in which an attack begins to fool a model; epsilons in the unit of the attack.
 
-    The attack fooled the model at `fooled_at` and did not at `held_at`, just below it. That is
-    what bisection can say: success need not grow with epsilon, so there may be a smaller epsilon
-    at which it succeeds and a larger one at which it does not. fooled_at is None if it did not
-    fool at the largest epsilon (`never`), held_at None if it did at the smallest. already_wrong:
-    the clean image is misclassified; fooled_at is then the smallest epsilon. trials: in the order
-    in which they ran; an epsilon of 0 is the clean image.
+    The attack fooled the model at `fooled_at` and did not at `spared_at`, just below it, where the
+    vote held or was undecided. That is what bisection can say: success need not grow with epsilon,
+    so there may be a smaller epsilon at which it succeeds and a larger one at which it does not.
+    fooled_at is None if it did not fool at the largest epsilon (`never`), spared_at None if it did
+    at the smallest. already_wrong: the clean image has no majority for its class, so nothing was
+    searched; fooled_at is then the smallest epsilon. step_size: that of the attack at `fooled_at`,
+    or at the largest epsilon if never; None for an attack without one. trials: in the order in
+    which they ran; an epsilon of 0 is the clean image.
     """
 
     attack: str
     unit: str
     fooled_at: float | None
-    held_at: float | None
+    spared_at: float | None
     already_wrong: bool
     never: bool
+    step_size: float | None
     trials: tuple[Trial, ...]
+
+    @property
+    def spared(self) -> Verdict | None:
+        """The verdict at `spared_at`: held or abstained."""
+        found = (trial.verdict for trial in self.trials if trial.epsilon == self.spared_at)
+        return next(found, None)
 
     @property
     def evaluations(self) -> int:
@@ -113,7 +118,7 @@ def smallest_epsilon(
 ) -> SmallestEpsilon:
     """Where between `low` and `high` the attack begins to fool `model` on `x` `[1, C, H, W]`.
 
-    Bisection on multiples of `resolution` above `low`, which brackets one change from held to
+    Bisection on multiples of `resolution` above `low`, which brackets one change from spared to
     fooled; see `SmallestEpsilon` for what that does not say. Epsilons are in the unit of the
     attack's parameter (n/255; a length for L2), by default up to its maximum at a resolution of
     0.25/255 or one step. All trials use one `seed`, and parameters as in `scaled_parameters`.
@@ -142,15 +147,17 @@ def smallest_epsilon(
         math.ceil(math.log2(len(epsilons) - 1)) + 2,
         progress,
     )
-    held, fooled = _bisect(search, epsilons)
+    spared, fooled = _bisect(search, epsilons)
     unit = next(item.unit for item in spec.parameters if item.name == "epsilon")
+    shown = scaled_parameters(spec, given, epsilons[-1] if fooled is None else fooled)
     return SmallestEpsilon(
         attack=spec.name,
         unit=unit,
         fooled_at=fooled,
-        held_at=held,
-        already_wrong=search.clean < 0.5,
+        spared_at=spared,
+        already_wrong=search.trials[0].verdict == "wrong",
         never=fooled is None,
+        step_size=float(shown["step_size"]) if "step_size" in shown else None,
         trials=tuple(search.trials),
     )
 
@@ -191,18 +198,18 @@ class _Search:
         progress: Progress | None,
     ) -> None:
         self.trials: list[Trial] = []
-        self.clean = 1.0
         self._attack = attack
         self._label = label
         self._expected = expected
         self._progress = progress
 
-    def fooled_at(self, epsilon: float) -> bool:
-        """Attack at `epsilon`; True if that fools the model."""
+    def ends_at(self, epsilon: float) -> bool:
+        """Attack at `epsilon`; True if that fools the model, or if it was wrong before."""
         result = self._attack(epsilon, self._report)
-        self.clean = correct_share(result.clean_logits, self._label)
-        self.trials.append(Trial(epsilon, correct_share(result.adversarial_logits, self._label)))
-        return self.trials[-1].fooled
+        correct = correct_share(result.adversarial_logits, self._label)
+        verdict = _verdict(result.clean_logits, result.adversarial_logits, self._label)
+        self.trials.append(Trial(epsilon, correct, verdict))
+        return verdict in ("fooled", "wrong")
 
     def finish(self) -> None:
         if self._progress is not None:
@@ -214,24 +221,24 @@ class _Search:
 
 
 def _bisect(search: _Search, epsilons: list[float]) -> tuple[float | None, float | None]:
-    """(largest tried that held, smallest above it that fooled), neighbours in `epsilons`."""
+    """(largest tried that spared, smallest above it that fooled), neighbours in `epsilons`."""
     low, high = 0, len(epsilons) - 1
-    held: float | None
+    spared: float | None
     fooled: float | None
-    if search.fooled_at(epsilons[low]):
-        held, fooled = None, epsilons[low]
-    elif not search.fooled_at(epsilons[high]):
-        held, fooled = epsilons[high], None
+    if search.ends_at(epsilons[low]):
+        spared, fooled = None, epsilons[low]
+    elif not search.ends_at(epsilons[high]):
+        spared, fooled = epsilons[high], None
     else:
         while high - low > 1:
             middle = (low + high) // 2
-            if search.fooled_at(epsilons[middle]):
+            if search.ends_at(epsilons[middle]):
                 high = middle
             else:
                 low = middle
-        held, fooled = epsilons[low], epsilons[high]
+        spared, fooled = epsilons[low], epsilons[high]
     search.finish()
-    return held, fooled
+    return spared, fooled
 
 
 @dataclass(frozen=True)

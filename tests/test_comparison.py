@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rsc_snn import comparison
 from rsc_snn.attacks import get_attack, run_attack, score
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import DirectCoding, PoissonCoding, RSCCoding
@@ -26,6 +28,7 @@ from rsc_snn.comparison import (
     transfer,
 )
 from rsc_snn.errors import AttackError, Cancelled, ConfigError
+from rsc_snn.outcome import judge, vote_counts
 from tests.attacks.tiny import SIZE, linear_model, random_images, tiny_model
 
 PIXELS = 3 * SIZE * SIZE
@@ -81,9 +84,9 @@ class TestSmallestEpsilon:
     ) -> None:
         model, exact = margin_model(size, seed)
         found = smallest_epsilon(model, GREY, 0, attack, draws=1)
-        assert found.held_at is not None and found.fooled_at is not None
-        assert found.held_at < exact < found.fooled_at
-        assert found.fooled_at - found.held_at == 0.25
+        assert found.spared_at is not None and found.fooled_at is not None
+        assert found.spared_at < exact < found.fooled_at
+        assert found.fooled_at - found.spared_at == 0.25
         assert not found.already_wrong and not found.never
         assert found.evaluations == 2 + 8  # both ends, then 256 steps halved 8 times
 
@@ -95,18 +98,18 @@ class TestSmallestEpsilon:
         model = linear_model(weight, bias)
         found = smallest_epsilon(model, GREY, 0, "pgd_l2", {"random_start": False}, draws=1)
         assert found.unit == ""
-        assert found.held_at is not None and found.fooled_at is not None
-        assert found.held_at < exact < found.fooled_at
-        assert found.fooled_at - found.held_at == pytest.approx(0.05)
+        assert found.spared_at is not None and found.fooled_at is not None
+        assert found.spared_at < exact < found.fooled_at
+        assert found.fooled_at - found.spared_at == pytest.approx(0.05)
 
     def test_a_noisy_model_is_scored_by_its_draws(self) -> None:
         """With noise in the frames the margin is Gaussian; the median draw flips at the bound."""
         model, exact = margin_model(8.1, 1, coding="rsc", sigma=0.1)
         found = smallest_epsilon(model, GREY, 0, "pgd", {"eot_draws": 4}, draws=401)
-        assert found.held_at is not None and found.fooled_at is not None
-        assert abs(found.held_at - exact) < 1 and abs(found.fooled_at - exact) < 1
+        assert found.spared_at is not None and found.fooled_at is not None
+        assert abs(found.spared_at - exact) < 1 and abs(found.fooled_at - exact) < 1
         for trial in found.trials:
-            assert trial.fooled == (trial.correct < 0.5)
+            assert trial.verdict == ("held" if trial.correct > 0.5 else "fooled")
 
     def test_each_trial_is_a_run_of_the_attack(self, noisy: SpikingClassifier, x: Tensor) -> None:
         label = answer(noisy, x)
@@ -117,9 +120,17 @@ class TestSmallestEpsilon:
             parameters = scaled_parameters(get_attack("pgd"), {"steps": 4}, trial.epsilon)
             again = run_attack(noisy, x, torch.tensor([label]), "pgd", parameters, **options)
             assert correct_share(again.adversarial_logits, label) == trial.correct
-        epsilons = {trial.epsilon: trial for trial in found.trials}
-        assert found.fooled_at is not None and found.held_at is not None
-        assert epsilons[found.fooled_at].fooled and not epsilons[found.held_at].fooled
+            votes = [
+                vote_counts(logits[:, 0].numpy())
+                for logits in (again.clean_logits, again.adversarial_logits)
+            ]
+            assert trial.verdict == judge(votes[0], votes[1], label)
+        verdicts = {trial.epsilon: trial.verdict for trial in found.trials}
+        assert found.fooled_at is not None and found.spared_at is not None
+        assert verdicts[found.fooled_at] == "fooled"
+        assert verdicts[found.spared_at] == found.spared != "fooled"
+        scaled = scaled_parameters(get_attack("pgd"), {"steps": 4}, found.fooled_at)
+        assert found.step_size == scaled["step_size"]
         repeated = smallest_epsilon(noisy, x, label, "pgd", {"steps": 4}, resolution=2, **options)
         assert repeated == found
 
@@ -127,19 +138,55 @@ class TestSmallestEpsilon:
         model, _ = margin_model(4, 2)
         found = smallest_epsilon(model, GREY, 1, "pgd", draws=3)
         assert found.already_wrong
-        assert (found.fooled_at, found.held_at, found.never) == (0, None, False)
-        assert found.trials == (Trial(0.0, 0.0),)
+        assert (found.fooled_at, found.spared_at, found.never) == (0, None, False)
+        assert found.trials == (Trial(0.0, 0.0, "wrong"),)
+        assert found.spared is None
+
+    @pytest.mark.parametrize(
+        ("votes", "fooled_at", "spared_at", "spared"),
+        [
+            # From epsilon 10 on no class has a majority, from 20 on a wrong one has.
+            ({0: "0000", 10: "0012", 20: "1110"}, 20, 19, "abstained"),
+            ({0: "0000", 10: "0011", 20: "1110"}, 20, 19, "abstained"),
+            ({0: "0000", 10: "1122"}, None, 64, "abstained"),
+            ({0: "0001", 10: "0111"}, 10, 9, "held"),
+            ({0: "0011", 10: "1111"}, 0, None, None),
+        ],
+    )
+    def test_it_fools_where_a_wrong_class_has_the_majority(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        votes: dict[int, str],
+        fooled_at: float | None,
+        spared_at: float | None,
+        spared: str | None,
+    ) -> None:
+        def logits(epsilon: float) -> Tensor:
+            said = votes[max(least for least in votes if least <= epsilon)]
+            return torch.eye(3)[[int(vote) for vote in said]][:, None]
+
+        def attacked(model: Any, x: Any, labels: Any, name: str, values: Any, **_: Any) -> Any:
+            return SimpleNamespace(
+                clean_logits=logits(0), adversarial_logits=logits(values["epsilon"])
+            )
+
+        monkeypatch.setattr(comparison, "run_attack", attacked)
+        model, _ = margin_model(4, 2)
+        found = smallest_epsilon(model, GREY, 0, "fgsm", resolution=1)
+        assert (found.fooled_at, found.spared_at, found.spared) == (fooled_at, spared_at, spared)
+        assert found.already_wrong == (found.trials[0].verdict == "wrong") == (spared is None)
+        assert found.step_size is None
 
     def test_an_attack_that_never_fools(self) -> None:
         model, _ = margin_model(20, 3)
         found = smallest_epsilon(model, GREY, 0, "pgd", draws=1, high=16)
         assert found.never and not found.already_wrong
-        assert (found.fooled_at, found.held_at, found.evaluations) == (None, 16, 2)
+        assert (found.fooled_at, found.spared_at, found.evaluations) == (None, 16, 2)
 
     def test_a_start_at_which_it_already_fools(self) -> None:
         model, _ = margin_model(3, 4)
         found = smallest_epsilon(model, GREY, 0, "fgsm", draws=1, low=5)
-        assert (found.fooled_at, found.held_at) == (5, None)
+        assert (found.fooled_at, found.spared_at) == (5, None)
         assert not found.already_wrong and found.evaluations == 1
 
     @pytest.mark.parametrize(("high", "resolution"), [(10, 3), (1, 1), (2, 5)])
@@ -148,7 +195,7 @@ class TestSmallestEpsilon:
     ) -> None:
         model, _ = margin_model(0.9, 5)
         found = smallest_epsilon(model, GREY, 0, "pgd", draws=1, high=high, resolution=resolution)
-        assert (found.held_at, found.fooled_at) == (0, min(high, resolution))
+        assert (found.spared_at, found.fooled_at) == (0, min(high, resolution))
 
     def test_the_step_follows_epsilon(self) -> None:
         def step(attack: str, epsilon: float, steps: int) -> float:

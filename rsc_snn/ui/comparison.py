@@ -10,7 +10,7 @@ import streamlit as st
 
 from rsc_snn.figures.style import network_colour
 from rsc_snn.ui import results
-from rsc_snn.ui.epsilon import draw_search, epsilon_sentence, known_epsilon
+from rsc_snn.ui.epsilon import draw_epsilon, draw_search
 from rsc_snn.ui.playground import Choices, Shown
 from rsc_snn.ui.words import explained
 
@@ -55,7 +55,7 @@ def _draw_alone(item: Shown) -> None:
         st.html(title_html(item.card))
         results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
         results.draw_pictures(item.outcome, classes)
-        _draw_epsilon(item)
+        draw_epsilon(item)
     with right:
         st.subheader("What the network answers")
         results.draw_answers(item.outcome, classes, item.card.name)
@@ -76,10 +76,4 @@ def _draw_column(item: Shown) -> None:
     )
     results.draw_pictures(item.outcome, classes)
     results.draw_answers(item.outcome, classes, item.card.name)
-    _draw_epsilon(item)
-
-
-def _draw_epsilon(item: Shown) -> None:
-    found = known_epsilon(item)
-    if found is not None and not item.stale:
-        st.markdown(epsilon_sentence(found))
+    draw_epsilon(item)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
+import streamlit as st
+
 from rsc_snn.comparison import SmallestEpsilon, smallest_epsilon
 from rsc_snn.jobs import JobContext
 from rsc_snn.outcome import AttackRequest
@@ -29,10 +31,33 @@ def epsilon_sentence(found: SmallestEpsilon) -> str:
     """The result for a person."""
     if found.already_wrong:
         return "Smallest epsilon: none needed, it is wrong without an attack."
+    word = "undecided" if found.spared == "abstained" else "held"
+    below = f", {word} at {found.spared_at:g}{found.unit}" if found.spared else ""
     if found.fooled_at is None:
-        return f"Smallest epsilon: not fooled up to {found.trials[-1].epsilon:g}{found.unit}."
-    held = f", held at {found.held_at:g}" if found.held_at is not None else ""
-    return f"Smallest epsilon: **{found.fooled_at:g}{found.unit}**{held}."
+        return f"Smallest epsilon: none found{below}, the largest."
+    return f"Smallest epsilon: **{found.fooled_at:g}{found.unit}**{below}."
+
+
+def epsilon_method(found: SmallestEpsilon) -> str:
+    """How the result was found, and what it does not say."""
+    how = "Only the largest was tried" if found.never else "Found by bisection"
+    step = ""
+    if found.step_size is not None:
+        step = (
+            f", with a step size of {found.step_size:g}{found.unit} there, in proportion to "
+            "epsilon, instead of yours"
+        )
+    return f"{how}{step}. A smaller epsilon may fool too."
+
+
+def draw_epsilon(item: Shown) -> None:
+    """The result for one network, if it was found before and is of the settings shown."""
+    found = known_epsilon(item)
+    if found is None or item.stale:
+        return
+    st.markdown(epsilon_sentence(found))
+    if not found.already_wrong:
+        st.caption(epsilon_method(found))
 
 
 def draw_search(choices: Choices, shown: Sequence[Shown]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -174,6 +175,29 @@ def test_the_smallest_epsilon_is_found_on_request(assets: Path, page: PageMaker)
     # Epsilon is what the search looks for; the slider's own changes nothing.
     app.slider(key="playground.epsilon/255").set_value(3.0).run()
     assert texts(app.markdown).count("Smallest epsilon:") == 2
+
+
+def test_at_the_smallest_epsilon_the_page_says_fooled_and_just_below_what_the_search_said(
+    shipped: None, page: PageMaker
+) -> None:
+    model = "cifar10-snn-rsc-020"
+    if model not in Zoo().names():
+        pytest.skip("this copy ships without the model")
+    link = {"model": model, "attack": "pgd", "image": "airplane-0", "steps": "3"}
+    app = page(PLAYGROUND, **link).run()
+    app.button(key="epsilon.start").click().run()
+    wait_for(app, lambda app: "Smallest epsilon:" in texts(app.markdown))
+    bracket = r"\*\*([\d.]+)/255\*\*, (held|undecided) at ([\d.]+)/255"
+    found = re.search(bracket, texts(app.markdown))
+    assert found is not None
+    fooled, word, spared = found.groups()
+    step = re.search(r"by bisection, with a step size of ([\d.]+)/255 there", texts(app.caption))
+    assert step is not None
+    for epsilon, verdict in ((fooled, "fooled"), (spared, word)):
+        size = str(float(step[1]) / float(fooled) * float(epsilon))
+        said = verdicts(page(PLAYGROUND, **link, epsilon=epsilon, step_size=size).run())
+        assert [text.lower().startswith(f"**{verdict}") for text in said] == [True]
+    assert "A smaller epsilon may fool too." in texts(app.caption)
 
 
 def test_transfer_is_measured_on_request(assets: Path, page: PageMaker) -> None:
