@@ -23,6 +23,7 @@ from rsc_snn.figures.indices import Row, components_figure, prices_figure, votes
 from rsc_snn.figures.neurons import (
     membrane_figure,
     rate_overlay,
+    rate_scale,
 )
 from rsc_snn.figures.prediction import evolution_figure, probability_figure
 from rsc_snn.figures.tradeoff import CurvePoint, tradeoff_figure
@@ -46,6 +47,7 @@ __all__ = [
     "prices_figure",
     "probability_figure",
     "rate_overlay",
+    "rate_scale",
     "tradeoff_figure",
     "training_figure",
     "transfer_figure",

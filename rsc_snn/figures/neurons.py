@@ -184,3 +184,8 @@ def rate_overlay(image: Floats, rates: Floats, top: float | None = None) -> Byte
     alpha = _OVERLAY_ALPHA * share[..., None]
     blended = (1 - alpha) * grey + alpha * colour
     return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+
+
+def rate_scale(width: int = 128) -> Bytes:
+    """The colours of `rate_overlay` on mid-grey, from silent to busiest, `[1, W, 3]`."""
+    return rate_overlay(np.full((1, 1, width), 0.5), np.linspace(0, 1, width)[None], 1.0)

@@ -61,3 +61,10 @@ def row_html(panels: Sequence[Panel]) -> str:
         for panel in panels
     )
     return f'<div class="rsc-row">{figures}</div>'
+
+
+def scale_html(pixels: Bytes, low: str, high: str) -> str:
+    """What the colours `[H, W, 3]` of pictures mean, from `low` on the left to `high`."""
+    low, high = escape(low), escape(high)
+    picture = f'<img src="{data_link(pixels)}" alt="Colours from {low} to {high}">'
+    return f'<div class="rsc-scale"><span>{low}</span>{picture}<span>{high}</span></div>'

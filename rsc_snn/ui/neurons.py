@@ -268,20 +268,30 @@ def _row_or_most_changed(shown: Raster, row: int | None) -> int:
     return int(changed.argmax())
 
 
-def _raster_caption(activity: Activity, shown: Raster) -> None:
+def turnover_words(activity: Activity) -> str:
+    """What two passes do not share, under attack and by chance, as a sentence with links."""
     attack, noise = turnover(activity)
+    chance = (
+        f"; with other noise instead of the attack, {noise.mean():.0%}" if activity.noisy else ""
+    )
+    if activity.spiking:
+        return (
+            f"Of the [spikes](#spike) of either pass, original or attacked, {attack.mean():.0%} "
+            f"occur in only one (mean over layers){chance}."
+        )
+    return (
+        f"The two passes, original and attacked, differ by {attack.mean():.0%} of the larger "
+        f"activation of each neuron, summed over a layer (mean over layers){chance}."
+    )
+
+
+def _raster_caption(activity: Activity, shown: Raster) -> None:
     rows = shown.codes.shape[1]
     which = "all" if rows == shown.total else f"{rows:,} of the"
-    chance = (
-        f"Other noise on the untouched photograph would change {noise.mean():.0%}."
-        if activity.noisy
-        else "Without noise nothing else would change any."
-    )
     st.caption(
         explained(
-            f"Each row is a neuron ({which} {shown.total:,}), each column a time step. The attack "
-            f"changes {attack.mean():.0%} of the [spikes](#spike) (mean over layers). {chance} "
-            "Click a row to look into that neuron."
+            f"Each row is a neuron ({which} {shown.total:,}), each column a time step. "
+            f"{turnover_words(activity)} Click a row to look into that neuron."
         )
     )
 

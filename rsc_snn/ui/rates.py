@@ -7,11 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from rsc_snn.activity import Activity, Which, channel_rates, rate_map, rates, turnover
-from rsc_snn.figures import channel_rates_figure, layer_rates_figure, rate_overlay
-from rsc_snn.ui.images import Panel, row_html, to_bytes
+from rsc_snn.activity import Activity, Which, channel_rates, rate_map, rates
+from rsc_snn.figures import channel_rates_figure, layer_rates_figure, rate_overlay, rate_scale
+from rsc_snn.ui.images import Panel, row_html, scale_html, to_bytes
 from rsc_snn.ui.link import PageLink
-from rsc_snn.ui.neurons import choose_layer, obtain_activity
+from rsc_snn.ui.neurons import choose_layer, obtain_activity, turnover_words
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
@@ -51,19 +51,15 @@ def _draw_layers(activity: Activity) -> None:
         "layer-rates",
         "Bars: firing rate of every layer, original, attacked and by chance; below, the changes.",
     )
-    attack, noise = turnover(activity)
     unit = (
         "[Firing rate](#firing-rate), spikes per neuron and time step"
         if activity.spiking
         else "Mean activation"
     )
-    chance = f", other noise alone {noise.mean():.0%}" if activity.noisy else ""
-    what = "spikes" if activity.spiking else "activity"
     st.caption(
         explained(
             f"{unit}, from the photograph (left) to the answer (right). Attacks often leave these "
-            f"means alone and change who fires: the attack exchanges {attack.mean():.0%} of the "
-            f"{what} (mean over layers){chance}."
+            f"means alone and change who fires. {turnover_words(activity)}"
         )
     )
 
@@ -77,8 +73,12 @@ def _draw_channels(activity: Activity, layer: str) -> None:
         "Marks: firing rate of every channel of a layer; below, the change under attack.",
     )
     st.caption(
-        "One place a channel, the busiest on the original first. Marks far from the line, and far "
-        "from the grey ones, are the attack's work; what the grey ones do is chance."
+        "One place a channel, the busiest on the original first. Marks far from the line"
+        + (
+            ", and far from the grey ones, are the attack's work; what the grey ones do is chance."
+            if activity.noisy
+            else " are the attack's work: without noise nothing is left to chance."
+        )
     )
 
 
@@ -91,17 +91,24 @@ def _draw_maps(item: Shown, activity: Activity, layer: str) -> None:
     }
     passes = _PASSES if activity.noisy else _PASSES[:2]
     maps = {which: rate_map(activity, layer, which, original.shape[-1]) for which, _ in passes}
-    top = max(float(values.max()) for values in maps.values()) or None
+    top = max(float(values.max()) for values in maps.values())
     panels = [
         Panel(
-            rate_overlay(images[which], maps[which], top), title, f"up to {maps[which].max():.3f}"
+            rate_overlay(images[which], maps[which], top or None),
+            title,
+            f"up to {maps[which].max():.3f}",
         )
         for which, title in passes
     ]
     if len(panels) == 2:
         panels.insert(0, Panel(to_bytes(original), "Photograph", "as it is"))
-    st.html(row_html(panels))
+    unit = "spikes per neuron and step" if activity.spiking else "mean activation"
+    st.html(row_html(panels) + scale_html(rate_scale(), "0", f"{top:.3f} {unit}"))
+    over = "its channels and all steps" if activity.spiking else "its channels"
+    what = "rate" if activity.spiking else "activation"
+    which = "all three" if activity.noisy else "both"
     st.caption(
-        f"The mean rate of {layer} over its channels and all steps at each place, laid over the "
-        "photograph: dark is silent, bright is busy, on one scale for all three."
+        f"The mean {what} of {layer} over {over} at each place, laid over the photograph in grey: "
+        f"the busier, the more colour, on one scale for {which} maps; where it is silent, the "
+        "photograph stays grey."
     )

@@ -17,6 +17,10 @@ _CSS = """
   border-radius: 0.5rem; background: #808080;
 }
 .rsc-row figcaption { font-size: 0.9rem; line-height: 1.35; padding-top: 0.35rem; }
+.rsc-scale {
+  display: flex; align-items: center; gap: 0.5rem; padding-top: 0.6rem; font-size: 0.9rem;
+}
+.rsc-scale img { width: 10rem; height: 0.7rem; border-radius: 0.2rem; }
 .st-key-rsc-thumbnails [data-testid="stButtonGroup"] > div { gap: 0.4rem; }
 .st-key-rsc-thumbnails button {
   padding: 2px; min-height: 0; height: auto; border-radius: 0.5rem; border-width: 2px;

@@ -17,6 +17,7 @@ from rsc_snn.figures import (
     layer_rates_figure,
     membrane_figure,
     rate_overlay,
+    rate_scale,
 )
 from rsc_snn.figures.style import ADVERSARIAL, CLEAN, NEUTRAL
 
@@ -178,3 +179,13 @@ def test_overlays_that_are_compared_share_their_top() -> None:
     np.testing.assert_array_equal(rate_overlay(image, weak), rate_overlay(image, 2 * weak))
     beyond = rate_overlay(image, np.array([[0.2, 0.9]]), 0.2)
     np.testing.assert_array_equal(beyond[0, 0], beyond[0, 1])
+
+
+def test_the_scale_runs_from_the_photograph_alone_to_the_busiest_place() -> None:
+    scale = rate_scale(9)
+    assert scale.shape == (1, 9, 3)
+    assert scale[0, 0].tolist() == [128, 128, 128]
+    grey, busy = np.full((1, 1, 1), 0.5), np.ones((1, 1))
+    for share in (0.5, 1.0):
+        at = scale[0, int(8 * share)]
+        np.testing.assert_array_equal(at, rate_overlay(grey, share * busy, 1.0)[0, 0])

@@ -200,6 +200,38 @@ def test_at_the_smallest_epsilon_the_page_says_fooled_and_just_below_what_the_se
     assert "A smaller epsilon may fool too." in texts(app.caption)
 
 
+@pytest.mark.parametrize(
+    ("model", "maps", "share", "scale"),
+    [
+        ("tiny-rsc", 3, "occur in only one", "spikes per neuron and step"),
+        ("tiny-direct", 2, "occur in only one", "spikes per neuron and step"),
+        ("tiny-ann", 2, "of the larger activation of each neuron", "mean activation"),
+    ],
+)
+def test_captions_of_rates_speak_of_the_passes_that_are_shown(
+    assets: Path, page: PageMaker, model: str, maps: int, share: str, scale: str
+) -> None:
+    app = page(PLAYGROUND, model=model, view="rates", attack="fgsm").run()
+    said = texts(app.caption)
+    assert ("grey ones" in said) == ("instead of the attack" in said) == (model == "tiny-rsc")
+    assert f"one scale for {'both' if maps == 2 else 'all three'} maps" in said
+    assert share in said
+    bodies = [element.proto.body for element in app.get("html")]
+    (html,) = (body for body in bodies if 'class="rsc-scale"' in body)
+    assert html.count("up to ") == maps
+    top = max(float(found) for found in re.findall(r"up to ([\d.]+)", html))
+    assert f">{top:.3f} {scale}<" in html
+
+
+@pytest.mark.parametrize("model", ["tiny-rsc", "tiny-direct"])
+def test_the_caption_of_the_raster_says_what_share_only_one_pass_has(
+    assets: Path, page: PageMaker, model: str
+) -> None:
+    said = texts(page(PLAYGROUND, model=model, view="neurons", attack="fgsm").run().caption)
+    assert re.search(r"of either pass, original or attacked, \d+% occur in only one", said)
+    assert ("with other noise instead of the attack" in said) == (model == "tiny-rsc")
+
+
 def test_transfer_is_measured_on_request(assets: Path, page: PageMaker) -> None:
     app = page(PLAYGROUND, **THREE, view="transfer").run()
     app.button(key="transfer.start").click().run()
