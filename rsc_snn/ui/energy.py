@@ -25,8 +25,8 @@ def draw_energy(shown: Sequence[Shown]) -> None:
         with column, st.container(key=f"rsc-column-energy-{item.card.name}"):
             _draw_one(item, estimate)
     st.caption(
-        "One pass over the original photograph. Move sigma and T: more steps cost more, and more "
-        "noise makes more spikes."
+        "One pass over the original photograph. Move T and sigma: more steps cost more; other "
+        "noise makes more spikes or fewer."
     )
     lines = dict.fromkeys(line for estimate in estimates for line in estimate.assumptions)
     with st.expander("What the estimate takes for granted", icon=":material/rule:"):
