@@ -36,10 +36,9 @@ def remember_figure(title: str, figure: go.Figure) -> None:
 
 
 def figure_config(name: str) -> dict[str, Any]:
-    """Plotly's settings: no tools but the camera, in the format that the visitor chose."""
+    """Plotly's settings; the camera saves in the format that the visitor chose."""
     return {
         "displaylogo": False,
-        "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {
             "filename": f"rsc-snn-{name}",
             "format": st.session_state.get(_FORMAT, _FIELD.default),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,17 @@ def press(page: Any, key: str, keys: list[str]) -> None:
     thumb.focus()
     for name in keys:
         page.keyboard.press(name)
+
+
+def saved_figure(page: Any, kind: str) -> bytes:
+    """The first figure as its camera saves it."""
+    plot = page.locator(".js-plotly-plot").first
+    plot.hover()
+    with page.expect_download() as download:
+        plot.locator('[data-title="Save as a picture"]').click()
+    name = download.value.suggested_filename
+    assert re.fullmatch(rf"rsc-snn-[\w-]+\.{kind}", name), name
+    return Path(download.value.path()).read_bytes()
 
 
 def upload(page: Any, name: str, content: bytes) -> None:
@@ -189,6 +201,26 @@ def test_dark_theme(page: Any, address: str) -> None:
         "label => getComputedStyle(label).fill"
     )
     assert min(int(part) for part in text[4:-1].split(",")[:3]) > 120
+
+
+@pytest.mark.parametrize("page", [{}, DARK], indirect=True, ids=["light", "dark"])
+def test_a_saved_picture_is_dark_on_white_whatever_the_theme(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm")
+    with Image.open(io.BytesIO(saved_figure(page, "png"))) as picture:
+        assert picture.size[0] > 600 and picture.size[1] > 400  # twice the size on the page
+        pixels = np.asarray(picture.convert("RGBA"))
+    assert pixels[0, 0].tolist() == pixels[-1, -1].tolist() == [255, 255, 255, 255]
+    assert (pixels[..., 3] == 255).all()
+    assert pixels[..., :3].max(axis=-1).min() < 60, "no dark text"
+
+
+@pytest.mark.parametrize("page", [DARK], indirect=True)
+def test_a_saved_drawing_is_dark_on_white_too(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm&format=svg")
+    drawing = saved_figure(page, "svg").decode("utf-8")
+    ground = re.search(r'<rect x="0" y="0" [^>]*style="fill: (rgb[^;]*); fill-opacity: 1', drawing)
+    assert ground is not None and ground[1] == "rgb(255, 255, 255)"
+    assert "rgb(23, 33, 43)" in drawing and "rgb(232, 237, 242)" not in drawing
 
 
 def test_a_bad_link_says_so(page: Any, address: str) -> None:

@@ -37,7 +37,7 @@ class Browser:
 def sent(monkeypatch: pytest.MonkeyPatch, **state: object) -> tuple[dict[str, Any], str | None]:
     browser = Browser(**state)
     monkeypatch.setattr(module, "_mount", browser)
-    clicked = plot(FIGURE, key="k", alt="A line.", config={"modeBarButtons": [["toImage"]]})
+    clicked = plot(FIGURE, key="k", alt="A line.", config={"displaylogo": False})
     return browser.data, clicked
 
 

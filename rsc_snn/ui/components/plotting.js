@@ -8,6 +8,40 @@ const ENLARGE = {
   },
 };
 
+// What a saved picture is drawn with, whatever the theme of the page: it will lie on a slide or on
+// paper. The colours are those of the light theme.
+const PAPER = { text: "#17212b", back: "#ffffff", line: "#d5dde6", tools: "#17212b" };
+
+// plotly's own button draws the picture with the page's colours on no ground.
+function saveButton(Plotly, options, family) {
+  return {
+    name: "save",
+    title: "Save as a picture",
+    icon: Plotly.Icons.camera,
+    click: (drawing) => {
+      const { width, height } = drawing.layout;
+      const ground = { paper_bgcolor: PAPER.back, plot_bgcolor: PAPER.back };
+      const layout = { ...drawing.layout, ...ground, template: template(PAPER, family) };
+      Plotly.downloadImage({ data: drawing.data, layout }, { ...options, width, height });
+    },
+  };
+}
+
+// plotly's template of figures with these colours.
+function template({ text, back, line, tools }, family) {
+  const font = { color: text, family };
+  const axes = { color: text, zerolinecolor: line };
+  return {
+    layout: {
+      font,
+      xaxis: axes,
+      yaxis: axes,
+      hoverlabel: { bgcolor: back, bordercolor: line, font },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: tools, activecolor: text },
+    },
+  };
+}
+
 // plotly may report one tap twice within so many milliseconds.
 const SAME_TAP = 400;
 
@@ -42,10 +76,11 @@ class Plot extends BaseView {
     if (wanted === this.shown) return;
     const { data, layout } = JSON.parse(this.data.spec);
     const config = { ...this.data.config, responsive: false };
-    config.modeBarButtons = [[...config.modeBarButtons[0], ENLARGE]];
+    const save = saveButton(Plotly, config.toImageButtonOptions, this.style("--st-font"));
+    config.modeBarButtons = [[save, ENLARGE]];
     layout.width = this.width();
     if (this.enlarged()) layout.height = innerHeight - 64;
-    layout.template = { layout: this.theme() };
+    layout.template = this.theme();
     await Plotly.react(this.drawing, data, layout, config);
     this.find(".problem").hidden = true;
     if (!this.shown) this.drawing.on("plotly_click", (event) => this.clicked(event));
@@ -78,16 +113,9 @@ class Plot extends BaseView {
   theme() {
     const text = this.style("--st-text-color");
     const back = this.style("--st-background-color");
-    const family = this.style("--st-font");
-    const font = { color: text, family };
-    const axes = { color: text, zerolinecolor: this.style("--st-border-color") };
-    return {
-      font,
-      xaxis: axes,
-      yaxis: axes,
-      hoverlabel: { bgcolor: back, bordercolor: this.style("--st-border-color"), font },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: this.style("--st-gray-color") || text, activecolor: text },
-    };
+    const line = this.style("--st-border-color");
+    const tools = this.style("--st-gray-color") || text;
+    return template({ text, back, line, tools }, this.style("--st-font"));
   }
 
   fail(problem) {
