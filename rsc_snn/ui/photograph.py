@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,7 +16,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.images import data_link, to_bytes
 from rsc_snn.ui.link import PageLink
-from rsc_snn.ui.query import choice_field
+from rsc_snn.ui.query import choice_field, clean_text
 
 if TYPE_CHECKING:
     from rsc_snn.data.gallery import GalleryImage
@@ -23,9 +24,25 @@ if TYPE_CHECKING:
 
 _THUMBNAIL = 64
 _UNKNOWN_CLASS = "let the network decide"
+_SOURCE = "playground.own.source"
 
 
 SOURCES = ("gallery", "file", "camera")
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A photograph that the visitor gave.
+
+    It lives in the session under a key of no control: the framework empties controls when the
+    visitor looks at another page. said: the class that the visitor says it shows, by the classes
+    that there were to choose from.
+    """
+
+    name: str
+    file_id: str
+    content: bytes = field(repr=False)
+    said: dict[tuple[str, ...], str] = field(default_factory=dict)
 
 
 def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
@@ -42,16 +59,20 @@ def choose_image(link: PageLink, card: ModelCard) -> ImageChoice:
         if image.class_name.lower() in numbers
     }
     sources = SOURCES if photographs else SOURCES[1:]
+    widget = "playground.source"
+    if st.session_state.get(widget) not in sources:
+        before = st.session_state.get(_SOURCE)
+        st.session_state[widget] = before if before in sources else sources[0]
     source = st.segmented_control(
         "Where the photograph comes from",
         sources,
         format_func=str.capitalize,
-        default=sources[0],
         required=True,
-        key="playground.source",
+        key=widget,
         label_visibility="collapsed",
         width="stretch",
     )
+    st.session_state[_SOURCE] = source
     own = None
     if source != "gallery":
         with shown_errors():
@@ -117,30 +138,18 @@ def _thumbnail(name: str, image: GalleryImage) -> str:
 
 def _own_photograph(card: ModelCard, source: str) -> ImageChoice | None:
     """The visitor's own photograph, or None. Raises ImageError with a sentence."""
-    privacy = (
-        "It stays in the app's memory until newer photographs push it out; it is written to no "
-        "disk, no other visitor sees it, and no link has it."
-    )
-    limits = resources.settings()
-    if source == "camera":
-        file = st.camera_input("Take a photograph", key="playground.camera", help=privacy)
-    else:
-        file = st.file_uploader(
-            f"Drop a PNG, JPEG or WebP here, up to {limits.upload_megabytes} MB",
-            type=["png", "jpg", "jpeg", "webp"],
-            key="playground.upload",
-            help=privacy,
-        )
-    if file is None:
+    own = _given(source)
+    if own is None:
         return None
+    limits = resources.settings()
     size = card.config.image_size
-    key = ("upload", resources.owner(), file.file_id, size)
+    key = ("upload", resources.owner(), own.file_id, size)
     pixels, note = resources.pictures().compute(
         key,
         tuple,
         lambda: tuple(
             decode_image(
-                file.getvalue(),
+                own.content,
                 size,
                 most_bytes=limits.upload_bytes,
                 most_pixels=limits.upload_pixels,
@@ -149,14 +158,61 @@ def _own_photograph(card: ModelCard, source: str) -> ImageChoice | None:
     )
     if note:
         st.caption(note)
-    label = st.selectbox(
+    label = _ask_class(card, own)
+    known = None if label == _UNKNOWN_CLASS else list(card.classes).index(label)
+    return ImageChoice(f"upload/{own.file_id}/{size}/{known}", "your photograph", known, pixels)
+
+
+def _given(source: str) -> _Own | None:
+    """What the visitor gave by this source, now or before looking at another page."""
+    kept, widget = f"playground.own.{source}", f"playground.upload.{source}"
+
+    def forget() -> None:
+        st.session_state.pop(kept, None)
+
+    def changed() -> None:
+        if st.session_state[widget] is None:
+            forget()
+
+    privacy = (
+        "It stays in the app's memory: the file until you remove it, press Reset or have closed "
+        "the page, what was computed from it until newer results push it out. It is written to no "
+        "disk, no other visitor sees it, and no link has it."
+    )
+    if source == "camera":
+        file = st.camera_input("Take a photograph", key=widget, help=privacy, on_change=changed)
+    else:
+        file = st.file_uploader(
+            f"Drop a PNG, JPEG or WebP here, up to {resources.settings().upload_megabytes} MB",
+            type=["png", "jpg", "jpeg", "webp"],
+            key=widget,
+            help=privacy,
+            on_change=changed,
+        )
+    own: _Own | None = st.session_state.get(kept)
+    if file is not None and (own is None or own.file_id != file.file_id):
+        own = st.session_state[kept] = _Own(file.name, file.file_id, file.getvalue())
+    if file is None and own is not None:
+        st.caption(f"Still in use: your photograph {clean_text(own.name)}")
+        st.button("Remove it", key=f"{widget}.remove", on_click=forget, icon=":material/delete:")
+    return own
+
+
+def _ask_class(card: ModelCard, own: _Own) -> str:
+    """What the visitor says that the photograph shows, or `_UNKNOWN_CLASS`."""
+    widget, classes = "playground.upload.class", tuple(card.classes)
+    st.session_state[widget] = own.said.get(classes, _UNKNOWN_CLASS)
+
+    def say() -> None:
+        own.said[classes] = st.session_state[widget]
+
+    return st.selectbox(
         "It shows a",
         [_UNKNOWN_CLASS, *card.classes],
-        key="playground.upload.class",
+        key=widget,
+        on_change=say,
         help=(
             "The right answer, which the attack tries to prevent. If you let the network decide, "
             "its answer to the untouched photograph counts as right."
         ),
     )
-    known = None if label == _UNKNOWN_CLASS else list(card.classes).index(label)
-    return ImageChoice(f"upload/{file.file_id}/{size}/{known}", "your photograph", known, pixels)

@@ -179,6 +179,31 @@ def test_upload_of_a_good_and_a_bad_file(page: Any, address: str) -> None:
     assert len(pictures(page)) == 3
 
 
+def test_an_own_photograph_outlasts_a_look_at_another_page(page: Any, address: str) -> None:
+    open_playground(page, address, "attack=fgsm")
+    seen = pictures(page)
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((40, 40, 3), (200, 40, 90), np.uint8)).save(buffer, "PNG")
+    upload(page, "mine.png", buffer.getvalue())
+    wait_for_change(page, pictures, seen)
+    choose(page, "playground.upload.class", "cat")
+    page.get_by_text(re.compile("see the cat")).first.wait_for()
+    settle(page)
+    own = pictures(page)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("heading", name="Tiny ANN").wait_for()
+    settle(page)
+    page.get_by_role("link", name="Playground").click()
+    page.get_by_text("Still in use: your photograph mine.png").wait_for()
+    page.wait_for_selector(".rsc-row img")
+    settle(page)
+    assert pictures(page)[0] == own[0]
+    assert page.locator(f"{control(page, 'playground.upload.class')} input").input_value() == "cat"
+    page.get_by_role("button", name="Remove it").click()
+    wait_for_change(page, pictures, own)
+    page.get_by_text("Until there is one, the page shows this photograph").wait_for()
+
+
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_a_phone_shows_everything_without_scrolling_sideways(page: Any, address: str) -> None:
     open_playground(page, address)
