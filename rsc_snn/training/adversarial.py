@@ -35,7 +35,7 @@ class AdversarialConfig:
     of a run shows it. With "fgsm" they guard against catastrophic overfitting: a network that
     learns to defeat the single step alone loses its robustness within an epoch (Wong et al.,
     2020). If the watched accuracy falls below `guard` times its best, training goes back to the
-    epoch before and on with two-step PGD.
+    epoch before and on with two-step PGD; the last epoch is then trained again.
     """
 
     method: str = "none"

@@ -201,7 +201,8 @@ class Trainer:
     def run(self, progress: Progress | None = None, stop_after: int | None = None) -> None:
         """Train to the end, or until `stop_after` steps in all are done (then checkpointed).
 
-        `progress(step, steps, loss)` is called after every step.
+        `progress(step, steps, loss)` is called after every step; `step` falls by an epoch where the
+        guard has the last one trained again.
         """
         last = self.steps if stop_after is None else min(stop_after, self.steps)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
@@ -282,13 +283,8 @@ class Trainer:
         epoch = self.step // self.steps_per_epoch
         with self._weights_of_this_epoch(epoch - 1):
             robust = self._validation_robust()
-        self._guard(robust)
-        if self.step == self.steps and self.recipe.float16_epochs:
-            round_to_float16(self.model)
-        if not self.worker.first:
-            return
-        with self._weights_of_this_epoch(epoch - 1):
-            accuracy = self._validation_accuracy()
+            accuracy = self._validation_accuracy() if self.worker.first else None
+        # All of the model as this epoch left it, whether the guard keeps that or not.
         row = {
             "epoch": epoch,
             "step": self.step,
@@ -298,8 +294,18 @@ class Trainer:
             "train_accuracy": round(correct / count, 5),
             "validation_accuracy": accuracy,
             "validation_robust": robust,
-            "guarded": int(self.guarded),
         }
+        kept = self._guard(robust)
+        if self.step == self.steps and not kept:
+            # No epoch is left for the two steps: this one is trained again, and has its row then.
+            self.step -= self.steps_per_epoch
+            self._save_checkpoint()
+            return
+        if self.step == self.steps and self.recipe.float16_epochs:
+            round_to_float16(self.model)
+        if not self.worker.first:
+            return
+        row["guarded"] = int(self.guarded)
         self._write_metrics([*self._read_metrics(), row])
         self._save_checkpoint()
 
@@ -336,14 +342,16 @@ class Trainer:
             correct += int((logits.argmax(dim=1) == labels).sum())
         return round(correct / watched, 5)
 
-    def _guard(self, robust: float | None) -> None:
-        """After an epoch of single-step training: keep it, or go back and on with two steps.
+    def _guard(self, robust: float | None) -> bool:
+        """After an epoch of single-step training: keep it (True), or go back to the one before.
+
+        From then on attacks take two steps.
 
         All processes hold the same model and watch the same images with noise of their own, so
         the first one decides for all.
         """
         if robust is None or self.recipe.adversarial.method != "fgsm" or self.guarded:
-            return
+            return True
         collapsed = robust < self.recipe.adversarial.guard * self.best_robust
         if self.worker.world > 1:
             verdict = torch.tensor(float(collapsed), device=self.device)
@@ -354,7 +362,7 @@ class Trainer:
             state = torch.load(self._epoch_file, map_location=self.device, weights_only=True)
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-            return
+            return False
         self.best_robust = max(self.best_robust, robust)
         if self.worker.first:
             state = {
@@ -362,6 +370,7 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
             }
             self._write(self._epoch_file, lambda path: torch.save(state, path))
+        return True
 
     @property
     def _epoch_file(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ import torch
 from rsc_snn.classifier import build_classifier
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.training.adversarial import AdversarialConfig
-from rsc_snn.training.loop import Trainer
+from rsc_snn.training.loop import Trainer, learning_rate
+from rsc_snn.training.objective import Objective
 from rsc_snn.training.recipe import Recipe
 from rsc_snn.training.teacher import Teacher, load_teacher
 from rsc_snn.zoo import CleanAccuracy, TrainingFacts, Zoo, save_model
@@ -123,6 +125,77 @@ def test_the_guard_goes_back_and_on_with_two_steps(
     assert [row["guarded"] for row in metrics(tmp_path)] == ["0", "1", "1"]
     config = resumed._adversarial()
     assert (config.method, config.steps, config.step_size) == ("pgd", 2, 2)
+
+
+def test_a_last_epoch_that_collapses_is_trained_again_with_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacks: list[tuple[int, str]] = []
+    loss = Objective.loss
+
+    def spy(self: Objective, x: Any, labels: Any, adversarial: Any, draw: Any) -> Any:
+        attacks.append((adversarial.steps, adversarial.method))
+        return loss(self, x, labels, adversarial, draw)
+
+    def watch(*values: float) -> None:
+        watched = iter(values)
+        monkeypatch.setattr(Trainer, "_validation_robust", lambda self: next(watched))
+
+    monkeypatch.setattr(Objective, "loss", spy)
+    watch(0.8, 0.7, 0.1, 0.6)
+    whole = trainer(ATTACKED, tmp_path / "whole", None)
+    whole.run()
+    epoch = whole.steps_per_epoch
+    assert attacks == 3 * epoch * [(1, "fgsm")] + epoch * [(2, "pgd")]
+    assert whole.guarded and whole.step == whole.steps
+    rows = metrics(tmp_path / "whole")
+    assert [row["guarded"] for row in rows] == ["0", "0", "1"]
+    assert [row["validation_robust"] for row in rows] == ["0.8", "0.7", "0.6"]
+    assert [int(row["step"]) for row in rows] == [epoch, 2 * epoch, 3 * epoch]
+
+    watch(0.8, 0.7, 0.1)
+    calls = 0
+
+    def kill(step: int, steps: int, loss: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3 * epoch + 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer(ATTACKED, tmp_path / "parts", None).run(kill)
+    watch(0.6)
+    resumed = trainer(ATTACKED, tmp_path / "parts", None)
+    assert resumed.guarded and resumed.step == 2 * epoch
+    resumed.run()
+    assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
+    for one, other in zip(rows, metrics(tmp_path / "parts"), strict=True):
+        assert {**one, "seconds": ""} == {**other, "seconds": ""}
+
+
+def test_the_row_of_a_collapsed_epoch_is_of_one_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was given up, by both accuracies and by the rate it learnt with."""
+
+    def fingerprint(run: Trainer) -> float:
+        return float(weights(run)["backbone.convs.0.conv.weight"].double().sum())
+
+    seen: list[float] = []
+
+    def collapse(run: Trainer) -> float:
+        seen.append(fingerprint(run))
+        return 0.8 if len(seen) == 1 else 0.1
+
+    monkeypatch.setattr(Trainer, "_validation_robust", collapse)
+    monkeypatch.setattr(Trainer, "_validation_accuracy", fingerprint)
+    run = trainer(ATTACKED, tmp_path, None)
+    run.run()
+    rows = metrics(tmp_path)
+    assert run.guarded and len(set(seen)) == 3
+    assert [float(row["validation_accuracy"]) for row in rows] == seen
+    rates = [learning_rate(ATTACKED, int(row["step"]) - 1, run.steps) for row in rows]
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(rates, abs=1e-6)
 
 
 def test_runs_without_attack_watch_nothing(tmp_path: Path) -> None:
