@@ -1,15 +1,16 @@
 """The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
 
 Every point carries its cell's key as the last of its `customdata`, so that a click can open it.
-Filled marks are results that ship, open ones were added here since. Thin dotted lines are points
-that were measured on other images than the rest, each named after its images.
+Lines have the colour of their kind of network, several of one kind its shades; dash and mark tell
+them apart without it. Filled marks are results that ship, open ones were added here since. Thin
+dotted lines are points that were measured on other images than the rest, each named after its
+images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import cycle
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ from rsc_snn.figures.style import (
     figure,
     interval_bars,
     layout,
+    shades,
     translucent,
 )
 
@@ -34,24 +36,20 @@ if TYPE_CHECKING:
     from rsc_snn.tradeoff import OperatingPoint
 
 Accuracy = Literal["clean", "robust"]
+# What a line is of: a model, its T and, over epsilon, its sigma.
+Line = tuple[str, int, float | None]
 Quantity = Literal["clean", "robust", "harmonic"]
 
 DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram")
-# Blue and orange are kept for clean and attacked. Each has a contrast of at least 3:1 against both
-# the white and the near-black page; lines beyond the fifth differ by dash and mark.
-_GOLD = "#A07A14"
-PALETTE = (*(CODING_COLOURS[kind] for kind in ("rsc", "direct", "poisson")), _GOLD, NEUTRAL)
 QUANTITIES: dict[Quantity, str] = {
     "clean": "accuracy",
     "robust": "robust accuracy",
     "harmonic": "harmonic mean",
 }
-_SCALES: dict[Quantity, str] = {
-    "clean": CLEAN,
-    "robust": ADVERSARIAL,
-    "harmonic": CODING_COLOURS["direct"],
-}
+# Of no kind of network, for the harmonic mean is of any.
+_GOLD = "#A07A14"
+_SCALES: dict[Quantity, str] = {"clean": CLEAN, "robust": ADVERSARIAL, "harmonic": _GOLD}
 _PANELS: tuple[tuple[Accuracy, str], ...] = (("clean", "y"), ("robust", "y2"))
 _PALE = "#E6EAEE"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
@@ -280,24 +278,24 @@ def _series(
 
     Points of other images look as those of the same setting do, but for a thin dotted line.
     """
-    groups: dict[tuple[Hashable, str], list[OperatingPoint]] = {}
-    kinds: dict[Hashable, str] = {}
+    groups: dict[tuple[Line, str], list[OperatingPoint]] = {}
+    kinds: dict[Line, str] = {}
     for point in points:
         line = (point.model, point.time_steps, point.sigma if by_sigma else None)
         groups.setdefault((line, show.others.get(point.key, "")), []).append(point)
         kinds.setdefault(line, show.look(point).kind)
     places = {line: place for place, line in enumerate(kinds)}
-    colours = _colours(list(kinds.values()))
+    colours = _colours(kinds)
     found = []
-    for (kind, images), group in groups.items():
-        index, first = places[kind], group[0]
+    for (line, images), group in groups.items():
+        index, first = places[line], group[0]
         words = first.setting if by_sigma else f"T = {first.time_steps}"
         turn = index + index // len(DASHES)  # Each round in another order than the marks.
         found.append(
             Series(
                 name=f"{show.look(first).label}, {words}{images and f'<br>on {images}'}",
                 points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
-                colour=colours[index],
+                colour=colours[line],
                 dash="dot" if images else DASHES[turn % len(DASHES)],
                 symbol=SYMBOLS[index % len(SYMBOLS)],
                 images=images,
@@ -306,11 +304,15 @@ def _series(
     return found
 
 
-def _colours(kinds: Sequence[str]) -> list[str]:
-    """A kind of network has its colour as long as it has one line; the others take turns."""
-    own = {kind: CODING_COLOURS.get(kind, NEUTRAL) for kind in kinds if kinds.count(kind) == 1}
-    free = cycle([colour for colour in PALETTE if colour not in own.values()])
-    return [own[kind] if kind in own else next(free) for kind in kinds]
+def _colours(kinds: Mapping[Line, str]) -> dict[Line, str]:
+    """Each kind of network in shades of its colour: the higher T, then sigma, the darker."""
+    found: dict[Line, str] = {}
+    for kind in dict.fromkeys(kinds.values()):
+        own = [line for line, its in kinds.items() if its == kind]
+        ranked = sorted(own, key=lambda line: (line[1], line[2] or 0.0))
+        colour = CODING_COLOURS.get(kind, NEUTRAL)
+        found |= zip(ranked, shades(colour, len(ranked)), strict=True)
+    return found
 
 
 def _rows(series: Sequence[Series], show: Show) -> int:

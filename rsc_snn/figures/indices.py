@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, PALETTE, Show, free_labels, legend_mark, wrapped
+from rsc_snn.figures.explorer import BARE, Show, free_labels, legend_mark, wrapped
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
+    CODING_COLOURS,
     NEUTRAL,
     axis,
     figure,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _BAR = 56
 _ROW = 22
-_STEP = PALETTE[0]
+_STEP = CODING_COLOURS["rsc"]
 _PALE = 0.55  # opacity
 
 
@@ -93,7 +94,7 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
     """
     traces = [
         _shares("images", rows, NEUTRAL, ""),
-        _shares("coding noise", rows, PALETTE[0], "/"),
+        _shares("coding noise", rows, CODING_COLOURS["rsc"], "/"),
     ]
     names = [
         {

@@ -19,6 +19,9 @@ GRID = "rgba(128,136,144,0.22)"
 CLEAR = "rgba(0,0,0,0)"
 CODING_COLOURS = {"ann": NEUTRAL, "direct": "#0B9A74", "poisson": "#C264A0", "rsc": "#7A6BE8"}
 
+# Luminances (WCAG) between which a colour has at least 3:1 against both pages.
+_LIGHTEST, _DARKEST = 0.296, 0.123
+
 # Tests set it.
 VALIDATE = False
 
@@ -28,6 +31,36 @@ _FONT_SIZE = 14
 def network_colour(neuron: str, coding: str) -> str:
     """The colour of a kind of network, the same everywhere: ANN, direct, Poisson or RSC."""
     return CODING_COLOURS["ann" if neuron == "relu" else coding]
+
+
+def shades(colour: str, count: int) -> list[str]:
+    """A `#rrggbb` colour in `count` shades, light to dark, as clear on both pages as it is.
+
+    One is the colour itself.
+    """
+    if count == 1:
+        return [colour]
+    parts = [_light(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5)]
+    own = sum(w * part for w, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+    found = []
+    for place in range(count):
+        # Equal steps of contrast, whose ratio is of luminances + 0.05.
+        ratio = ((_DARKEST + 0.05) / (_LIGHTEST + 0.05)) ** (place / (count - 1))
+        aim = (_LIGHTEST + 0.05) * ratio - 0.05
+        white = max(0.0, (aim - own) / (1 - own))
+        shade = [part * min(1.0, aim / own) * (1 - white) + white for part in parts]
+        found.append("#" + "".join(f"{round(255 * _coded(part)):02X}" for part in shade))
+    return found
+
+
+def _light(part: float) -> float:
+    """The light of an sRGB part, both 0..1."""
+    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+
+
+def _coded(light: float) -> float:
+    """The sRGB part of a light, both 0..1."""
+    return 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 
 
 def translucent(colour: str, alpha: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -22,8 +23,8 @@ from rsc_snn.figures import (
     prices_figure,
     votes_figure,
 )
-from rsc_snn.figures.explorer import _ON_CELL, _PALE, _SCALES, PALETTE
-from rsc_snn.figures.style import ADVERSARIAL, CLEAN, CODING_COLOURS
+from rsc_snn.figures.explorer import _ON_CELL, _PALE, _SCALES
+from rsc_snn.figures.style import ADVERSARIAL, CLEAN, CODING_COLOURS, shades
 from rsc_snn.sweep.cells import Cell
 from rsc_snn.tradeoff import (
     OperatingPoint,
@@ -110,12 +111,39 @@ def test_models_of_different_kinds_have_the_colours_of_their_kinds() -> None:
     rsc, ann = lines(curves_figure([*DIAL, ANN], show=Show(looks)), "y")
     assert rsc.line.color == CODING_COLOURS["rsc"] and ann.line.color == CODING_COLOURS["ann"]
     assert (rsc.name, ann.name) == ("RSC, T = 4", "ANN, T = 1")
-    same = lines(curves_figure([*DIAL, *SHORT], show=Show(looks)), "y")
-    assert same[0].line.color != same[1].line.color, "one kind, so two colours of the palette"
-    mixed = lines(curves_figure([*DIAL, *SHORT, ANN], show=Show(looks)), "y")
-    colours = {trace.name: trace.line.color for trace in mixed}
-    assert colours.pop("ANN, T = 1") == CODING_COLOURS["ann"]
-    assert len(set(colours.values())) == 2 and CODING_COLOURS["ann"] not in colours.values()
+
+
+def test_several_t_of_a_kind_are_shades_of_its_colour() -> None:
+    """No line of one kind has the colour of another, however many there are."""
+    looks = {"ann": Look("ANN", "ann"), "tiny-rsc": Look("RSC", "rsc"), "more": Look("More", "rsc")}
+    more = [point(0.1, 0.8, 0.3, model="more", time_steps=t) for t in (1, 4)]
+    figure = curves_figure([*more, *DIAL, *SHORT, ANN], show=Show(looks))
+    found = {trace.name: trace.line.color for trace in lines(figure, "y")}
+    assert found.pop("ANN, T = 1") == CODING_COLOURS["ann"]
+    expected = ["More, T = 1", "RSC, T = 1", "More, T = 4", "RSC, T = 4"]
+    assert sorted(found, key=lambda name: brightness(found[name]), reverse=True) == expected
+    for colour in found.values():
+        nearest = min(CODING_COLOURS, key=lambda kind: apart(CODING_COLOURS[kind], colour))
+        assert nearest == "rsc"
+
+
+def test_over_epsilon_sigma_too_is_a_shade() -> None:
+    looks = {"tiny-rsc": Look("RSC", "rsc")}
+    traces = lines(epsilon_figure(DIAL, show=Show(looks)))
+    found = [trace.line.color for trace in sorted(traces, key=lambda trace: str(trace.name))]
+    assert found == sorted(found, key=brightness, reverse=True) and len(set(found)) == 4
+
+
+def brightness(colour: str) -> float:
+    return contrast(colour, "#000000")
+
+
+def apart(first: str, second: str) -> float:
+    """How far the hues of two colours are from each other; a grey one is far from all others."""
+    shares = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in (first, second)]
+    (hue, _, full), (other, _, fuller) = (colorsys.rgb_to_hls(*parts) for parts in shares)
+    turn = abs(hue - other)
+    return 1.0 if (full < 0.15) != (fuller < 0.15) else min(turn, 1 - turn)
 
 
 def test_one_line_of_each_kind() -> None:
@@ -250,8 +278,12 @@ def test_values_can_be_read_on_every_cell(colour: str) -> None:
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#0f1419"])
-def test_lines_are_visible_on_both_themes(background: str) -> None:
-    assert min(contrast(colour, background) for colour in PALETTE) >= 3
+@pytest.mark.parametrize("kind", CODING_COLOURS)
+def test_lines_are_visible_on_both_themes(kind: str, background: str) -> None:
+    for count in range(1, 13):
+        every = shades(CODING_COLOURS[kind], count)
+        assert len(set(every)) == count
+        assert min(contrast(colour, background) for colour in every) >= 3
 
 
 def test_over_epsilon_each_line_begins_at_its_clean_accuracy() -> None:
