@@ -1,4 +1,4 @@
-"""What a person takes away from the Playground: pictures, numbers, scenes and programs, as bytes.
+"""What a person takes away from the app: pictures, numbers, scenes and programs, as bytes.
 
 Equal arguments give equal bytes. Numbers keep all their digits.
 """
@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +17,16 @@ import torch
 from numpy.typing import NDArray
 
 from rsc_snn.activity import Activity, channel_rates, raster, rates, turnover
-from rsc_snn.attacks import get_attack, score
+from rsc_snn.attacks import ATTACKS, get_attack, score
 from rsc_snn.data.pixels import to_png, to_unit
 from rsc_snn.outcome import AttackRequest, Outcome, Verdict, judge, vote_counts
 from rsc_snn.randomness import derive_seed
 from rsc_snn.scene import Environment, ModelResult, Scene, SceneFile
+from rsc_snn.sweep.grid import attack_label, cell_command
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
+    from rsc_snn.tradeoff.rows import PointRow
 
 _IMAGES = ("original", "adversarial")
 _NEURONS = 256  # of each layer, whose spikes are in an archive
@@ -174,6 +176,52 @@ def rates_csv(activity: Activity) -> bytes:
         "changed_share": turnover(activity)[0] if activity.spiking else [""] * len(layers),
     }
     return _csv(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def points_csv(rows: Sequence[PointRow]) -> bytes:
+    """One row a point of the trade-off, with the commands that measure it, joined by `&&`.
+
+    Accuracies and their ends are shares. sigma is empty without a noise level, passes for a single
+    pass; draws are those that were stored, of which votes are taken.
+    """
+    table = [_point(row) for row in rows]
+    return _csv(list(table[0]) if table else [], [list(line.values()) for line in table])
+
+
+def _point(row: PointRow) -> dict[str, Any]:
+    cell, point = row.cell, row.point
+    return {
+        "model": point.model,
+        "sha256": cell.sha256,
+        "sigma": point.sigma,
+        "time_steps": point.time_steps,
+        "epsilon": point.epsilon,
+        "norm": ATTACKS[cell.attack].norm,
+        "attacks": ", ".join(map(attack_label, row.attacks)),
+        "predictor": row.predictor,
+        "passes": row.passes,
+        "clean": row.clean.value,
+        "clean_lower": row.clean.lower,
+        "clean_upper": row.clean.upper,
+        "robust": row.robust.value,
+        "robust_lower": row.robust.lower,
+        "robust_upper": row.robust.upper,
+        "dataset": cell.dataset,
+        "split": cell.split,
+        "images": cell.images,
+        "data": cell.data,
+        "seed": cell.seed,
+        "draws": cell.draws,
+        "command": " && ".join(_commands(row)),
+    }
+
+
+def _commands(row: PointRow) -> list[str]:
+    """Of the worst case one for each attack."""
+    if row.passes is None:
+        return [cell_command(cell) for cell in row.attacks]
+    voting = [replace(cell, draws=row.passes) for cell in row.attacks]
+    return [f"{cell_command(cell)} --predictor vote" for cell in voting]
 
 
 def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:

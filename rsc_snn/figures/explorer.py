@@ -462,7 +462,7 @@ def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
         "y": [point.robust.value for point in line.points],
         "text": texts,
         "textposition": "top right",
-        "textfont": {"size": 11, "color": line.colour},
+        "textfont": {"size": 11},  # A light shade is clear enough for a line, but not for text.
         "customdata": [_custom(point, "both", show) for point in line.points],
         "line": {"color": line.colour, "width": 1.0 if line.images else 1.6, "dash": line.dash},
         "marker": _marker(line, line.points, show),

@@ -96,6 +96,32 @@ def test_a_tap_shows_the_point_and_a_second_one_opens_it(page: Any, folder: Path
         assert in_playground(page)["sigma"] == "0"
 
 
+def test_a_point_is_chosen_by_keyboard_alone(page: Any, folder: Path) -> None:
+    with served_app(folder / "log", folder / "assets") as (address, _):
+        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+        for _ in range(2):  # The way back leads to the same row again.
+            page.locator("summary", has_text="The numbers").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_selector('[data-testid="stDataFrame"] canvas')
+            settle(page)
+            table = page.get_by_test_id("data-grid-canvas")
+            while not table.evaluate("table => table === document.activeElement"):
+                page.keyboard.press("Tab")
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("Shift+Space")
+            query = in_playground(page)
+            assert (query["model"], query["attack"], query["time_steps"]) == (
+                "tiny-rsc",
+                "pgd",
+                "4",
+            )
+            page.get_by_role("link", name="Trade-off").click()
+            page.wait_for_selector(".js-plotly-plot .draglayer")
+            settle(page)
+            chosen = page.get_by_role("link", name="in the Playground").inner_text()
+            assert f"sigma {query['sigma']}, T = 4, PGD-10 at 4/255" in chosen
+
+
 def first_point(page: Any) -> tuple[float, float]:
     """Where the point of sigma 0 is on the screen."""
     point = page.locator(".js-plotly-plot .scatterlayer .point").first

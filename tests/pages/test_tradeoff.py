@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -387,6 +388,99 @@ def test_the_clicked_point_is_marked(
     assert app.query_params["point"] == key
     shared = is_fine(page(PAGE, **dict(app.query_params)).run())
     assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(shared)
+
+
+TABLED = ("curves", "plane", "map", "epsilon", "votes")
+
+
+@pytest.mark.parametrize("view", TABLED)
+def test_the_numbers_are_a_table_of_the_points_of_the_figure(
+    shipped_grid: Path, page: PageMaker, view: str
+) -> None:
+    link = {"view": view, "models": "tiny-rsc,tiny-ann", "setting": "tiny-rsc/0.1/4"}
+    app = is_fine(page(PAGE, **link).run())
+    assert not app.dataframe, "it is made only once it is opened"
+    app.session_state["explorer.numbers"] = True
+    (table,) = is_fine(app.run()).dataframe
+    lines = table.value
+    (figure,) = figures(app).values()
+    clean, robust = measured_values(figure, view)
+    if view != "map":  # It shows the robust accuracy alone.
+        assert set(lines["clean, %"]) == clean
+    assert set(lines["robust, %"]) == robust
+    if view != "votes":
+        keys = {row[0] for trace in figure["data"] for row in trace.get("customdata", ())}
+        assert len(lines) == len(keys)
+    assert all(re.fullmatch(r"[\d.]+ to [\d.]+", text) for text in lines["robust, interval"])
+    assert set(lines["images"]) == {"20 gallery photographs, seed 0"}
+    assert set(lines["result"]) == {"shipped"} and set(lines["draws"]) <= {1, 5}
+    attacks = {"PGD-10"} if view == "votes" else {"FGSM, PGD-10"}
+    assert set(lines["attacks"]) == attacks
+    for line in lines.to_dict("records"):
+        query = dict(parse_qsl(line["Playground"].removeprefix("./?")))
+        assert query["epsilon"] == f"{line['epsilon, 255ths']:g}"
+        assert query["model"] in ("tiny-rsc", "tiny-ann")
+    assert "Table, CSV" in [button.proto.label for button in app.get("download_button")]
+
+
+def measured_values(figure: dict[str, Any], view: str) -> tuple[set[float], set[float]]:
+    """Clean and robust accuracies in a figure, in percent as the table has them."""
+    traces = [trace for trace in figure["data"] if "customdata" in trace]
+
+    def rounded(values: Iterable[float]) -> set[float]:
+        return {round(100 * value, 1) for value in values}
+
+    if view == "plane":
+        return (
+            rounded(value for trace in traces for value in trace["x"]),
+            rounded(value for trace in traces for value in trace["y"]),
+        )
+    if view == "map":
+        rows = [value for row in figure["data"][0]["z"] for value in row if value is not None]
+        return set(), rounded(rows)
+    if view == "epsilon":
+        return (
+            rounded(trace["y"][0] for trace in traces),
+            rounded(value for trace in traces for value in trace["y"][1:]),
+        )
+    if view == "votes":
+        return rounded(traces[0]["y"]), rounded(traces[1]["y"])
+    above = [trace["y"] for trace in traces if trace["yaxis"] == "y"]
+    below = [trace["y"] for trace in traces if trace["yaxis"] == "y2"]
+    return rounded(v for y in above for v in y), rounded(v for y in below for v in y)
+
+
+@pytest.mark.parametrize("view", TABLED)
+def test_the_text_alternative_has_the_range_of_values(
+    shipped_grid: Path, page: PageMaker, view: str
+) -> None:
+    link = {"view": view, "models": "tiny-rsc", "setting": "tiny-rsc/0.1/4"}
+    app = is_fine(page(PAGE, **link).run())
+    ((alt, figure),) = figures(app).items()
+    clean, robust = measured_values(figure, view)
+    ends = re.search(r"robust accuracy ([\d.]+) to ([\d.]+) %", alt)
+    assert ends is not None
+    assert [float(end) for end in ends.groups()] == [min(robust), max(robust)]
+    if view != "map":
+        assert f"clean accuracy {min(clean):.1f} to {max(clean):.1f} %" in alt
+    if view not in ("epsilon", "votes"):
+        assert "sigma 0 to 0.3" in alt and "8 settings of 1 network" in alt
+
+
+def test_a_chosen_row_does_what_a_click_on_its_point_does(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    results = make_results(make_grid(list(TINY_CONFIGS)), Zoo(shipped_grid / "models"))
+    key = next(
+        r.cell.key for r in results
+        if (r.cell.model, r.cell.sigma, r.cell.time_steps, r.cell.epsilon, r.cell.attack)
+        == ("tiny-rsc", 0.3, 1, 4.0, "pgd")
+    )  # fmt: skip
+    app = is_fine(page(PAGE, view="plane", attack="pgd-10", models="tiny-rsc").run())
+    app.session_state["tradeoff.row"] = key
+    assert is_fine(app.run()).query_params["point"] == key
+    assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(app)
+    assert "tradeoff.row" not in app.session_state, "it opens once"
 
 
 def test_the_answer_names_setting_interval_energy_and_time(

@@ -145,15 +145,24 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
 
 
 def draw_point(
-    points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint], clicked: str | None
+    points: Sequence[OperatingPoint],
+    beside: Sequence[OperatingPoint],
+    clicked: str | None,
+    *,
+    listed: bool = True,
 ) -> None:
-    """To the Playground with the clicked one of all points, or a link with the chosen one."""
+    """To the Playground with the clicked one of all points, or a link with the chosen one.
+
+    listed: a table of the points follows, of which a row can be chosen too.
+    """
     follow_click((*points, *beside), clicked)
     point = chosen_point(points, beside)
     if point is not None:
         draw_handover(point)
+        row = " So does its row among the numbers." if listed else ""
         st.caption(
             "A click on a point of the figure opens that one; on a touch screen, a second tap."
+            f"{row}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -21,6 +22,8 @@ _MOST_DRAWS = 16
 _POINT = text_field("point", 32, str)
 # Where the page's link keeps it; a click comes when the link of the run is written already.
 _KEY = "tradeoff.point"
+# The key of the point whose row was chosen since the run before.
+_ROW = "tradeoff.row"
 
 
 def playground_query(cell: Cell) -> dict[str, str]:
@@ -37,6 +40,11 @@ def playground_query(cell: Cell) -> dict[str, str]:
     return query | ({"draws": str(draws)} if cell.draws > 1 else {})
 
 
+def playground_address(cell: Cell) -> str:
+    """The same as an address beside this page's own."""
+    return f"./?{urlencode(playground_query(cell))}"
+
+
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
@@ -49,8 +57,22 @@ def link_point(link: PageLink) -> None:
     link.keep(_POINT, key, linked=bool(key))
 
 
+def choose_row(table: str, keys: Sequence[str]) -> None:
+    """Take the chosen row of a table of points, before the page runs, for a click on its point.
+
+    table: the session key. keys: of the points, row by row.
+    """
+    chosen = st.session_state[table]["selection"]["rows"]
+    if chosen:
+        st.session_state[_ROW] = keys[chosen[0]]
+
+
 def follow_click(points: Sequence[OperatingPoint], clicked: str | None) -> None:
-    """Open the clicked one of the points in the Playground; it stays chosen for the way back."""
+    """Open the clicked or chosen one of the points in the Playground.
+
+    It stays chosen for the way back.
+    """
+    clicked = st.session_state.pop(_ROW, None) or clicked
     for point in points:
         if clicked is not None and point.key == clicked:
             st.session_state[_KEY] = clicked

@@ -11,10 +11,12 @@ from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.indices import Row, components_figure, votes_figure
 from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import OperatingPoint, variance_components, vote_curve
+from rsc_snn.tradeoff.rows import accuracy_words, passes_words, vote_rows
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
 from rsc_snn.ui.explorer.handover import attack_name, chosen_point, draw_handover
 from rsc_snn.ui.explorer.legible import spread
+from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -54,11 +56,12 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     point = found[0]
     draws = point.robust_result.cell.draws
     clean, robust = vote_curve(point.clean_result), vote_curve(point.robust_result)
+    rows = vote_rows(point, clean, robust)
     commands = (cell_command(point.clean_result.cell), cell_command(point.robust_result.cell))
     draw_figure(
         votes_figure(clean, robust, commands=commands),
         "explorer.votes",
-        "Lines: accuracy over the number of passes that vote, clean and under attack.",
+        f"Lines: {accuracy_words(rows)} over {passes_words(rows)}.",
     )
     if not point.robust_result.cell.noisy:
         st.caption("This network has no noise: every pass answers the same, and so does a vote.")
@@ -76,6 +79,7 @@ def _draw_votes(slug: str, frame: Frame) -> None:
             )
         )
     draw_handover(point)
+    draw_numbers(frame, rows, "votes", votes=True)
     draw_provenance(frame, [point])
 
 

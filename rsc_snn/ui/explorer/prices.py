@@ -92,7 +92,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
         f"{frame.attack_words}. Above the dotted line a point of accuracy buys more than a point "
         "of robustness; pale crosses are steps of which a part is within the noise."
     )
-    draw_point(dial, (), clicked)
+    draw_point(dial, (), clicked, listed=False)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
     with st.container(key="rsc-wide-prices"):
         st.markdown(_table(dial, ratios))

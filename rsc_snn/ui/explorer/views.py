@@ -17,6 +17,16 @@ from rsc_snn.figures.explorer import (
     plane_figure,
 )
 from rsc_snn.tradeoff import OperatingPoint, explains, pareto_front
+from rsc_snn.tradeoff.rows import (
+    PointRow,
+    accuracy_words,
+    epsilon_words,
+    harmonic_words,
+    point_rows,
+    setting_words,
+    sigma_words,
+    steps_words,
+)
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.frame import (
@@ -28,6 +38,7 @@ from rsc_snn.ui.explorer.frame import (
     nothing_here,
 )
 from rsc_snn.ui.explorer.legible import few_dials, few_settings
+from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
@@ -92,8 +103,12 @@ def _draw_curves(frame: Frame) -> None:
         sigmas=frame.menu.sigmas,
         show=frame.show(points, beside),
     )
+    rows = point_rows((*points, *beside))
     clicked = draw_figure(
-        figure, "explorer.curves", "Lines: accuracy and robust accuracy over the noise level sigma."
+        figure,
+        "explorer.curves",
+        f"Lines: {accuracy_words(rows)}{_over(sigma_words(rows, effective=effective))}, "
+        f"{setting_words(rows)}.",
     )
     axis = "sigma / sqrt(T), the noise of the mean of T frames" if effective else "sigma"
     st.caption(
@@ -104,8 +119,13 @@ def _draw_curves(frame: Frame) -> None:
         )
     )
     draw_point(points, beside, clicked)
+    draw_numbers(frame, rows, "curves")
     _say_collapse(frame)
     draw_provenance(frame, frame.points, beside)
+
+
+def _over(words: str) -> str:
+    return words and f" over {words}"
 
 
 def _few_dials(
@@ -144,9 +164,14 @@ def _draw_plane(frame: Frame) -> None:
     if nothing_here(frame, beside=True):
         return
     points, beside, left_out = _few_dials(frame)
-    figure = plane_figure((*points, *beside), pareto_front(points), show=frame.show(points, beside))
+    front = pareto_front(points)
+    figure = plane_figure((*points, *beside), front, show=frame.show(points, beside))
+    rows = point_rows((*points, *beside))
     clicked = draw_figure(
-        figure, "explorer.plane", "Points: robust accuracy over clean accuracy, with their front."
+        figure,
+        "explorer.plane",
+        f"Points: {accuracy_words(rows)}{_over(sigma_words(rows))}, {setting_words(rows)}; on the "
+        f"Pareto front: {len(front)}.",
     )
     st.caption(
         explained(
@@ -158,6 +183,7 @@ def _draw_plane(frame: Frame) -> None:
         )
     )
     draw_point(points, beside, clicked)
+    draw_numbers(frame, rows, "plane")
     draw_provenance(frame, points, beside)
 
 
@@ -188,10 +214,12 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
             icon=":material/info:",
         )
         return
+    rows = point_rows(points)
     clicked = draw_figure(
         heat_figure(points, quantity, show=frame.show(points)),
         "explorer.map",
-        f"A map of sigma by T: {QUANTITIES[quantity]} in percent.",
+        f"A map of {QUANTITIES[quantity]}: {_map_words(rows, quantity)} over {sigma_words(rows)} "
+        f"and {steps_words(rows)}, {setting_words(rows)}.",
     )
     st.caption(
         f"{QUANTITIES[quantity].capitalize()} {frame.answer_words} in percent, "
@@ -200,7 +228,12 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         "a row the noise grows, along a column more frames average it out."
     )
     draw_point(points, (), clicked)
+    draw_numbers(frame, rows, "map")
     draw_provenance(frame, points)
+
+
+def _map_words(rows: tuple[PointRow, ...], quantity: Quantity) -> str:
+    return harmonic_words(rows) if quantity == "harmonic" else accuracy_words(rows)
 
 
 def _draw_epsilon(frame: Frame) -> None:
@@ -216,10 +249,13 @@ def _draw_epsilon(frame: Frame) -> None:
     # Before a click the choice is at the epsilon of the panel, as in the other figures.
     here = [point for point in points if point.epsilon == chosen.epsilon]
     show = frame.show(here, [*points, *beside])
+    rows = point_rows([*points, *beside])
+    unit = variants[0].unit
     clicked = draw_figure(
-        epsilon_figure([*points, *beside], unit=variants[0].unit, show=show),
+        epsilon_figure([*points, *beside], unit=unit, show=show),
         "explorer.epsilon",
-        "Lines: accuracy over the size of the attack, epsilon.",
+        f"Lines: {accuracy_words(rows)} over {epsilon_words(rows)}{unit and ' in 255ths'}, "
+        f"{setting_words(rows)}.",
     )
     st.caption(
         explained(
@@ -229,4 +265,5 @@ def _draw_epsilon(frame: Frame) -> None:
         )
     )
     draw_point(here, [*points, *beside], clicked)
+    draw_numbers(frame, rows, "epsilon")
     draw_provenance(frame, points, beside)
