@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
@@ -10,6 +11,9 @@ import streamlit as st
 
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
+
+# What a figure shows, in words, and the figure.
+Titled = tuple[str, go.Figure]
 
 _SHOWN = "figures.shown"
 _FORMAT = "figures.format"
@@ -30,9 +34,9 @@ def begin_figures(link: PageLink | None = None) -> None:
         link.keep(_FIELD, chosen, linked=chosen != _FIELD.default)
 
 
-def remember_figure(title: str, figure: go.Figure) -> None:
-    """Keep a figure that the page shows."""
-    st.session_state.setdefault(_SHOWN, {})[title] = figure
+def remember_figure(key: str, title: str, figure: go.Figure) -> None:
+    """Keep a figure that the page shows; one that is drawn again has the key that it had."""
+    st.session_state.setdefault(_SHOWN, {})[key] = (title, figure)
 
 
 def figure_config(name: str) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def figure_config(name: str) -> dict[str, Any]:
 
 def figure_tools(link: PageLink) -> None:
     """The format in which figures save themselves, and all figures of the page as one HTML file."""
-    shown: dict[str, go.Figure] = st.session_state.get(_SHOWN, {})
+    shown: dict[str, Titled] = st.session_state.get(_SHOWN, {})
     st.radio(
         "Save figures as",
         _FORMATS,
@@ -61,7 +65,7 @@ def figure_tools(link: PageLink) -> None:
     )
     st.download_button(
         "Figures of this page as HTML",
-        lambda: figures_html(shown).encode("utf-8"),
+        lambda: figures_html(shown.values()).encode("utf-8"),
         "rsc-snn-figures.html",
         "text/html",
         key="figures.html",
@@ -72,10 +76,10 @@ def figure_tools(link: PageLink) -> None:
     )
 
 
-def figures_html(figures: dict[str, go.Figure]) -> str:
+def figures_html(figures: Iterable[Titled]) -> str:
     """One page with all figures and their descriptions; plotly's code is in it once."""
     parts = []
-    for index, (title, figure) in enumerate(figures.items()):
+    for index, (title, figure) in enumerate(figures):
         light = go.Figure(figure).update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff")
         html = light.to_html(full_html=False, include_plotlyjs=index == 0)
         parts.append(f"<figure>{html}<figcaption>{escape(title)}</figcaption></figure>")

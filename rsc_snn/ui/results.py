@@ -22,7 +22,7 @@ def draw_figure(figure: go.Figure, key: str, alt: str) -> str | None:
 
     It is also kept for `rsc_snn.ui.figure_files`. Returns what `components.plot` does.
     """
-    remember_figure(alt, figure)
+    remember_figure(key, alt, figure)
     return plot(figure, key=key, alt=alt, config=figure_config(key))
 
 
