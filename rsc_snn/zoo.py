@@ -174,6 +174,14 @@ class ModelCard:
             raise ZooError("Its sha256 is not 64 hexadecimal digits.")
 
     @property
+    def identity(self) -> str:
+        """64 hexadecimal digits that measured results belong to.
+
+        Card and weights of a model ship together, so the digest of the weights tells it apart.
+        """
+        return self.sha256
+
+    @property
     def adversarial(self) -> str:
         """The method of adversarial training; "" where none is stated."""
         return "" if self.training is None else self.training.adversarial
@@ -213,6 +221,16 @@ class ModelCard:
             raise ZooError(str(error)) from error
         except (KeyError, TypeError) as error:
             raise ZooError("Fields are missing or unknown.") from error
+
+
+class OwnCard(ModelCard):
+    """The card of a person's own model, which may be edited beside weights that stay."""
+
+    @property
+    def identity(self) -> str:
+        """A digest of the weights and the network on the card."""
+        network = json.dumps(self.config.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{self.sha256} {network}".encode()).hexdigest()
 
 
 def _record(kind: Callable[..., Any], values: Mapping[str, Any] | None) -> Any:
@@ -270,6 +288,14 @@ def own_folders(named: Iterable[Path] = ()) -> tuple[Path, ...]:
     return tuple(unique.values())
 
 
+def named_zoo(folder: Path | None) -> Zoo:
+    """The models of a folder that a person names (None: those of the app).
+
+    Any folder but the app's is the person's own. Raises ZooError if it is missing.
+    """
+    return Zoo(folder, ships=folder is None or _same(folder, models_folder()))
+
+
 def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
     """`own_folders` with each `--zoo DIR` among `arguments`, which may hold other options.
 
@@ -289,11 +315,15 @@ class Zoo:
 
     folder: the models that ship (None: those of the app). own: folders of a person's own models,
     whose cards may be minimal; a name that an earlier folder has is a problem of the later one.
-    Raises ZooError if a folder is missing.
+    ships: False if the models of `folder` are a person's own too. Raises ZooError if a folder is
+    missing.
     """
 
-    def __init__(self, folder: Path | None = None, own: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, folder: Path | None = None, own: Iterable[Path] = (), *, ships: bool = True
+    ) -> None:
         self.folder = folder or models_folder()
+        self._ships = ships
         self.folders = (self.folder, *(path for path in own if not _same(path, self.folder)))
         for place in self.folders:
             if not place.is_dir():
@@ -333,7 +363,7 @@ class Zoo:
 
     def is_own(self, name: str) -> bool:
         """True for a person's own model, False for one that ships or is unknown."""
-        return self._origins.get(name, self.folder) != self.folder
+        return name in self._origins and not (self._ships and self._origins[name] == self.folder)
 
     def names(self) -> tuple[str, ...]:
         """Names of the models whose card is readable, whatever their weights are."""
@@ -428,8 +458,9 @@ def _read_card(path: Path, own: bool) -> ModelCard:
     except (ValueError, RecursionError) as error:
         raise ZooError(f"The card {path.name} is not valid JSON.") from error
     minimal = own and isinstance(values, dict) and "schema" not in values
+    kind = OwnCard if own else ModelCard
     try:
-        card = _minimal_card(path, values) if minimal else ModelCard.from_json(values)
+        card = _minimal_card(path, values) if minimal else kind.from_json(values)
     except ZooError as error:
         raise ZooError(f"The card {path.name} cannot be used. {error}") from error
     if card.name != path.stem:
@@ -437,7 +468,7 @@ def _read_card(path: Path, own: bool) -> ModelCard:
     return card
 
 
-def _minimal_card(path: Path, values: Mapping[str, Any]) -> ModelCard:
+def _minimal_card(path: Path, values: Mapping[str, Any]) -> OwnCard:
     """The card of an own model from what its file states; the rest stays unstated.
 
     The sha256, unless the file states one, is that of the weights as they are now: then it tells
@@ -461,7 +492,7 @@ def _minimal_card(path: Path, values: Mapping[str, Any]) -> ModelCard:
         raise ZooError(str(error)) from error
     weights = path.with_suffix(".safetensors")
     size = _weights_size(path.stem, weights)
-    return ModelCard(
+    return OwnCard(
         name=path.stem,
         label=values.get("label", path.stem),
         dataset=values["dataset"],

@@ -19,7 +19,7 @@ from rsc_snn.cli import main
 from rsc_snn.errors import ZooError
 from rsc_snn.randomness import make_generator
 from rsc_snn.robustness.report import set_up
-from rsc_snn.zoo import ModelCard, Zoo, cards_markdown, own_folders, zoo_folders
+from rsc_snn.zoo import OwnCard, Zoo, cards_markdown, named_zoo, own_folders, zoo_folders
 from tests.conftest import CIFAR10, TINY_CONFIGS, lively_model
 
 CONFIG = ModelConfig(widths=(6, 8), depths=(1, 1), sigma=0.1)
@@ -70,7 +70,7 @@ def test_a_minimal_card_states_what_it_says_and_nothing_more(tiny_zoo: Path, own
     assert (card.limits, card.adversarial, card.recipe, card.class_accuracy) == ("", "", {}, ())
     assert card.size_bytes == (own / "mine.safetensors").stat().st_size
     assert zoo.curve("mine") == []
-    assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))) == card
+    assert OwnCard.from_json(json.loads(json.dumps(card.to_json()))) == card
     assert set_up(card) == "vgg 6-8, RSC, sigma 0.1, T = 4, training not stated"
 
 
@@ -169,6 +169,56 @@ def test_weights_that_change_after_the_folder_was_read(tiny_zoo: Path, own: Path
     with pytest.raises(ZooError, match="damaged"):
         zoo.load("mine")
     Zoo(tiny_zoo, [own]).load("mine")
+
+
+def test_results_belong_to_the_weights_and_the_network_of_the_card(
+    tiny_zoo: Path, own: Path
+) -> None:
+    def identity(**fields: Any) -> str:
+        write_model(own, **fields)
+        return Zoo(tiny_zoo, [own]).card("mine").identity
+
+    def network(**changes: Any) -> dict[str, Any]:
+        return CONFIG.to_json() | changes
+
+    first = identity()
+    others = {
+        identity(config=network(lif={**network()["lif"], "threshold": 2.0})),
+        identity(config=network(mean=[0.4, 0.5, 0.5])),
+        identity(config=network(time_steps=8)),
+    }
+    assert len(others | {first}) == 4
+    assert identity(label="Another name", limits="None.") == first
+    change_tensors(own, lambda tensors: tensors["backbone.readout.linear.bias"].add_(1))
+    assert Zoo(tiny_zoo, [own]).card("mine").identity not in {first, *others}
+
+
+def test_of_a_model_that_ships_the_weights_alone_count(tiny_zoo: Path) -> None:
+    zoo, person = Zoo(tiny_zoo), named_zoo(tiny_zoo)
+    assert zoo.card("tiny-rsc").identity == zoo.card("tiny-rsc").sha256
+    assert person.card("tiny-rsc").identity != zoo.card("tiny-rsc").sha256
+    assert person.is_own("tiny-rsc") and not zoo.is_own("tiny-rsc")
+    assert not person.is_own("nobody")
+
+
+def test_a_full_card_of_an_own_folder_counts_whole(
+    tiny_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_ASSETS", str(tmp_path))
+    shutil.copytree(tiny_zoo, tmp_path / "models")
+    assert not named_zoo(tmp_path / "models").is_own("tiny-rsc")
+    folder = tmp_path / "own"
+    shutil.copytree(tiny_zoo, folder)
+    before = named_zoo(folder).card("tiny-rsc").identity
+    set_threshold(folder / "tiny-rsc.json", 2.0)
+    assert named_zoo(folder).card("tiny-rsc").identity != before
+
+
+def set_threshold(path: Path, threshold: float) -> None:
+    """Edit a card: the same weights in a network of another threshold."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["config"]["lif"]["threshold"] = threshold
+    path.write_text(json.dumps(card), encoding="utf-8")
 
 
 def test_missing_and_lonely_files(tiny_zoo: Path, own: Path) -> None:

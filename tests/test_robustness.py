@@ -36,7 +36,7 @@ from rsc_snn.robustness.store import (
     write_results,
 )
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings, suite_markdown
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import Zoo, named_zoo
 from tests.conftest import stated
 from tests.robust_rows import SHA, make_model, make_row
 
@@ -501,7 +501,7 @@ def test_results_md_is_up_to_date() -> None:
 def test_the_command_fills_a_file(
     tmp_path: Path, tiny_zoo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sha = Zoo(tiny_zoo).card("tiny-ann").sha256
+    sha = named_zoo(tiny_zoo).card("tiny-ann").identity
     rows = merged([], make_model("tiny-ann", 0.5, sha256=sha), {"tiny-ann": sha})
     write_results([*rows, *make_model("gone", 0.5)], tmp_path)
     target = tmp_path / "results.md"

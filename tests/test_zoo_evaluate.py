@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from rsc_snn.robustness.cells import (
 )
 from rsc_snn.robustness.store import Row, read_results
 from rsc_snn.robustness.suite import SUITE, Settings
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import Zoo, named_zoo
 from tests.conftest import TINY_CONFIGS, lively_model
 
 ROOT = Path(__file__).parents[1]
@@ -376,6 +377,25 @@ def test_a_killed_evaluation_goes_on_where_it_was(
     }
 
 
+def test_a_model_whose_card_was_edited_is_measured_anew(
+    tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = tmp_path / "models"
+    shutil.copytree(tiny_zoo, zoo)
+    assert main(command(tmp_path, root, zoo, "tiny-rsc", *QUICK)) == 0
+    before = rows_by_place(tmp_path / "results")
+    path = zoo / "tiny-rsc.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["config"]["lif"]["threshold"] = 2.0
+    path.write_text(json.dumps(card), encoding="utf-8")
+    capsys.readouterr()
+    assert main(command(tmp_path, root, zoo, "tiny-rsc", *QUICK)) == 0
+    assert capsys.readouterr().err.count("tiny-rsc  ") == 3
+    after = rows_by_place(tmp_path / "results")
+    assert after.keys() == before.keys()
+    assert [row.scores for row in after.values()] != [row.scores for row in before.values()]
+
+
 def test_all_models_and_a_second_run_measures_nothing(
     tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -387,7 +407,7 @@ def test_all_models_and_a_second_run_measures_nothing(
     assert len(table) == 3 * len(TINY_CONFIGS)
     row = table["tiny-rsc", "fgsm", 8.0, 0.2, 4]
     assert (row.n, row.images, row.draws, row.seed) == (30, 6, 3, 0)
-    assert row.sha256 == Zoo(tiny_zoo).card("tiny-rsc").sha256
+    assert row.sha256 == named_zoo(tiny_zoo).card("tiny-rsc").identity
     assert json.loads(row.parameters)["epsilon"] == 8
     assert row.command == (
         "python -m rsc_snn zoo evaluate tiny-rsc --images 6 --epsilons 8 "
@@ -525,7 +545,6 @@ def test_a_model_replaced_meanwhile_is_not_written(
     tiny_zoo: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import shutil
 
     from tests.conftest import save_tiny_model
 

@@ -118,14 +118,14 @@ def run_results(args: argparse.Namespace) -> int:
     from rsc_snn.robustness.compare import Results
     from rsc_snn.robustness.report import fill, whole
     from rsc_snn.robustness.store import FILE, current, read_results
-    from rsc_snn.zoo import Zoo
+    from rsc_snn.zoo import named_zoo
 
     if args.results is not None and not (args.results / FILE).is_file():
         raise DataError(f"There are no results in {args.results}: no file {FILE}.")
-    zoo = Zoo(args.folder)
+    zoo = named_zoo(args.folder)
     cards = {name: zoo.card(name) for name in zoo.names()}
-    shas = {name: card.sha256 for name, card in cards.items()}
-    results = Results(tuple(current(read_results(args.results), shas)))
+    known = {name: card.identity for name, card in cards.items()}
+    results = Results(tuple(current(read_results(args.results), known)))
     if args.write is None:
         print(whole(results, cards), end="")
         return 0
@@ -154,7 +154,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     from rsc_snn.robustness.store import check_writable, read_results, results_folder
     from rsc_snn.training.batch import prepare_device
-    from rsc_snn.zoo import Zoo
+    from rsc_snn.zoo import named_zoo
 
     results = args.results or results_folder()
     # A table that cannot be added to is better known now than hours later.
@@ -162,7 +162,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     there = () if args.replace else rows
     check_writable(results)
     device = prepare_device(args.device, args.threads)
-    zoo = Zoo(args.folder)
+    zoo = named_zoo(args.folder)
     for problem in zoo.problems().values():
         print(problem, file=sys.stderr)
     subjects, failed = _subjects(zoo, args.names, settings, args.data, device)
@@ -236,18 +236,18 @@ def _evaluate(subject: Subject, cells: Path, results: Path, models: Path | None,
     """Measure one model and put its rows into the table."""
     from rsc_snn.robustness.cells import evaluate_cells
     from rsc_snn.robustness.store import add_results, rows_of
-    from rsc_snn.zoo import Zoo
+    from rsc_snn.zoo import named_zoo
 
     done = []
     for cell, fresh in evaluate_cells(subject, cells, log.show):
         done.append(cell)
         log.finish(subject, done, fresh)
     # The folder is read again: models may have come, gone or changed in the hours since.
-    zoo = Zoo(models)
-    shas = {name: zoo.card(name).sha256 for name in zoo.names()}
-    if shas.get(subject.card.name) != subject.card.sha256:
+    zoo = named_zoo(models)
+    known = {name: zoo.card(name).identity for name in zoo.names()}
+    if known.get(subject.card.name) != subject.card.identity:
         raise ZooError("The model was replaced while it was measured; run the command again.")
-    add_results(rows_of(done, subject.card.label, subject.settings), shas, results)
+    add_results(rows_of(done, subject.card.label, subject.settings), known, results)
     log.written.append(subject.card.name)
 
 

@@ -105,7 +105,7 @@ class Subject:
         parameters = {} if attack == CLEAN else SUITE[attack].parameters(epsilon)
         return {
             "model": self.card.name,
-            "sha256": self.card.sha256,
+            "sha256": self.card.identity,
             "dataset": self.card.dataset,
             "split": self.data.split,
             "data": fingerprint,

@@ -40,9 +40,10 @@ _ARROW = {
 class Row:
     """One measurement; accuracies are shares 0..1, epsilon is in 255ths.
 
-    data: fingerprint of the test images. parameters, versions: JSON. images: size of the subset
-    that all attacks but FGSM see. attacked: images not passed through. scores: right answers of
-    each image in `draws` fresh draws, one byte an image. Raises DataError for what cannot be.
+    data: fingerprint of the test images. sha256: `ModelCard.identity`. parameters, versions:
+    JSON. images: size of the subset that all attacks but FGSM see. attacked: images not passed
+    through. scores: right answers of each image in `draws` fresh draws, one byte an image. Raises
+    DataError for what cannot be.
     """
 
     model: str
@@ -142,13 +143,13 @@ def _row(cell: Cell, label: str, settings: Settings) -> Row:
     )
 
 
-def current(rows: Iterable[Row], shas: Mapping[str, str]) -> list[Row]:
-    """The rows of the models in `shas` (name to sha256); others have gone or changed."""
-    return [row for row in rows if shas.get(row.model) == row.sha256]
+def current(rows: Iterable[Row], known: Mapping[str, str]) -> list[Row]:
+    """The rows of the models in `known` (name to identity); others have gone or changed."""
+    return [row for row in rows if known.get(row.model) == row.sha256]
 
 
-def merged(old: Iterable[Row], new: Sequence[Row], shas: Mapping[str, str]) -> list[Row]:
-    """`old` and `new` rows of the models in `shas` (name to sha256), with worst cases, in order.
+def merged(old: Iterable[Row], new: Sequence[Row], known: Mapping[str, str]) -> list[Row]:
+    """`old` and `new` rows of the models in `known` (name to identity), with worst cases, in order.
 
     A new row takes the place of an old one. Old rows of a model that has gone or changed, or
     measured in another way than its new rows, are dropped. Worst cases are made anew, where every
@@ -157,17 +158,17 @@ def merged(old: Iterable[Row], new: Sequence[Row], shas: Mapping[str, str]) -> l
     ways = {row.model: row.measured for row in new}
     table = {
         row.place: row
-        for row in current(old, shas)
+        for row in current(old, known)
         if row.attack != WORST and ways.get(row.model, row.measured) == row.measured
     }
-    table |= {row.place: row for row in current(new, shas)}
+    table |= {row.place: row for row in current(new, known)}
     rows = [*table.values(), *_worst_rows(table.values())]
     order = {name: index for index, name in enumerate((CLEAN, *SUITE, WORST))}
     return sorted(rows, key=lambda row: (row.model, row.epsilon_255, order.get(row.attack, 99)))
 
 
 def contradicting(rows: Iterable[Row], subject: Subject) -> list[Row]:
-    """The rows of a subject's weights that its new rows would push out of the table, or belie.
+    """The rows of a subject's model that its new rows would push out of the table, or belie.
 
     Those that were measured in another way, and those in a chain of epsilons that the new ones
     break: an image is attacked at an epsilon if a smaller one did not break it, so a table with
@@ -181,7 +182,7 @@ def contradicting(rows: Iterable[Row], subject: Subject) -> list[Row]:
     own = [
         row
         for row in rows
-        if (row.model, row.sha256) == (subject.card.name, subject.card.sha256)
+        if (row.model, row.sha256) == (subject.card.name, subject.card.identity)
         and row.attack != WORST
     ]
     others = [row for row in own if row.measured != way]
@@ -299,10 +300,10 @@ def check_writable(folder: Path) -> None:
         raise DataError(f"Cannot write to {folder}: {error.strerror}.") from error
 
 
-def add_results(new: Sequence[Row], shas: Mapping[str, str], folder: Path) -> None:
+def add_results(new: Sequence[Row], known: Mapping[str, str], folder: Path) -> None:
     """Put the rows of one model into the table; see `merged`. Raises DataError."""
     try:
         with writing(folder):
-            write_results(merged(read_results(folder), new, shas), folder)
+            write_results(merged(read_results(folder), new, known), folder)
     except OSError as error:
         raise DataError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -35,7 +35,7 @@ SELECTION = (1, 1, 2, 4)
 class Cell:
     """What one number is about.
 
-    model, sha256: a model and the digest of its weights. data: fingerprint of the `images` test
+    model, sha256: a model and its `ModelCard.identity`. data: fingerprint of the `images` test
     images. attack: a name of the registry, or CLEAN at epsilon 0. parameters: all of the attack's
     but epsilon, sorted by name. epsilon: 255ths of the pixel range (L-infinity), or the pixel
     units of an L2 attack. chain: smaller epsilons that were tried before; an image that one of

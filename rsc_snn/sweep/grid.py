@@ -439,7 +439,7 @@ def _clean_cells(grid: Grid, card: ModelCard, data: str) -> Iterator[Cell]:
             noisy = coding.stochastic and coding_sigma(coding) != 0
             yield Cell(
                 model=card.name,
-                sha256=card.sha256,
+                sha256=card.identity,
                 dataset=card.dataset,
                 split=grid.split,
                 data=data,

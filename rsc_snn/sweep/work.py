@@ -236,11 +236,11 @@ def _check_coding(cell: Cell, model: SpikingClassifier) -> None:
 
 
 @lru_cache(maxsize=8)
-def _model(folders: tuple[Path, ...], name: str, sha256: str, device: str) -> SpikingClassifier:
-    """A model of the zoo whose weights are those of the cell. Raises SweepError, ZooError."""
+def _model(folders: tuple[Path, ...], name: str, identity: str, device: str) -> SpikingClassifier:
+    """A model of the zoo that is still the one of the cell. Raises SweepError, ZooError."""
     zoo = Zoo(folders[0], folders[1:])
-    if zoo.card(name).sha256 != sha256:
-        raise SweepError(f"The weights of {name} have changed since the sweep was set up.")
+    if zoo.card(name).identity != identity:
+        raise SweepError(f"The model {name} has changed since the sweep was set up.")
     return zoo.load(name, device)
 
 

@@ -63,8 +63,8 @@ def _measured(dataset: str, cards: list[ModelCard]) -> Results:
     """The rows of these very models: others may have taken their names since."""
     path = results_folder() / FILE
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    shas = {card.name: card.sha256 for card in cards}
-    return Results(tuple(current(_read(str(path.parent), stamp), shas))).of(dataset)
+    known = {card.name: card.identity for card in cards}
+    return Results(tuple(current(_read(str(path.parent), stamp), known))).of(dataset)
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
@@ -26,6 +29,7 @@ from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
 from rsc_snn.ui.explorer.measured import variant_of
 from rsc_snn.ui.explorer.provenance import grids_of
+from rsc_snn.ui.explorer.sources import gather
 from rsc_snn.ui.explorer.views import VIEWS
 from rsc_snn.zoo import Zoo
 from tests.conftest import TINY_CONFIGS
@@ -774,6 +778,25 @@ def test_a_grid_says_that_another_sweep_fills_the_store(assets: Path, store: Pat
         assert alone
         measure_grid(small_cells(assets), heard)
     assert heard.notes == ["Another sweep fills this store; each leaves alone what the other did."]
+
+
+def test_results_of_a_card_before_it_was_edited_do_not_count(
+    assets: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    shutil.copy(assets / "models" / "tiny-rsc.safetensors", own / "mine.safetensors")
+    card = json.loads((assets / "models" / "tiny-rsc.json").read_text()) | {"name": "mine"}
+    (own / "mine.json").write_text(json.dumps(card))
+    monkeypatch.setenv("RSC_SNN_ZOO", str(own))
+    with Store(store) as filled:
+        filled.put_all(make_results(make_grid(["mine"]), Zoo(own=[own])))
+        keys = set(filled.keys())
+    assert gather().own == keys
+    card["config"]["lif"]["threshold"] = 2.0
+    (own / "mine.json").write_text(json.dumps(card))
+    st.cache_resource.clear()  # As in a new process.
+    assert gather().own == set()
 
 
 def test_the_row_of_a_grid_shows_what_it_says(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -106,6 +108,28 @@ def test_what_could_be_measured_is_exported(
     assert "This cell cannot be." in err and "cells written to rest.csv" in out
     with Path("rest.csv").open() as file:
         assert 0 < len(list(csv.DictReader(file))) < CELLS
+
+
+def test_an_own_model_whose_card_was_edited_is_measured_anew(
+    tiny_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path("own")
+    own.mkdir()
+    shutil.copy(tiny_zoo / "tiny-rsc.safetensors", own / "mine.safetensors")
+    card = json.loads((tiny_zoo / "tiny-rsc.json").read_text()) | {"name": "mine"}
+
+    def answers(threshold: float) -> list[Any]:
+        card["config"]["lif"]["threshold"] = threshold
+        (own / "mine.json").write_text(json.dumps(card))
+        before = {result.cell.key for result in stored()} if Path("runs").exists() else set()
+        assert sweep("own.toml", "--zoo", "own") == 0
+        return [item.answers for item in stored() if item.cell.key not in before]
+
+    Path("own.toml").write_text(GRID.replace('"tiny-ann", "tiny-rsc"', '"mine"'))
+    first, second = answers(1.0), answers(2.0)
+    assert len(first) == len(second) == CELLS // 2
+    assert any((one != other).any() for one, other in zip(first, second, strict=True))
+    assert answers(2.0) == []
 
 
 def test_a_dry_run_makes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

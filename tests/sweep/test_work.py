@@ -252,7 +252,7 @@ def test_cells_of_other_models_data_or_predecessors_are_refused(
     clean = next(cell for cell in cells if cell.model == "tiny-rsc" and cell.attack == CLEAN)
     attacked = next(cell for cell in cells if cell.chain and cell.model == "tiny-rsc")
     for wrong, before, words in (
-        (replace(clean, sha256="0" * 64), None, "weights of tiny-rsc have changed"),
+        (replace(clean, sha256="0" * 64), None, "model tiny-rsc has changed"),
         (replace(clean, data="0" * 16), None, "images of cifar10 have changed"),
         (replace(clean, images=19), None, "images of cifar10 have changed"),
         (replace(clean, coding="poisson"), None, "of another coding"),

@@ -28,8 +28,8 @@ from rsc_snn.ui.explorer.sources import shipped_among, store_path
 def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
     """The cells of a grid, remembered. Raises SweepError, DataError, ZooError."""
     zoo = resources.zoo()
-    shas = tuple((name, zoo.card(name).sha256) for name in zoo.names())
-    key = ("explorer.cells", grid, shas, str(data_root()))
+    models = tuple((name, zoo.card(name).identity) for name in zoo.names())
+    key = ("explorer.cells", grid, models, str(data_root()))
     return resources.memo().compute(key, tuple, lambda: expand(grid, zoo, fingerprints(grid, zoo)))
 
 
@@ -59,7 +59,7 @@ def cost_of(cells: Sequence[Cell]) -> Cost:
 
 def _speed(name: str) -> float:
     device = resources.device()
-    key = ("explorer.speed", name, resources.zoo().card(name).sha256, str(device))
+    key = ("explorer.speed", name, resources.zoo().card(name).identity, str(device))
     return resources.live(key, float, lambda: measure_speed(resources.zoo().load(name, device)))
 
 

@@ -1,7 +1,8 @@
 """Where the explorer's numbers come from: the results that ship, and the app's own store.
 
-Results are those of the models at hand: cells of other weights, or of another protocol, do not
-count. A source that cannot be read is a sentence, and the page goes on with the other.
+Results are those of the models at hand: cells of other weights or networks, or of another
+protocol, do not count. A source that cannot be read is a sentence, and the page goes on with the
+other.
 """
 
 from __future__ import annotations
@@ -89,27 +90,27 @@ def gather() -> Evidence:
     shipped, mark = _shipped_now(problems)
     reader = _reader_now(problems)
     zoo = resources.zoo()
-    shas = tuple((name, zoo.card(name).sha256) for name in zoo.names())
+    models = tuple((name, zoo.card(name).identity) for name in zoo.names())
     sources = (mark, () if reader is None else reader.mark)
-    cells, own = _current(sources, shas, shipped, {} if reader is None else reader.cells)
+    cells, own = _current(sources, models, shipped, {} if reader is None else reader.cells)
 
     def fetch(keys: Sequence[str]) -> list[CellResult]:
         known = [shipped[key] for key in keys if key in shipped]
         others = [key for key in keys if key not in shipped]
         return known if reader is None else [*known, *reader.results(others)]
 
-    return Evidence(cells, own, (sources, shas), tuple(problems), fetch)
+    return Evidence(cells, own, (sources, models), tuple(problems), fetch)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _current(
     sources: tuple[Stamp, ...],
-    shas: tuple[tuple[str, str], ...],
+    models: tuple[tuple[str, str], ...],
     _shipped: Mapping[str, CellResult],
     _stored: Mapping[str, Cell],
 ) -> tuple[dict[str, Cell], frozenset[str]]:
     """The cells of the models at hand, and which of them did not ship."""
-    known = set(shas)
+    known = set(models)
     every = dict(_stored) | {key: result.cell for key, result in _shipped.items()}
     cells = {
         key: cell

@@ -168,7 +168,7 @@ def _choose_view(link: PageLink) -> str:
 
 
 def _obtain(card: ModelCard, image: GalleryImage, row: int, column: int, seed: int) -> _Place:
-    key = ("lesson.currents", card.sha256, image.sha256, row, column, seed)
+    key = ("lesson.currents", card.identity, image.sha256, row, column, seed)
     return resources.live(key, _Place, partial(_draw_all, card, image, row, column, seed))
 
 
@@ -329,7 +329,7 @@ def _draw_covariance(place: _Place) -> None:
 
 def _draw_fan_in(card: ModelCard, image: GalleryImage, seed: int) -> None:
     """The distance from the normal law over the number of inputs."""
-    key = ("lesson.fan-in", card.sha256, image.sha256, seed)
+    key = ("lesson.fan-in", card.identity, image.sha256, seed)
     results = resources.live(key, tuple, partial(_fan_in, card, image, seed))
     draw_figure(
         fan_in_figure(results),
