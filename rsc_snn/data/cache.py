@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rsc_snn.files import write_atomically
 
 _VERSION = 1
 
@@ -50,14 +51,13 @@ def load(name: str) -> Arrays | None:
 def save(name: str, arrays: Arrays) -> None:
     """Write atomically: the file appears whole or not at all."""
     images, labels = arrays
-    part: Path | None = None
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as file:
+            np.savez(file, images=images, labels=labels)
+
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder(), suffix=".part", delete=False) as file:
-            part = Path(file.name)
-            np.savez(file, images=images, labels=labels)
-        part.replace(folder() / name)
+        write_atomically(folder() / name, write)
     except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
         warnings.warn(f"The decoded images could not be cached: {error}", stacklevel=2)

@@ -86,6 +86,25 @@ def test_a_flipped_byte_in_the_cache_is_noticed(archive: Path) -> None:
     assert torch.equal(load_dataset("cifar10", "test", archive.parent).images, first.images)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_cache_that_is_cut_short_leaves_nothing_behind(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def stop(file: Any, **arrays: Any) -> None:
+        file.write(b"half of it")
+        raise error("stopped")
+
+    monkeypatch.setattr(np, "savez", stop)
+    expected: Any = (
+        pytest.raises(KeyboardInterrupt)
+        if error is KeyboardInterrupt
+        else pytest.warns(UserWarning, match="could not be cached: stopped")
+    )
+    with expected:
+        load_dataset("cifar10", "test", archive.parent)
+    assert list(pixel_cache.folder().iterdir()) == []
+
+
 def test_a_cache_that_cannot_be_written_is_a_warning(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
