@@ -66,18 +66,13 @@ def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None
     """Write results with all answers, whole or not at all; returns how many.
 
     cells: only those of them that are stored; None for all. A file is not overwritten by one that
-    lacks some of its results. Raises SweepError.
+    lacks some of its results, nor if it holds anything else. Raises SweepError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, chosen = _schema(), _keys(store, cells)
-    if lost := _exported(path) - set(chosen):
-        raise SweepError(
-            f"{path} holds {len(lost):,} results that this export lacks. Put them into the store "
-            "first (--import) and export all of it (--export without a sweep), or name another "
-            "file."
-        )
+    _check_target(path, chosen)
 
     def write(partial: Path) -> int:
         count = 0
@@ -91,12 +86,35 @@ def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None
     return _write(path, write)
 
 
+def check_export(path: Path, cells: Iterable[Cell]) -> None:
+    """Raise SweepError if `export_parquet` of all `cells` would, before they are measured."""
+    _check_target(path, (cell.key for cell in cells))
+
+
+def _check_target(path: Path, keys: Iterable[str]) -> None:
+    """Raise SweepError if the results of `keys` may not take the place of the file."""
+    if lost := _exported(path) - set(keys):
+        raise SweepError(
+            f"{path} holds {len(lost):,} results that this export lacks. Put them into the store "
+            "first (--import) and export all of it (--export without a sweep), or name another "
+            "file."
+        )
+
+
 def _exported(path: Path) -> set[str]:
-    """Keys of the results in an exported file that count: those of the present protocol."""
+    """Keys of the results in an exported file that count: those of the present protocol.
+
+    None if there is no file. Raises SweepError for one that cannot be read.
+    """
+    if not path.exists():
+        return set()
     try:
         return {r.cell.key for r in _read(path) if r.cell.protocol == PROTOCOL}
-    except SweepError:
-        return set()
+    except SweepError as error:
+        raise SweepError(
+            f"{path} is not overwritten, since it is no export that this program can read; name "
+            "another file."
+        ) from error
 
 
 def export_csv(store: Store, path: Path, cells: Iterable[Cell] | None = None) -> int:

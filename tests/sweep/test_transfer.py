@@ -20,7 +20,13 @@ from rsc_snn.errors import SweepError
 from rsc_snn.robustness.store import write_results
 from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.store import Store
-from rsc_snn.sweep.transfer import export_csv, export_parquet, import_parquet, shipped_results
+from rsc_snn.sweep.transfer import (
+    check_export,
+    export_csv,
+    export_parquet,
+    import_parquet,
+    shipped_results,
+)
 from tests.robust_rows import make_row
 from tests.sweep.synthetic import make_cell, make_result, results, same
 
@@ -143,6 +149,23 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path, store: Store) -> No
     with pytest.raises(SweepError, match="Cannot write"):
         export_csv(store, tmp_path / "x.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_a_file_that_is_no_export_is_not_overwritten(tmp_path: Path, store: Store) -> None:
+    write_results([make_row("tiny-rsc", "fgsm", 4.0, [1, 0, 1])], tmp_path)
+    newer = pa.table({"a": [1]}).replace_schema_metadata({"rsc_snn_sweep": "7"})
+    pq.write_table(newer, tmp_path / "newer.parquet")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "foreign.parquet")
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1 not really")
+    (tmp_path / "empty.parquet").touch()
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.parquet")}
+    assert len(before) == 5
+    for path in before:
+        with pytest.raises(SweepError, match=f"{path.name} is not overwritten.*another file"):
+            export_parquet(store, path)
+        with pytest.raises(SweepError, match=f"{path.name} is not overwritten.*another file"):
+            check_export(path, [make_cell()])
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.parquet")} == before
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path, store: Store) -> None:
