@@ -95,9 +95,9 @@ def _check_target(path: Path, keys: Iterable[str]) -> None:
     """Raise SweepError if the results of `keys` may not take the place of the file."""
     if lost := _exported(path) - set(keys):
         raise SweepError(
-            f"{path} holds {len(lost):,} results that this export lacks. Put them into the store "
-            "first (--import) and export all of it (--export without a sweep), or name another "
-            "file."
+            f"{path} holds {len(lost):,} result{'s' * (len(lost) != 1)} that this export lacks. "
+            "Put what it holds into the store first (--import) and export all of it (--export "
+            "without a sweep), or name another file."
         )
 
 

@@ -147,7 +147,7 @@ def test_a_bad_link_is_a_sentence_and_the_default(
 
 def test_without_results_the_page_says_how_to_get_some(assets: Path, page: PageMaker) -> None:
     app = is_fine(page(PAGE, models="tiny-rsc", view="plane").run())
-    assert "python -m rsc_snn sweep rsc_snn/sweep/quick.toml" in words(app)
+    assert "python -m rsc_snn sweep rsc_snn/sweep/quick.toml --yes" in words(app)
     assert not figures(app)
 
 

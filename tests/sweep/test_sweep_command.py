@@ -22,7 +22,7 @@ from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.cost import Cost
 from rsc_snn.sweep.runners import Here
 from rsc_snn.sweep.store import Store
-from rsc_snn.sweep.transfer import shipped_results
+from rsc_snn.sweep.transfer import export_parquet, import_parquet, shipped_results
 from tests.sweep.synthetic import make_cell, make_data, make_result, same
 
 GRID = """
@@ -156,6 +156,30 @@ def test_export_and_import(capsys: pytest.CaptureFixture[str]) -> None:
     assert "10 cells imported into new.sqlite, 0 were there." in capsys.readouterr().out
     assert sweep("grid.toml", "--store", "new.sqlite") == 0
     assert "All 10 cells" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--yes", "--dry-run"])
+def test_an_export_that_would_lose_results_is_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with Store(":memory:") as store:
+        store.put(make_result(make_cell(model="another")))
+        export_parquet(store, Path("shipped.parquet"))
+    before = Path("shipped.parquet").read_bytes()
+    assert sweep("grid.toml", option, "--export", "shipped.parquet") == 2
+    out, err = capsys.readouterr()
+    assert "shipped.parquet holds 1 result that this export lacks" in err
+    assert out == "" and not Path("runs").exists()
+    assert Path("shipped.parquet").read_bytes() == before
+    assert sweep("--import", "shipped.parquet") == sweep("grid.toml") == 0
+    assert sweep("--export", "shipped.parquet") == 0
+    assert len(exported(Path("shipped.parquet"))) == CELLS + 1
+
+
+def exported(path: Path) -> list[CellResult]:
+    with Store(":memory:") as store:
+        import_parquet(store, path)
+        return store.results()
 
 
 def test_a_large_sweep_asks(

@@ -25,7 +25,7 @@ from rsc_snn.ui.memo import Memo
 
 VARIABLE = "RSC_SNN_STORE"
 # What a page without results tells its visitor to run.
-COMMAND = "python -m rsc_snn sweep rsc_snn/sweep/quick.toml"
+COMMAND = "python -m rsc_snn sweep rsc_snn/sweep/quick.toml --yes"
 # Where the command `sweep` keeps results, so that a sweep shows up on the page.
 DEFAULT = Path("runs/sweep.sqlite")
 _AT_ONCE = 500
