@@ -163,7 +163,7 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
         if not alone:
             progress.say(NOT_ALONE)
-        report = _run(args, zoo, store, cells, progress, stop)
+        report = _run(args, zoo, store, cells, progress, stop, alone)
     return _end(report, store, len(cells) - len(store.missing(cells)), len(cells), stop.is_set())
 
 
@@ -174,6 +174,7 @@ def _run(
     cells: Sequence[Cell],
     progress: _Progress,
     stop: threading.Event,
+    alone: bool,
 ) -> SweepReport:
     """Hand the cells to the engine."""
     from rsc_snn.data import data_root
@@ -189,6 +190,7 @@ def _run(
         workspace,
         workers=args.workers,
         cluster=args.cluster,
+        alone=alone,
         on_result=progress.finish,
         cancelled=stop.is_set,
     )

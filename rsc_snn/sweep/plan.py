@@ -2,13 +2,17 @@
 
 A clean cell builds on nothing, the smallest epsilon of a chain on the clean cell, every other one
 on the next smaller epsilon. With enough workers a sweep takes as long as its longest chain, so
-the cell that most others wait for, counting down its chain, goes first.
+the cell that most others wait for, counting down its chain, goes first. Cells of one rank go in the
+order of the sweep or, beside another sweep of them, in one of their own: in the same order the two
+would measure the same cells at the same time.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from rsc_snn.errors import SweepError
 from rsc_snn.sweep.cells import Cell
@@ -18,10 +22,11 @@ from rsc_snn.sweep.grid import predecessor
 class Plan:
     """The cells of one sweep that are ready, waiting, finished and failed.
 
-    Raises SweepError if a cell builds on one that is not there.
+    alone: False for an order of cells of one rank that no other plan has. Raises SweepError if a
+    cell builds on one that is not there.
     """
 
-    def __init__(self, cells: Iterable[Cell]) -> None:
+    def __init__(self, cells: Iterable[Cell], *, alone: bool = True) -> None:
         self.cells = {cell.key: cell for cell in cells}
         self.failed: dict[str, str] = {}
         self._before = {key: self._link(cell) for key, cell in self.cells.items()}
@@ -30,7 +35,8 @@ class Plan:
             if before is not None:
                 self._followers[before].append(key)
         heights = self._heights()
-        self._rank = {key: (-heights[key], place) for place, key in enumerate(self.cells)}
+        order = self.cells if alone else _shuffled(self.cells)
+        self._rank = {key: (-heights[key], place) for place, key in enumerate(order)}
         self._left = set(self.cells)
         self._ready: list[tuple[int, int, str]] = []
         for key, before in self._before.items():
@@ -100,3 +106,9 @@ class Plan:
             if before is not None:
                 heights[before] = max(heights[before], heights[key] + 1)
         return heights
+
+
+def _shuffled(keys: Iterable[str]) -> list[str]:
+    """The keys in another order each time."""
+    salt = os.urandom(16)  # Not the process number: two containers may share one.
+    return sorted(keys, key=lambda key: blake2b(key.encode(), key=salt).digest())

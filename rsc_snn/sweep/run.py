@@ -39,8 +39,8 @@ class CellStore(Protocol):
         """The result of a cell, None if there is none."""
         ...
 
-    def put(self, result: CellResult) -> object:
-        """Keep a result, durable on return. Raises SweepError."""
+    def put(self, result: CellResult) -> bool:
+        """Keep a result, durable on return; False if its cell has one. Raises SweepError."""
         ...
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
@@ -71,6 +71,7 @@ def run_sweep(
     workers: int | None = None,
     executor: Executor | None = None,
     cluster: str | None = None,
+    alone: bool = True,
     on_result: Callable[[CellResult], object] | None = None,
     cancelled: CancelCheck | None = None,
 ) -> SweepReport:
@@ -78,8 +79,9 @@ def run_sweep(
 
     workers: processes of this machine, by default one a core, or one a GPU; 1 measures in this
     thread, all that is safe inside the app. executor: any other, with `workers` workers, left
-    open. cluster: the address of a Dask scheduler, or its scheduler file. on_result: gets each
-    result once it is stored, in this thread. cancelled: asked ten times a second; then no cell is
+    open. cluster: the address of a Dask scheduler, or its scheduler file. alone: False if another
+    sweep fills the store, which is then shared with it. on_result: gets each result once it is
+    stored, in this thread. cancelled: asked ten times a second; then no cell is
     begun, and those in flight are dropped.
 
     A cell that fails takes with it only those that build on it. Raises SweepError if a cell
@@ -87,7 +89,7 @@ def run_sweep(
     started, and what `store` raises, with everything measured so far stored.
     """
     start = time.perf_counter()
-    plan = Plan(cells)
+    plan = Plan(cells, alone=alone)
     lacking = {cell.key for cell in store.missing(list(plan.cells.values()))}
     known = [key for key in plan.cells if key not in lacking]
     for key in known:
@@ -226,9 +228,11 @@ class _Sweep:
             self._keep(key, result)
 
     def _keep(self, key: str, result: CellResult) -> None:
-        self._store.put(result)
+        if self._store.put(result):
+            self.done += 1
+        else:
+            self.skipped += 1  # Another sweep measured it at the same time.
         self._settled(key)
-        self.done += 1
         self._plan.finish(key)
         if self._on_result is not None:
             self._on_result(result)

@@ -772,11 +772,15 @@ def test_a_grid_says_points_rate_and_time_left(assets: Path) -> None:
     assert rest[-1].startswith("100%") and rest[-1].endswith("about 0 s left")
 
 
-def test_a_grid_says_that_another_sweep_fills_the_store(assets: Path, store: Path) -> None:
+def test_a_grid_says_that_another_sweep_fills_the_store(
+    assets: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.plan._shuffled", lambda keys: list(keys)[::-1])
     heard: Any = Listener()
     with Store(store) as other, other.sweeping() as alone:
         assert alone
         measure_grid(small_cells(assets), heard)
+        assert other.cells()[1][0].sigma == 0.2, "the other sweep begins with the first"
     assert heard.notes == ["Another sweep fills this store; each leaves alone what the other did."]
 
 

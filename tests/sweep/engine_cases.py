@@ -28,9 +28,12 @@ class DictStore:
     def get(self, key: str) -> CellResult | None:
         return self.results.get(key)
 
-    def put(self, result: CellResult) -> None:
+    def put(self, result: CellResult) -> bool:
+        if result.cell.key in self.results:
+            return False
         self.results[result.cell.key] = result
         self.order.append(result.cell.key)
+        return True
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
         return [cell for cell in cells if cell.key not in self.results]

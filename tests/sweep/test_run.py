@@ -8,9 +8,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -293,10 +294,11 @@ class FolderStore:
         path = self.folder / key
         return pickle.loads(path.read_bytes()) if path.is_file() else None
 
-    def put(self, result: CellResult) -> None:
+    def put(self, result: CellResult) -> bool:
         partial = self.folder / f"{result.cell.key}.partial"
         partial.write_bytes(pickle.dumps(result))
         partial.rename(self.folder / result.cell.key)
+        return True
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
         return [cell for cell in cells if not (self.folder / cell.key).is_file()]
@@ -452,10 +454,10 @@ def test_workers_that_always_die_end_the_sweep(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_store_that_cannot_be_written_ends_the_sweep() -> None:
     class Full(DictStore):
-        def put(self, result: CellResult) -> None:
+        def put(self, result: CellResult) -> bool:
             if len(self.results) == 3:
                 raise SweepError("The disk is full.")
-            super().put(result)
+            return super().put(result)
 
     store = Full()
     with pytest.raises(SweepError, match="The disk is full"):
@@ -476,6 +478,62 @@ def test_what_another_sweep_measured_meanwhile_is_not_measured_again() -> None:
     report = run_pretend(cells, store, executor, workers=1, on_result=other_sweep)
     assert (report.done, report.skipped) == (4, 3)
     assert {cell.attack for cell in executor.cells} == {"none", "fgsm"}
+
+
+class Turns:
+    """Two threads that take turns, so that their steps are always interleaved in one way."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._here = {0, 1}
+        self._turn = 0
+
+    def next(self, me: int) -> None:
+        """Let the other go on, and wait for it to do the same."""
+        with self._changed:
+            self._turn = 1 - me
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._turn == me or 1 - me not in self._here, 60)
+
+    def leave(self, me: int) -> None:
+        with self._changed:
+            self._here.discard(me)
+            self._changed.notify_all()
+
+
+def test_two_sweeps_at_once_share_the_work() -> None:
+    cells = grid_of(20)
+    store, turns = DictStore(), Turns()
+    executors = Pretend(), Pretend()
+
+    def sweep(me: int) -> SweepReport:
+        def stop() -> bool:
+            turns.next(me)
+            return False
+
+        try:
+            return run_pretend(cells, store, executors[me], stop, workers=1, alone=me == 0)
+        finally:
+            turns.leave(me)
+
+    with ThreadPoolExecutor(2) as threads:
+        reports = list(threads.map(sweep, range(2)))
+    assert len(store.results) == len(cells)
+    assert sum(report.done for report in reports) == len(cells)
+    assert all(report.done + report.skipped == len(cells) for report in reports)
+    submitted = [len(executor.cells) for executor in executors]
+    assert min(submitted) > len(cells) / 4
+    assert sum(submitted) < 1.4 * len(cells)
+
+
+def test_another_order_gives_the_same_digits(
+    cells: tuple[Cell, ...], place: Workspace, alone: DictStore
+) -> None:
+    store = DictStore()
+    report = run_sweep(cells, store, place, workers=1, alone=False)
+    assert (report.done, report.failed) == (len(cells), {})
+    assert store.order != alone.order
+    assert_same(store, alone)
 
 
 # --- Cancelling --------------------------------------------------------------------------------

@@ -245,11 +245,26 @@ def test_cells_that_fail_are_told(
     assert "4 cells could not be measured." in err
 
 
-def test_a_second_sweep_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_sweep_is_told_and_takes_cells_in_an_order_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.plan._shuffled", lambda keys: list(keys)[::-1])
+    assert sweep("grid.toml", "--store", "alone.sqlite") == 0
+    assert "Another sweep" not in capsys.readouterr().err
     with Store(Path("runs/sweep.sqlite")) as store, store.sweeping():
         assert sweep("grid.toml") == 0
     assert "Another sweep fills this store" in capsys.readouterr().err
     assert len(stored()) == CELLS
+    assert [models_in_order(path)[0] for path in ("alone.sqlite", "runs/sweep.sqlite")] == [
+        "tiny-ann",
+        "tiny-rsc",
+    ]
+
+
+def models_in_order(path: str) -> list[str]:
+    """The models of the cells of a store in the order of storing."""
+    with Store(Path(path), create=False) as store:
+        return [cell.model for cell in store.cells()[1]]
 
 
 def test_models_of_a_pattern_may_lack_their_data(

@@ -116,6 +116,7 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
                 store,
                 Workspace(resources.zoo().folders, data_root(), str(resources.device())),
                 workers=1,
+                alone=alone,
                 on_result=keep,
                 cancelled=context.cancelled,
             )
