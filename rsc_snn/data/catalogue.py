@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rsc_snn.errors import DataError
 
@@ -11,7 +13,8 @@ from rsc_snn.errors import DataError
 class Download:
     """One official archive: where it is, how to check it, and the folder it unpacks to.
 
-    `size` in bytes; both checksums, as hexadecimal digits, must fit.
+    `size` in bytes; both checksums, as hexadecimal digits, must fit. `needed`: files, and folders
+    with something in them, without which that folder is of no use.
     """
 
     name: str
@@ -21,6 +24,31 @@ class Download:
     md5: str
     sha256: str
     folder: str
+    needed: tuple[str, ...] = ()
+
+    def is_unpacked(self, root: Path) -> bool:
+        """True if the folder is under `root`, with all that is needed."""
+        return (root / self.folder).is_dir() and self.problem(root) is None
+
+    def problem(self, root: Path) -> str | None:
+        """A sentence if the folder is under `root`, but something in it is missing."""
+        place = root / self.folder
+        if not place.is_dir():
+            return None
+        try:
+            missing = next((name for name in self.needed if not _holds(place / name)), None)
+        except OSError as error:
+            return f"The folder {str(place)!r} cannot be read: {error.strerror}."
+        if missing is None:
+            return None
+        return (
+            f"The folder {str(place)!r} is incomplete ({missing!r} is missing or empty), as after "
+            "an unpacking that was cut short; delete that folder."
+        )
+
+
+def _holds(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.is_file()
 
 
 @dataclass(frozen=True)
@@ -66,6 +94,12 @@ _CIFAR10_CLASSES = (
     "truck",
 )
 
+# The official batches of each split.
+CIFAR10_FILES: Mapping[str, tuple[str, ...]] = {
+    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+    "test": ("test_batch",),
+}
+
 # Label order of Imagenette: the WordNet identifiers, sorted.
 _IMAGENETTE_CLASSES = {
     "n01440764": "tench",
@@ -79,6 +113,10 @@ _IMAGENETTE_CLASSES = {
     "n03445777": "golf ball",
     "n03888257": "parachute",
 }
+
+_IMAGENETTE_FOLDERS = tuple(
+    f"{split}/{folder}" for split in ("train", "val") for folder in _IMAGENETTE_CLASSES
+)
 
 _CIFAR10 = DatasetSpec(
     name="cifar10",
@@ -104,6 +142,7 @@ _CIFAR10 = DatasetSpec(
             md5="c58f30108f718f92721af3b95e74349a",
             sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
             folder="cifar-10-batches-py",
+            needed=tuple(name for names in CIFAR10_FILES.values() for name in names),
         ),
     ),
 )
@@ -135,6 +174,7 @@ _IMAGENETTE = DatasetSpec(
             md5="e793b78cc4c9e9a4ccc0c1155377a412",
             sha256="64d0c4859f35a461889e0147755a999a48b49bf38a7e0f9bd27003f10db02fe5",
             folder="imagenette2-160",
+            needed=_IMAGENETTE_FOLDERS,
         ),
         Download(
             name="320px",
@@ -144,6 +184,7 @@ _IMAGENETTE = DatasetSpec(
             md5="3df6f0d01a2c9592104656642f5e78a3",
             sha256="569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c",
             folder="imagenette2-320",
+            needed=_IMAGENETTE_FOLDERS,
         ),
     ),
 )

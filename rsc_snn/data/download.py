@@ -71,9 +71,12 @@ def fetch_dataset(
     """Download, check and unpack an archive into `root`; its folder. Nothing is done twice.
 
     `url` replaces the official address, for a mirror; size and checksums stay the official ones.
+    Raises DataError for what goes wrong, and for a folder that is there, but incomplete.
     """
     folder = root / download.folder
-    if folder.is_dir():
+    if problem := download.problem(root):
+        raise DataError(problem)
+    if download.is_unpacked(root):
         return folder
     with _disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ from PIL import Image
 from torch import Tensor
 
 from rsc_snn.data import cache
-from rsc_snn.data.catalogue import DATASETS, DatasetSpec, dataset_spec
+from rsc_snn.data.catalogue import CIFAR10_FILES, DATASETS, DatasetSpec, dataset_spec
 from rsc_snn.data.pixels import square_rgb, to_array, to_png
 from rsc_snn.errors import DataError
 
@@ -160,7 +160,8 @@ def _source(spec: DatasetSpec, root: Path) -> Source:
         )
     source = find_source(spec, root)
     if source is None:
-        raise DataError(_nothing_found(spec, root))
+        problems = (download.problem(root) for download in spec.downloads)
+        raise DataError(next(filter(None, problems), None) or _nothing_found(spec, root))
     return source
 
 
@@ -182,10 +183,13 @@ class Source:
 
 
 def find_source(spec: DatasetSpec, root: Path) -> Source | None:
-    """The best source of a data set under `root`, None if there is none."""
+    """The best source of a data set under `root`, None if there is none.
+
+    An official folder that is incomplete hides no other source.
+    """
     kind = "batches" if spec.name == "cifar10" else "folder"
     for download in spec.downloads:
-        if (root / download.folder).is_dir():
+        if download.is_unpacked(root):
             return Source(kind, root / download.folder, spec.official_note)
     for download in spec.downloads:
         if (root / download.filename).is_file():
@@ -385,11 +389,6 @@ def decode_file(read: Callable[[], bytes], place: str, size: int) -> NDArray[np.
 
 
 # --- The official CIFAR-10 batches -------------------------------------------------------------
-
-CIFAR10_FILES: Mapping[str, tuple[str, ...]] = {
-    "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
-    "test": ("test_batch",),
-}
 
 
 def read_batches(path: Path, split: str, size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -283,6 +283,20 @@ def test_fetch_dataset(tmp_path: Path, site: Site) -> None:
     assert len(site.asked) == 1  # What is there is not downloaded again.
 
 
+def test_an_incomplete_folder_is_no_finished_download(tmp_path: Path, site: Site) -> None:
+    site.content = packed(a=b"first", b=b"second")
+    item = replace(describe(site.content), needed=("a", "b"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a").write_bytes(b"first")
+    with pytest.raises(DataError, match=r"photos' is incomplete .*'b' is missing.*delete that"):
+        fetch_dataset(item, tmp_path, url=site.url)
+    assert site.asked == [] and [path.name for path in tmp_path.iterdir()] == ["photos"]
+    shutil.rmtree(tmp_path / "photos")
+    folder = fetch_dataset(item, tmp_path, url=site.url)
+    assert (folder / "b").read_bytes() == b"second"
+    assert fetch_dataset(item, tmp_path, url=site.url) == folder and len(site.asked) == 1
+
+
 def test_archive_that_is_there_is_checked_and_used(tmp_path: Path, site: Site) -> None:
     content = packed(a=b"first")
     (tmp_path / "archive.tgz").write_bytes(content)

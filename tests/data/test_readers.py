@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsc_snn.data import DATASETS, data_root, load_dataset, readers, to_unit
+from rsc_snn.data import DATASETS, catalogue, data_root, load_dataset, readers, to_unit
 from rsc_snn.errors import DataError
 
 
@@ -111,7 +111,7 @@ class _Hostile:
 
 def test_pickle_that_runs_code_is_refused(tmp_path: Path, write_files: Any) -> None:
     content = pickle.dumps({b"data": _Hostile(tmp_path / "ran"), b"labels": [1]}, protocol=2)
-    write_files(tmp_path, {"cifar-10-batches-py/test_batch": content})
+    write_files(tmp_path, _official(1)[0] | {"cifar-10-batches-py/test_batch": content})
     with pytest.raises(DataError, match="test_batch' is not a CIFAR-10 batch"):
         load_dataset("cifar10", "test", tmp_path)
     assert not (tmp_path / "ran").exists()
@@ -145,13 +145,64 @@ def test_any_bytes_as_a_batch(content: bytes) -> None:
         readers._read_batch(content, "batch.bin")
 
 
-def test_incomplete_cifar10(tmp_path: Path, write_files: Any) -> None:
+def test_incomplete_cifar10(tmp_path: Path, make_tar: Any) -> None:
     files, _, _ = _official(2)
     del files["cifar-10-batches-py/data_batch_3"]
-    write_files(tmp_path, files)
+    make_tar(tmp_path / "cifar-10-python.tar.gz", files)
     with pytest.raises(DataError, match="no file 'data_batch_3'"):
         load_dataset("cifar10", "train", tmp_path)
     assert len(load_dataset("cifar10", "test", tmp_path)) == 2
+
+
+@pytest.mark.parametrize("kept", [(), ("batches.meta", "test_batch", "data_batch_1")])
+def test_an_incomplete_official_folder_hides_no_archive(
+    tmp_path: Path, make_tar: Any, write_files: Any, kept: tuple[str, ...]
+) -> None:
+    files, images, _ = _official(2)
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    write_files(folder, dict.fromkeys(kept, b"of an unpacking that was cut short"))
+    with pytest.raises(DataError, match=r"batches-py' is incomplete .*data_batch_.*; delete that"):
+        load_dataset("cifar10", "test", tmp_path)
+    make_tar(tmp_path / "cifar-10-python.tar.gz", files)
+    test = load_dataset("cifar10", "test", tmp_path)
+    assert torch.equal(test.images, torch.from_numpy(images[10:]))
+
+
+@pytest.mark.parametrize("missing", ["train/n03888257", "val/n01440764", "val"])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_incomplete_imagenette(
+    tmp_path: Path,
+    make_tar: Any,
+    write_files: Any,
+    photographs: Any,
+    image_files: Any,
+    missing: str,
+    emptied: bool,
+) -> None:
+    files = image_files("imagenette", photographs(128, 1), "val")
+    folder = tmp_path / "imagenette2-160"
+    write_files(folder, {name: b"" for name in files if not name.startswith(missing)})
+    if emptied:
+        (folder / missing).mkdir(parents=True)
+    with pytest.raises(DataError, match=r"2-160' is incomplete .*n0.*; delete that folder"):
+        load_dataset("imagenette", "test", tmp_path)
+    make_tar(tmp_path / "imagenette-128.tar.xz", files)
+    assert "re-encoded" in load_dataset("imagenette", "test", tmp_path).note
+    write_files(tmp_path / "imagenette2-320", files)
+    assert "official" in load_dataset("imagenette", "test", tmp_path).note
+
+
+def test_an_official_folder_that_cannot_be_read(
+    tmp_path: Path, write_files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    write_files(tmp_path, _official(1)[0])
+    monkeypatch.setattr(catalogue, "_holds", refuse)
+    with pytest.raises(DataError, match="batches-py' cannot be read: Permission denied"):
+        load_dataset("cifar10", "test", tmp_path)
 
 
 def test_official_source_wins(
