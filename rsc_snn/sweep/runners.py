@@ -10,8 +10,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +30,10 @@ IN_FLIGHT = 2
 _RETRIES = 2
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 2.0
+_GONE = (
+    "The cluster has gone; what was measured is stored, and the same sweep goes on from there "
+    "once there is one."
+)
 
 _stopped: CancelCheck = lambda: False  # noqa: E731  (a worker's own, see `_start_worker`)
 
@@ -125,22 +130,29 @@ class Cluster(Given):
         self._threads = 0
         super().__init__(executor, workspace, self._count)
 
+    def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
+        """Queue the cell. Raises SweepError if the cluster has gone."""
+        with _there(self._client):
+            return super().submit(cell, before)
+
     def _count(self) -> int:
-        """Worker threads there are now; asked for every few seconds."""
+        """Worker threads there are now; asked for every few seconds. Raises SweepError."""
         if time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._threads = sum(self._client.nthreads().values())
+            with _there(self._client):
+                self._threads = sum(self._client.nthreads().values())
             self._looked = time.monotonic()
         return self._threads
 
     def close(self) -> None:
         """Take back all cells and leave; the cluster goes on."""
         super().close()
-        self._client.close()
+        with suppress(OSError):  # Of a scheduler that has gone there is nothing to leave.
+            self._client.close()
 
 
 def cluster_threads(address: str) -> int:
     """Worker threads that a Dask cluster has at the moment. Raises SweepError."""
-    with _connect(address) as client:
+    with _connect(address) as client, _there(client):
         return int(sum(client.nthreads().values()))
 
 
@@ -253,5 +265,19 @@ def _connect(address: str) -> Any:
         if Path(address).is_file():
             return Client(scheduler_file=address, timeout=_CONNECT_SECONDS)
         return Client(address, timeout=_CONNECT_SECONDS)
+    except (AssertionError, TypeError) as error:  # What Dask makes of any other file.
+        raise SweepError(f"The file {address} is no scheduler file of Dask.") from error
     except (OSError, ValueError) as error:
         raise SweepError(f"There is no Dask scheduler at {address}.") from error
+
+
+@contextmanager
+def _there(client: Any) -> Iterator[None]:
+    """Inside, a scheduler that does not answer any more is one sentence. Raises SweepError."""
+    try:
+        yield
+    except Exception as error:
+        # A client that has closed raises whatever it stumbles over.
+        if isinstance(error, OSError) or client.status in ("closing", "closed"):
+            raise SweepError(_GONE) from error
+        raise

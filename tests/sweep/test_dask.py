@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rsc_snn.errors import SweepError
+from rsc_snn.sweep import runners
 from rsc_snn.sweep.cells import CellResult
 from rsc_snn.sweep.run import run_sweep
 from rsc_snn.sweep.runners import cluster_threads
@@ -89,3 +90,34 @@ def test_the_workers_of_a_cluster_are_counted() -> None:
         n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None
     ) as some:
         assert cluster_threads(some.scheduler_address) == 3
+
+
+def test_a_cluster_that_goes_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runners, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(runners, "_LOOK_SECONDS", 0.0)
+    place = Workspace(folders=(tmp_path,), data=tmp_path)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as local:
+        cluster = runners.Cluster(local.scheduler_address, place)
+        cells = [made_up_cell(number) for number in range(3)]
+
+        def gone() -> bool:
+            local.close()
+            return False
+
+        with pytest.raises(SweepError, match="The cluster has gone; what was measured is stored"):
+            run_sweep(cells, DictStore(), place, cluster=local.scheduler_address, cancelled=gone)
+    with pytest.raises(SweepError, match="The cluster has gone"):
+        cluster.capacity()
+    with pytest.raises(SweepError, match="The cluster has gone"):
+        cluster.submit(cells[0], None)
+    cluster.close()
+
+
+@pytest.mark.parametrize("text", ["{}", "a note", "[]", '{"address": 5}'])
+def test_a_file_that_is_no_scheduler_file(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text(text)
+    with pytest.raises(SweepError, match="scheduler.json is no scheduler file of Dask"):
+        cluster_threads(str(file))
