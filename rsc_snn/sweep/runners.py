@@ -184,7 +184,8 @@ class Processes:
 
     def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
         """Queue the cell. Raises BrokenProcessPool if a worker has died."""
-        return self._pool.submit(work, cell, before, self._workspace)
+        with _no_interrupt():  # The pool starts its processes as cells come.
+            return self._pool.submit(work, cell, before, self._workspace)
 
     def capacity(self) -> int:
         """Two for each worker."""
@@ -210,9 +211,27 @@ def start_worker(stop: Any, gpus: Any) -> None:
     global _stopped
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to deal with.
+    # Ctrl-C is the parent's to deal with; until here the process was born deaf to it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _stopped = stop.is_set
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Inside, Ctrl-C waits, and never reaches processes that are started.
+
+    A blocked signal is inherited, by the seconds in which a new process imports torch too. Unlike
+    a handler it can be set in any thread, and no Ctrl-C of the parent is lost meanwhile.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows.
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

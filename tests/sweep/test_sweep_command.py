@@ -7,6 +7,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,6 +37,7 @@ time_steps = [2]
 images = 8
 draws = 2
 """
+ROOT = Path(__file__).parents[2]
 CELLS = 10  # Of each model one clean one, and two attacks at two epsilons.
 
 
@@ -223,6 +227,38 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert f"Stopped: {done} of 10 cells are in runs/sweep.sqlite" in capsys.readouterr().err
     assert sweep("grid.toml") == 0
     assert len(stored()) == CELLS
+
+
+def test_ctrl_c_while_workers_start_is_clean() -> None:
+    words = "sweep grid.toml --device cpu --workers 2".split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rsc_snn", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,  # A process group of its own, which a terminal would interrupt.
+    )
+    try:
+        assert process.stdout is not None
+        assert "at most about" in process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while sum("spawn_main" in command_of(pid) for pid in children.read_text().split()) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.5)  # Python is up in the workers, and torch is not.
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err and "KeyboardInterrupt" not in err
+    assert "cells are in runs/sweep.sqlite; the same command goes on from there." in err
+
+
+def command_of(pid: str) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_cells_that_fail_are_told(
