@@ -84,6 +84,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, sweep and export, whatever was asked for; 2 if cells failed, 130 after Ctrl-C."""
+    if args.workers is not None and args.workers < 1:
+        raise ConfigError(f"A sweep needs at least one worker, not {args.workers}.")
     if args.file is None and args.source is None and args.target is None:
         raise ConfigError("Say what to do: a sweep FILE, --import or --export.")
     if args.dry_run and (args.file is None or args.source is not None):

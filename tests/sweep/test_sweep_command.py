@@ -248,7 +248,7 @@ def test_ctrl_c_while_workers_start_is_clean() -> None:
             time.sleep(0.01)
         time.sleep(0.5)  # Python is up in the workers, and torch is not.
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -324,7 +324,9 @@ def test_models_of_a_pattern_may_lack_their_data(
         (["--export", "x.csv"], "There is no store of sweeps at runs/sweep.sqlite."),
         (["--import", "none.parquet"], "There is no file none.parquet."),
         (["--dry-run", "--export", "x.csv"], "--dry-run needs a sweep FILE"),
-        (["grid.toml", "--workers", "-1"], "at least one worker"),
+        (["grid.toml", "--workers", "-1"], "at least one worker, not -1"),
+        (["grid.toml", "--workers", "-1", "--dry-run"], "at least one worker, not -1"),
+        (["grid.toml", "--workers", "0", "--dry-run"], "at least one worker, not 0"),
         (["grid.toml", "--store", "grid.toml"], "is no store of sweeps"),
         (["grid.toml", "--zoo", "nowhere"], "There is no folder of own models"),
         (["grid.toml", "--device", "abacus"], "is not available"),
