@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,8 @@ import torch
 
 from rsc_snn.errors import ConfigError, DeviceMemoryError
 
+# Torch has more, such as "meta", which computes nothing.
+_NAMES = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
@@ -19,17 +22,21 @@ _M_MMAP_MAX = -4
 def pick_device(name: str | None = None) -> torch.device:
     """The device called `name`, or the best there is: cuda, then mps, then cpu.
 
-    Raises ConfigError if the named device does not exist on this machine.
+    name: cpu, cuda, cuda:1 for the second of several, or mps; "auto" is as None. Raises
+    ConfigError if the named device does not exist on this machine.
     """
     if name is None or name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    missing = f"The device {name!r} is not available on this machine."
+    if not _NAMES.fullmatch(name):
+        raise ConfigError(missing)
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"The device {name!r} is not available on this machine.") from error
+        raise ConfigError(missing) from error
     return device
 
 

@@ -22,9 +22,11 @@ def test_without_a_gpu_auto_is_not_cuda_and_cuda_is_one_sentence() -> None:
         pick_device("cuda")
 
 
-def test_a_made_up_device_is_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="'abacus' is not available"):
-        pick_device("abacus")
+@pytest.mark.parametrize("name", ["abacus", "meta", "cpu:1", "cuda:x", "cuda:999", "", "cpu\n"])
+def test_any_other_device_is_one_sentence(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pick_device(name)
+    assert str(caught.value) == f"The device {name!r} is not available on this machine."
 
 
 @pytest.mark.parametrize(
