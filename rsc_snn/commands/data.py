@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+_MOST_SECONDS = 24 * 60 * 60  # Sockets take no infinite time, and no very long one.
+
 
 def add_parser(subparsers: Any) -> None:
     """Register the command and its four actions."""
@@ -71,8 +73,11 @@ def run_download(args: argparse.Namespace) -> int:
     from rsc_snn.data.readers import data_root
     from rsc_snn.errors import ConfigError
 
-    if args.timeout <= 0:
-        raise ConfigError(f"--timeout must be more than 0 seconds, not {args.timeout:g}.")
+    if not 0 < args.timeout <= _MOST_SECONDS:  # False for nan as well.
+        raise ConfigError(
+            f"--timeout must be more than 0 seconds and at most {_MOST_SECONDS:,}, not "
+            f"{args.timeout:g}."
+        )
     download = find_download(args.dataset, args.variant)
     with tqdm(total=download.size, unit="B", unit_scale=True, desc=download.filename) as bar:
         folder = fetch_dataset(

@@ -84,6 +84,8 @@ def test_download_then_load(
         (["download", "cifar10", "--url", "file:///x"], "must begin with http"),
         (["download", "cifar10", "--variant", "320px"], "no variant '320px'; choose one of python"),
         (["download", "cifar10", "--timeout", "0"], "--timeout must be more than 0 seconds"),
+        (["download", "cifar10", "--timeout", "inf"], "at most 86,400, not inf"),
+        (["download", "cifar10", "--timeout", "nan"], "at most 86,400, not nan"),
         (["gallery", "--data", "nowhere"], "data folder 'nowhere' does not exist"),
         (["gallery", "--per-class", "0"], "at least 1 photograph"),
     ],
