@@ -237,13 +237,18 @@ def command_line() -> str:
 def _read_image(args: argparse.Namespace, image_size: int) -> tuple[Tensor, str | None]:
     """Pixels `[1, 3, H, W]` and the name of the true class, if known."""
     from rsc_snn.data.gallery import gallery_image
-    from rsc_snn.data.uploads import decode_image
+    from rsc_snn.data.uploads import MAX_BYTES, decode_image
 
     if args.image is not None:
         try:
-            content = args.image.read_bytes()
+            with args.image.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)  # Of a larger one, enough to tell.
         except OSError as error:
             raise ImageError(f"The image {args.image} cannot be read.") from error
+        if len(content) > MAX_BYTES:
+            raise ImageError(
+                f"The image {args.image} is too large; at most {MAX_BYTES // 2**20} MB can be used."
+            )
         return decode_image(content, image_size).pixels, None
     image = gallery_image(args.gallery)
     return image.pixels(image_size), image.class_name

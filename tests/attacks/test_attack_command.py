@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,18 @@ def test_unusable_files(
     arguments = ["--model", "tiny-rsc", "--image", str(path), "--attack", "fgsm"]
     assert main(["attack", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_file_is_read_up_to_the_limit_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "photo.png"
+    path.touch()
+    os.truncate(path, 2**40)  # More than fits into memory, and no bytes on the disk.
+    arguments = ["--model", "tiny-rsc", "--image", str(path), "--attack", "fgsm"]
+    assert main(["attack", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error == f"rsc-snn: error: The image {path} is too large; at most 10 MB can be used.\n"
 
 
 @pytest.mark.parametrize(
