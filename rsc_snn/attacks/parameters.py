@@ -50,14 +50,15 @@ class ParameterSpec:
     def _validate_number(self, value: Any) -> Value:
         whole = self.kind == "int"
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or (whole and value != int(value)):
+        finite = is_number and (isinstance(value, int) or math.isfinite(value))
+        if not finite or (whole and value != int(value)):
             noun = "a whole number" if whole else "a number"
             raise AttackError(f"{self.label} must be {noun}, not {value!r}.")
         assert self.minimum is not None and self.maximum is not None
         if not self.minimum <= value <= self.maximum:
             raise AttackError(
                 f"{self.label} must be between {self.minimum:g} and {self.maximum:g}{self.unit}, "
-                f"not {value:g}."
+                f"not {_short(value)}."
             )
         return int(value) if whole else float(value)
 
@@ -96,6 +97,14 @@ class ParameterSpec:
         if isinstance(value, str):
             return value
         return f"{value:g}{self.unit}"
+
+
+def _short(value: float) -> str:
+    """A number for a person, even a whole one that no float holds."""
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return f"{'-' * (value < 0)}inf"
 
 
 def validate_all(

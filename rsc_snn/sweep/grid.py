@@ -59,7 +59,7 @@ _DECIMALS = 6
 def _number(name: str, value: object, low: float, high: float) -> float:
     """`value` to six decimals, if it is a number in the range. Raises SweepError."""
     plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not plain or not low <= float(value) <= high:  # type: ignore[arg-type]
+    if not plain or not low <= value <= high:  # type: ignore[operator]
         raise SweepError(f"{name} must be numbers from {low:g} to {high:g}, not {value!r}.")
     return round(float(value), _DECIMALS) + 0.0  # type: ignore[arg-type]
 
@@ -261,8 +261,13 @@ def read_grid(path: Path) -> Grid:
         raise SweepError(f"The sweep file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SweepError(f"The sweep file {path} is no TOML: {error}.") from error
+    except ValueError as error:  # More digits than Python reads.
+        raise SweepError(f"The sweep file {path} holds a number of too many digits.") from error
     names = [field.name for field in fields(Grid)]
     try:
+        for name, value in values.items():
+            if _too_large(value):
+                raise SweepError(f"{name} must not hold a whole number of more than 64 bits.")
         for name in values:
             if name not in names:
                 raise SweepError(f"There is no field {name!r}; {_hint(name, names)}")
@@ -275,6 +280,18 @@ def read_grid(path: Path) -> Grid:
 
 
 # --- What a file may write -----------------------------------------------------------------------
+
+
+def _too_large(value: object) -> bool:
+    """True if an integer of more than 64 bits, which TOML does not have, is in `value`.
+
+    Such a number fits no float and may have more digits than a sentence can show.
+    """
+    if isinstance(value, list):
+        return any(map(_too_large, value))
+    if isinstance(value, dict):
+        return any(map(_too_large, value.values()))
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def _model_name(value: object) -> str:
@@ -508,9 +525,9 @@ def attack_label(cell: Cell) -> str:
     usual = dict(GridAttack(cell.attack).at(cell.epsilon))
     specs = {spec.name: spec for spec in get_attack(cell.attack).parameters}
     changed = [
-        f"{name.replace('_', ' ')} {specs[name].value_text(value)}"
+        f"{name.replace('_', ' ')} {specs[name].value_text(value) if name in specs else value}"
         for name, value in cell.parameters
-        if value != usual[name]
+        if value != usual.get(name)
     ]
     label = get_attack(cell.attack).label
     return f"{label} ({', '.join(changed)})" if changed else label
@@ -530,8 +547,7 @@ def cell_command(cell: Cell) -> str:
         words += ["--sigma", f"{cell.sigma:g}"]
     if cell.attack != CLEAN:
         words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:g}"]
-        specs = {spec.name: spec for spec in get_attack(cell.attack).parameters}
         for name, value in cell.parameters:
-            text = f"{value:.9g}" if specs[name].kind == "float" else str(value).lower()
+            text = f"{value:.9g}" if isinstance(value, float) else str(value).lower()
             words += [f"--{name.replace('_', '-')}", text]
     return " ".join(words)

@@ -299,6 +299,14 @@ def test_patterns_name_models(zoo: Zoo) -> None:
         (GOOD.replace("[4]", "[true]"), "epsilons must be numbers from 0"),
         (GOOD.replace("[4]", "[65]"), "epsilons must be numbers from 0 to 64, not 65"),
         (GOOD.replace("[4]", str([n / 8 for n in range(300)])), "at most 200 numbers, not 300"),
+        (GOOD.replace("[4]", f"[1{'0' * 400}]"), "epsilons must not hold a whole number of more"),
+        (GOOD.replace("[4]", f"[4, 0x{'f' * 5000}]"), "epsilons must not hold a whole number"),
+        (
+            GOOD.replace('"fgsm"', f'{{name = "pgd", step_size = 1{"0" * 400}}}'),
+            "attacks must not hold a whole number",
+        ),
+        (GOOD.replace("[4]", f"[1{'0' * 5000}]"), "holds a number of too many digits"),
+        (GOOD + f"seed = {2**63}", "seed must not hold a whole number of more than 64 bits"),
         (GOOD + "sigmas = [1.5]", "In sigmas: The noise level sigma must be"),
         (GOOD + "sigmas = []", "sigmas must be a list"),
         (GOOD + 'sigmas = ["a"]', "In sigmas: "),
@@ -319,6 +327,14 @@ def test_mistakes_in_a_file(tmp_path: Path, text: str, words: str) -> None:
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_numbers_that_no_float_holds(number: int) -> None:
+    with pytest.raises(SweepError, match="epsilons must be numbers from 0 to 64"):
+        make_grid(epsilons=[number])
+    with pytest.raises(SweepError, match="Step size must be between .*, not -?inf"):
+        GridAttack.of("pgd", step_size=number)
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -98,6 +98,17 @@ def test_csv_has_the_accuracy_and_a_command_for_each_cell(tmp_path: Path, store:
         assert options.attack == (None if cell.attack == CLEAN else "fgsm")
 
 
+def test_csv_of_a_parameter_that_a_later_version_added(tmp_path: Path) -> None:
+    parameters = (("eot_draws", 1), ("later", 0.5))
+    with Store(":memory:") as store:
+        store.put(make_result(make_cell(parameters=parameters)))
+        assert export_csv(store, tmp_path / "sweep.csv") == 1
+    with (tmp_path / "sweep.csv").open(newline="", encoding="utf-8") as file:
+        (line,) = csv.DictReader(file)
+    assert line["attack_label"] == "FGSM (later 0.5)"
+    assert line["command"].endswith("--eot-draws 1 --later 0.5")
+
+
 def test_no_shipped_file(tmp_path: Path) -> None:
     assert shipped_results(tmp_path) == ()
 
