@@ -27,6 +27,7 @@ from rsc_snn.sweep.grid import attack_label, cell_command
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
     from rsc_snn.tradeoff.rows import PointRow
+    from rsc_snn.zoo import Zoo
 
 _IMAGES = ("original", "adversarial")
 _NEURONS = 256  # of each layer, whose spikes are in an archive
@@ -234,11 +235,13 @@ def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:
     return (json.dumps(file.to_json(), indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def snippet(scene: Scene, threads: int | None = None) -> str:
+def snippet(scene: Scene, threads: int | None = None, zoo: Zoo | None = None) -> str:
     """A Python program that computes the numbers of a scene again, with the library alone.
 
-    threads: of the CPU that the numbers were computed on, which decide the last digits.
+    threads: of the CPU that the numbers were computed on, which decide the last digits. zoo: tells
+    in which folders own models are; those of RSC_SNN_ZOO the program finds in any case.
     """
+    own = () if zoo is None else zoo.own_origins(scene.models)
     title = f"{get_attack(scene.attack).label} on {scene.image or 'a photograph'}"
     choices = {
         "models": scene.models,
@@ -265,20 +268,22 @@ def snippet(scene: Scene, threads: int | None = None) -> str:
         vote_counts=", vote_counts" if painted else "",
         score_painted="from rsc_snn.paint import score_painted\n" if painted else "",
         painted=_PAINTED if painted else "",
+        path="from pathlib import Path\n\n" if own else "",
+        own=f"[{', '.join(f'Path({str(folder)!r})' for folder in own)}]" if own else "",
     )
 
 
 _PROGRAM = '''"""{title}, without the app: run this in the folder of RSC-SNN."""
 
-{torch}from rsc_snn.device import pick_device
+{path}{torch}from rsc_snn.device import pick_device
 from rsc_snn.outcome import attack_image, mean_probabilities{vote_counts}
 {score_painted}from rsc_snn.scene import Scene, requests
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import Zoo, own_folders
 
 {threads}scene = Scene(
 {fields}
 )
-zoo, device = Zoo(), pick_device()
+zoo, device = Zoo(own=own_folders({own})), pick_device()
 for request in requests(scene, zoo):
     model = zoo.load(request.model, device)
     outcome = attack_image(model, request)

@@ -365,6 +365,10 @@ class Zoo:
         """True for a person's own model, False for one that ships or is unknown."""
         return name in self._origins and not (self._ships and self._origins[name] == self.folder)
 
+    def own_origins(self, names: Iterable[str]) -> tuple[Path, ...]:
+        """Folders of the own models among `names`, each once: what `--zoo` must name."""
+        return tuple(dict.fromkeys(self._origins[name] for name in names if self.is_own(name)))
+
     def names(self) -> tuple[str, ...]:
         """Names of the models whose card is readable, whatever their weights are."""
         return tuple(self._cards)

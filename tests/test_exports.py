@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -274,6 +275,38 @@ def test_programs_print_the_numbers(zoo: Zoo) -> None:
                 f"painted probabilities {mean_probabilities(painted.logits).tolist()}",
             ]
     assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_programs_find_own_models(named: bool, zoo: Zoo, tmp_path: Path) -> None:
+    """In the folder that the zoo knows, or in those of the variable where it runs."""
+    folder = tmp_path / "my 'models'"
+    folder.mkdir()
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(zoo.folder / f"tiny-rsc{suffix}", folder / f"my{suffix}")
+    card = json.loads((folder / "my.json").read_text(encoding="utf-8"))
+    (folder / "my.json").write_text(json.dumps(card | {"name": "my"}), encoding="utf-8")
+    beside = Zoo(zoo.folder, [folder])
+    scene = replace(SCENE, models=("my",))
+    program = snippet(scene, torch.get_num_threads(), beside if named else None)
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("pick_device()", "'cpu'")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={
+            **os.environ,
+            "PYTHONWARNINGS": "ignore",
+            "RSC_SNN_ZOO": "" if named else str(folder),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    ((_, outcome, _),) = play(scene, beside)
+    assert done.stdout.startswith(
+        f"my {outcome.verdict} linf {outcome.linf} l2 {outcome.l2}\n"
+        f"votes {outcome.clean_counts.tolist()} {outcome.adversarial_counts.tolist()}\n"
+    )
 
 
 @pytest.mark.parametrize("attack", list(ATTACKS))

@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         code = 0 if cells is None else _sweep(args, store, cells)
         if code == _INTERRUPTED or args.dry_run:
             return code
-        return max(code, _export(store, args.target, cells))  # Cells that failed are left out.
+        return max(code, _export(args, store, cells))  # Cells that failed are left out.
 
 
 def _place(args: argparse.Namespace) -> Path | str:
@@ -242,14 +242,17 @@ def _end(report: SweepReport, store: Store, stored: int, total: int, stopped: bo
     return 2 if report.failed else 0
 
 
-def _export(store: Store, target: Path | None, cells: Sequence[Cell] | None) -> int:
-    """Write the results to `target`, if there is one. Raises SweepError."""
-    if target is None:
+def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None) -> int:
+    """Write the results to where they were asked for, if anywhere. Raises SweepError, ZooError."""
+    if args.target is None:
         return 0
     from rsc_snn.sweep.transfer import export_csv, export_parquet
 
-    export = export_csv if target.suffix == ".csv" else export_parquet
-    print(f"{_count(export(store, target, cells), 'cell')} written to {target}.")
+    if args.target.suffix == ".csv":
+        count = export_csv(store, args.target, cells, open_zoo(args))
+    else:
+        count = export_parquet(store, args.target, cells)
+    print(f"{_count(count, 'cell')} written to {args.target}.")
     return 0
 
 

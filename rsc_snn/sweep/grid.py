@@ -533,11 +533,11 @@ def attack_label(cell: Cell) -> str:
     return f"{label} ({', '.join(changed)})" if changed else label
 
 
-def cell_command(cell: Cell) -> str:
+def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
     """The command that measures what a cell measures, alone and with noise of its own.
 
     It attacks every image, so it agrees with the cell within the intervals; the sweep's own
-    command gives the cell's digits.
+    command gives the cell's digits. zoo: tells in which folder an own model is.
     """
     words = ["python -m rsc_snn evaluate --model", shlex.quote(cell.model), "--data", cell.dataset]
     words += ["--split", cell.split, "--limit", str(cell.images)]
@@ -550,4 +550,6 @@ def cell_command(cell: Cell) -> str:
         for name, value in cell.parameters:
             text = f"{value:.9g}" if isinstance(value, float) else str(value).lower()
             words += [f"--{name.replace('_', '-')}", text]
+    for folder in () if zoo is None else zoo.own_origins([cell.model]):
+        words += ["--zoo", shlex.quote(str(folder))]
     return " ".join(words)

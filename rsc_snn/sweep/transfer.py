@@ -30,6 +30,8 @@ from rsc_snn.sweep.store import Store, Summary, pack_bits, unpack_bits
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rsc_snn.zoo import Zoo
+
 FILE = "sweep.parquet"
 SCHEMA = 2
 _MARK = b"rsc_snn_sweep"
@@ -117,11 +119,13 @@ def _exported(path: Path) -> set[str]:
         ) from error
 
 
-def export_csv(store: Store, path: Path, cells: Iterable[Cell] | None = None) -> int:
+def export_csv(
+    store: Store, path: Path, cells: Iterable[Cell] | None = None, zoo: Zoo | None = None
+) -> int:
     """Write one line a cell, without answers, whole or not at all; returns how many.
 
     Accuracies are those of a single pass, shares 0..1. `command` measures the same by itself.
-    cells: as in `export_parquet`. Raises SweepError.
+    cells: as in `export_parquet`. zoo: as in `cell_command`. Raises SweepError.
     """
     chosen = _keys(store, cells)
 
@@ -131,7 +135,7 @@ def export_csv(store: Store, path: Path, cells: Iterable[Cell] | None = None) ->
             writer = csv.DictWriter(file, _CSV_COLUMNS)
             writer.writeheader()
             for keys in _batches(chosen):
-                lines = [_line(summary) for summary in store.summaries(key=keys)]
+                lines = [_line(summary, zoo) for summary in store.summaries(key=keys)]
                 writer.writerows(lines)
                 count += len(lines)
         return count
@@ -248,7 +252,7 @@ def _from_bytes(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
     return np.frombuffer(data, dtype=kind).reshape(shape).astype(np.uint16)
 
 
-def _line(summary: Summary) -> dict[str, Any]:
+def _line(summary: Summary, zoo: Zoo | None) -> dict[str, Any]:
     """A cell as a line of the CSV file."""
     cell = summary.cell
     values = {
@@ -266,7 +270,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "seconds": summary.seconds,
         "device": summary.device,
         "key": cell.key,
-        "command": cell_command(cell),
+        "command": cell_command(cell, zoo),
     }
     return {name: values[name] for name in _CSV_COLUMNS}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -127,9 +128,11 @@ def _draw_scene(choices: Choices, shown: Sequence[Shown], painting: Painting | N
         "application/json",
         "theaters",
     )
+    folders = resources.zoo().own_origins(scene.models)
+    options = "".join(f" --zoo {shlex.quote(str(folder))}" for folder in folders)
     st.caption(
-        "`python -m rsc_snn attack --scene scene.json` computes it again without the app and "
-        "compares every number."
+        f"`python -m rsc_snn attack --scene scene.json{options}` computes it again without the app "
+        "and compares every number."
     )
     if painting is not None:
         st.caption("The change that you painted is in it, and what the networks say of it.")
@@ -153,7 +156,7 @@ def _misfit(choices: Choices, painting: Painting | None) -> str | None:
 
 def _draw_program(scene: Scene, threads: int | None) -> None:
     with st.expander("The same as a Python program", icon=":material/code:", expanded=True):
-        st.code(exports.snippet(scene, threads), language="python")
+        st.code(exports.snippet(scene, threads, resources.zoo()), language="python")
 
 
 def _file(label: str, data: Callable[[], bytes], name: str, mime: str, icon: str) -> None:

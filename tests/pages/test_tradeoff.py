@@ -582,6 +582,32 @@ def test_the_worst_case_over_other_attacks_is_not_shown_beside(
     assert "<br>on 8 gallery" in str(figures(is_fine(app)))
 
 
+@pytest.mark.parametrize("view", ["curves", "votes", "noise"])
+def test_the_commands_of_own_models_name_their_folder(
+    assets: Path,
+    page: PageMaker,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    view: str,
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name in ("tiny-rsc.json", "tiny-rsc.safetensors"):
+        (assets / "models" / name).rename(folder / name)
+    monkeypatch.setenv("RSC_SNN_ZOO", str(folder))
+    zoo = Zoo(assets / "models", [folder])
+    with Store(store) as own:
+        own.put_all(make_results(make_grid(["tiny-rsc", "tiny-ann"]), zoo))
+    hovers = {
+        model: str(figures(is_fine(page(PAGE, models=model, view=view).run())))
+        for model in ("tiny-rsc", "tiny-ann")
+    }
+    assert all(f"--model {model}" in hover for model, hover in hovers.items())
+    assert f"--zoo {folder}" in hovers["tiny-rsc"].replace("<br>", " ")
+    assert "--zoo" not in hovers["tiny-ann"]
+
+
 @pytest.mark.parametrize(("draws", "count"), [(1, "One draw is"), (2, "Two draws are")])
 def test_few_draws_do_not_vote(
     draws: int, count: str, assets: Path, page: PageMaker, store: Path

@@ -426,6 +426,9 @@ def test_own_models_play_beside_those_that_ship(
     assert not app.exception
     mine, shipped = (spec for alt, spec in figures(app).items() if "each class" in alt)
     assert mine["data"] == shipped["data"]
+    taken = page(PLAYGROUND, model="mine", attack="fgsm", view="take").run()
+    assert f"Path({str(own)!r})" in taken.code[0].value
+    assert f"--scene scene.json --zoo {own}`" in texts(taken.caption)
     other = page(PLAYGROUND, model="elsewhere", attack="fgsm").run()
     assert not other.exception
     assert "give it one of yours" in texts(other.error)

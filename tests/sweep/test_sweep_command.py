@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -184,6 +185,30 @@ def exported(path: Path) -> list[CellResult]:
     with Store(":memory:") as store:
         import_parquet(store, path)
         return store.results()
+
+
+def test_the_command_of_an_own_model_is_one_that_runs(
+    tiny_zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "my models"
+    own.mkdir()
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(tiny_zoo / f"tiny-rsc{suffix}", own / f"my{suffix}")
+    card = json.loads((own / "my.json").read_text())
+    (own / "my.json").write_text(json.dumps(card | {"name": "my"}))
+    Path("own.toml").write_text(GRID.replace('"tiny-rsc"', '"my"').replace("[4, 8]", "[4]"))
+    assert sweep("own.toml", "--zoo", "my models", "--export", "own.csv") == 0
+    with Path("own.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {line["model"]: "--zoo" in line["command"] for line in lines} == {
+        "tiny-ann": False,
+        "my": True,
+    }
+    (line,) = [line for line in lines if line["model"] == "my" and line["attack"] == "none"]
+    capsys.readouterr()
+    assert main([*shlex.split(line["command"])[3:], "--device", "cpu"]) == 0
+    clean = json.loads(capsys.readouterr().out)["clean"]
+    assert clean["lower"] <= float(line["value"]) <= clean["upper"]
 
 
 def test_a_large_sweep_asks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import streamlit as st
 
@@ -94,7 +94,7 @@ class Frame:
         key = None if here is None else here.key
         # A legend of open marks where there are none would only ask for room.
         own = self.evidence.own & samples.keys()
-        return Show(looks, own, others, key, cell_command)
+        return Show(looks, own, others, key, partial(cell_command, zoo=zoo))
 
     @property
     def attack_words(self) -> str:

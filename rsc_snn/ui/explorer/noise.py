@@ -57,7 +57,8 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     draws = point.robust_result.cell.draws
     clean, robust = vote_curve(point.clean_result), vote_curve(point.robust_result)
     rows = vote_rows(point, clean, robust)
-    commands = (cell_command(point.clean_result.cell), cell_command(point.robust_result.cell))
+    command = partial(cell_command, zoo=resources.zoo())
+    commands = (command(point.clean_result.cell), command(point.robust_result.cell))
     draw_figure(
         votes_figure(clean, robust, commands=commands),
         "explorer.votes",
@@ -87,14 +88,14 @@ def draw_noise(frame: Frame) -> None:
     """How much of each accuracy's noise is of the images, and how much of the coding."""
     if nothing_here(frame):
         return
-    points = spread(frame.points, _BARS)
+    points, zoo = spread(frame.points, _BARS), resources.zoo()
 
     def work() -> tuple[Row, ...]:
         return tuple(
             Row(
                 f"{frame.labels[point.model]}, {point.setting}",
                 variance_components(point.robust_result),
-                cell_command(point.robust_result.cell),
+                cell_command(point.robust_result.cell, zoo),
             )
             for point in points
         )
