@@ -179,17 +179,17 @@ def rates_csv(activity: Activity) -> bytes:
     return _csv(list(columns), list(zip(*columns.values(), strict=True)))
 
 
-def points_csv(rows: Sequence[PointRow]) -> bytes:
+def points_csv(rows: Sequence[PointRow], zoo: Zoo | None = None) -> bytes:
     """One row a point of the trade-off, with the commands that measure it, joined by `&&`.
 
     Accuracies and their ends are shares. sigma is empty without a noise level, passes for a single
-    pass; draws are those that were stored, of which votes are taken.
+    pass; draws are those that were stored, of which votes are taken. zoo: as in `cell_command`.
     """
-    table = [_point(row) for row in rows]
+    table = [_point(row, zoo) for row in rows]
     return _csv(list(table[0]) if table else [], [list(line.values()) for line in table])
 
 
-def _point(row: PointRow) -> dict[str, Any]:
+def _point(row: PointRow, zoo: Zoo | None) -> dict[str, Any]:
     cell, point = row.cell, row.point
     return {
         "model": point.model,
@@ -213,16 +213,16 @@ def _point(row: PointRow) -> dict[str, Any]:
         "data": cell.data,
         "seed": cell.seed,
         "draws": cell.draws,
-        "command": " && ".join(_commands(row)),
+        "command": " && ".join(_commands(row, zoo)),
     }
 
 
-def _commands(row: PointRow) -> list[str]:
+def _commands(row: PointRow, zoo: Zoo | None) -> list[str]:
     """Of the worst case one for each attack."""
     if row.passes is None:
-        return [cell_command(cell) for cell in row.attacks]
+        return [cell_command(cell, zoo) for cell in row.attacks]
     voting = [replace(cell, draws=row.passes) for cell in row.attacks]
-    return [f"{cell_command(cell)} --predictor vote" for cell in voting]
+    return [f"{cell_command(cell, zoo)} --predictor vote" for cell in voting]
 
 
 def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from rsc_snn.tradeoff.rows import (
     steps_words,
     vote_rows,
 )
+from rsc_snn.zoo import Zoo
 from tests.tradeoff_cells import draw_right, make_point, make_result
 
 N = 200
@@ -91,6 +93,13 @@ def test_the_file_has_every_digit_of_every_row() -> None:
         assert (line["images"], line["draws"], line["seed"]) == (str(N), "1", "0")
         assert line["command"] == cell_command(found.robust_result.cell)
         assert line["predictor"] == "single" and line["passes"] == ""
+
+
+def test_the_file_names_the_folder_of_an_own_model(tiny_zoo: Path, tmp_path: Path) -> None:
+    (tmp_path / "ships").mkdir()
+    zoo = Zoo(tmp_path / "ships", [tiny_zoo])
+    (line,) = read(points_csv(point_rows(POINTS[:1]), zoo))
+    assert f"--zoo {tiny_zoo}" in line["command"]
 
 
 def test_the_worst_case_has_all_attacks_and_their_commands() -> None:

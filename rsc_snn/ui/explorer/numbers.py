@@ -12,6 +12,7 @@ from rsc_snn import exports
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.grid import attack_label
 from rsc_snn.tradeoff.rows import PointRow
+from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame
 from rsc_snn.ui.explorer.handover import choose_row, playground_address
 from rsc_snn.ui.explorer.measured import Sample, variant_of
@@ -50,7 +51,7 @@ def draw_numbers(frame: Frame, rows: Sequence[PointRow], name: str, *, votes: bo
         st.caption(_words(votes))
         st.download_button(
             "Table, CSV",
-            partial(exports.points_csv, rows),
+            partial(exports.points_csv, rows, resources.zoo()),
             f"rsc-snn-{name}.csv",
             "text/csv",
             key=f"{_KEY}.file",
