@@ -183,7 +183,9 @@ def points_csv(rows: Sequence[PointRow], zoo: Zoo | None = None) -> bytes:
     """One row a point of the trade-off, with the commands that measure it, joined by `&&`.
 
     Accuracies and their ends are shares. sigma is empty without a noise level, passes for a single
-    pass; draws are those that were stored, of which votes are taken. zoo: as in `cell_command`.
+    pass; draws are those that were stored, of which votes are taken. strongest_alone: the accuracy
+    under the attack that does most harm by itself, the upper end of a worst case (not of votes over
+    other numbers of passes). zoo: as in `cell_command`.
     """
     table = [_point(row, zoo) for row in rows]
     return _csv(list(table[0]) if table else [], [list(line.values()) for line in table])
@@ -207,6 +209,7 @@ def _point(row: PointRow, zoo: Zoo | None) -> dict[str, Any]:
         "robust": row.robust.value,
         "robust_lower": row.robust.lower,
         "robust_upper": row.robust.upper,
+        "strongest_alone": point.alone if row.robust is point.robust else None,
         "dataset": cell.dataset,
         "split": cell.split,
         "images": cell.images,

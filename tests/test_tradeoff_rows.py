@@ -112,6 +112,7 @@ def test_the_worst_case_has_all_attacks_and_their_commands() -> None:
     (found,) = operating_points(results, WORST, 8.0, attacks=("fgsm", "pgd"))
     (line,) = read(points_csv(point_rows([found])))
     assert line["attacks"] == "FGSM, PGD-10" and line["robust"] == "0.25"
+    assert line["strongest_alone"] == "0.25"
     first, second = line["command"].split(" && ")
     assert "--attack fgsm" in first and "--attack pgd --epsilon 8" in second
 

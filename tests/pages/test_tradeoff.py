@@ -420,6 +420,10 @@ def test_the_numbers_are_a_table_of_the_points_of_the_figure(
     assert set(lines["result"]) == {"shipped"} and set(lines["draws"]) <= {1, 5}
     attacks = {"PGD-10"} if view == "votes" else {"FGSM, PGD-10"}
     assert set(lines["attacks"]) == attacks
+    if view == "votes":
+        assert "strongest alone, %" not in lines
+    else:
+        assert (lines["strongest alone, %"] >= lines["robust, %"]).all()
     for line in lines.to_dict("records"):
         query = dict(parse_qsl(line["Playground"].removeprefix("./?")))
         assert query["epsilon"] == f"{line['epsilon, 255ths']:g}"

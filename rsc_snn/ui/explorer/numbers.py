@@ -11,6 +11,7 @@ import streamlit as st
 from rsc_snn import exports
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.grid import attack_label
+from rsc_snn.tradeoff import WORST
 from rsc_snn.tradeoff.rows import PointRow
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame
@@ -96,7 +97,10 @@ def _columns(frame: Frame, rows: Sequence[PointRow], votes: bool) -> dict[str, l
         "draws": [row.cell.draws for row in rows],
         "result": ["added here" if row.point.key in own else "shipped" for row in rows],
     }
-    columns = over | columns if votes else columns
+    if votes:
+        columns = over | columns
+    elif frame.selection.attack == WORST:
+        columns["strongest alone, %"] = [_percent(row.point.alone) for row in rows]
     return dict(sorted(columns.items(), key=lambda column: len(set(column[1])) == 1))
 
 
@@ -114,5 +118,6 @@ def _config() -> dict[str, Any]:
     return {
         "clean, %": percent,
         "robust, %": percent,
+        "strongest alone, %": percent,
         "Playground": st.column_config.LinkColumn(display_text="Open"),
     }
