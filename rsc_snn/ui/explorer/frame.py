@@ -205,22 +205,21 @@ def caution(points: Sequence[OperatingPoint]) -> str:
     noisy = [point for point in points if point.robust_result.cell.noisy]
     if not noisy:
         return ""
-    sentences = []
     attacks = {result.cell for point in noisy for result in point.robust_results}
     if not any(int(dict(cell.parameters).get("eot_draws", 1)) > 1 for cell in attacks):
-        sentences.append(
+        return (
             "**These attacks follow one [draw](#draw) of the noise a [gradient](#gradient).** "
             "Against noise one that averages over draws ([EOT](#eot)) is stronger: robust "
             "accuracies with noise are lower than what is shown here."
         )
     apart = max(point.alone - point.robust.value for point in noisy)
-    if noisy[0].attack == WORST and apart >= _APART:
-        sentences.append(
-            "With noise the lowest score of each image errs low, by the luck of the draws: under "
-            f"the strongest of these attacks by itself up to {100 * apart:.1f} points more are "
-            "right. The truth is between."
-        )
-    return " ".join(sentences)
+    if noisy[0].attack != WORST or apart < _APART:
+        return ""
+    return (
+        "With noise the lowest score of each image errs low, by the luck of the draws: under the "
+        f"strongest of these attacks by itself up to {100 * apart:.1f} points more are right. What "
+        "the best choice among them would do to each image is between."
+    )
 
 
 def draw_provenance(

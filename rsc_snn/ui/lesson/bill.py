@@ -282,14 +282,10 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     best = _best(bill, attacked)
     most, own = _right(best, attacked), _right(chosen, attacked)
     start = f"**If {attacked:.0%} are attacked,** {own:.1%} of your answers are right."
-    rival = _rival(bill, attacked)
+    rival = _rival(bill, chosen, attacked)
     if most <= own:
         return f"{start} No measured setting of this network has more.{rival}"
-    behind = resources.live(
-        ("lesson.world", best.key, chosen.key, attacked),
-        Difference,
-        lambda: _behind(best, chosen, attacked),
-    )
+    behind = _ahead(best, chosen, attacked)
     chance = " The difference may be chance." if behind.lower <= 0 else ""
     return (
         f"{start} With {best.setting} it would be {most:.1%}, the most of this network: "
@@ -297,22 +293,31 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     )
 
 
-def _rival(bill: _Bill, attacked: float) -> str:
+def _rival(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     """What the ordinary network, which has no noise to pay for, answers in the same world."""
     if not bill.ordinary:
         return ""
-    right = max(_right(point, attacked) for point in bill.ordinary)
-    return f" The ordinary network it learned from: {right:.1%}."
-
-
-def _behind(best: OperatingPoint, chosen: OperatingPoint, attacked: float) -> Difference:
-    """How many more right answers `best` has, image by image."""
-    most, own = (
-        mixed_accuracy(point.clean_scores, point.robust_scores, attacked)
-        for point in (best, chosen)
+    rival = max(bill.ordinary, key=lambda point: _right(point, attacked))
+    ahead = _ahead(chosen, rival, attacked)
+    chance = "; the difference may be chance" if ahead.lower <= 0 <= ahead.upper else ""
+    return (
+        f" The ordinary network it learned from: {_right(rival, attacked):.1%}; yours has "
+        f"{ahead.text()} points more{chance}."
     )
-    (found,) = differences((most - own)[:, None])
-    return found
+
+
+def _ahead(first: OperatingPoint, second: OperatingPoint, attacked: float) -> Difference:
+    """How many more right answers `first` has, image by image; remembered."""
+
+    def work() -> Difference:
+        one, other = (
+            mixed_accuracy(point.clean_scores, point.robust_scores, attacked)
+            for point in (first, second)
+        )
+        (found,) = differences((one - other)[:, None])
+        return found
+
+    return resources.live(("lesson.world", first.key, second.key, attacked), Difference, work)
 
 
 def _interval(estimate: Estimate) -> str:
