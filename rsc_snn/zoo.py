@@ -191,6 +191,17 @@ class ModelCard:
         """The recipe of its training; empty where none is stated."""
         return {} if self.training is None else self.training.recipe
 
+    @property
+    def trained_sigmas(self) -> tuple[float, float] | None:
+        """The lowest and the highest sigma that it was trained with, equal if it was one alone.
+
+        None where its training is not stated, and without RSC coding.
+        """
+        if self.training is None or self.config.coding != "rsc":
+            return None
+        low, high = self.recipe.get("sigma_range") or (self.config.sigma,) * 2
+        return low, high
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold."""
         return asdict(self)

@@ -362,6 +362,19 @@ def test_any_damage_to_a_card_is_a_sentence_or_harmless(
     assert set(zoo.problems()) == {NAME}  # if only because its weights are not there
 
 
+@pytest.mark.parametrize(
+    ("recipe", "expected"), [({}, (0.2, 0.2)), ({"sigma_range": [0.0, 0.4]}, (0.0, 0.4))]
+)
+def test_the_card_knows_the_noise_of_the_training(
+    tiny_zoo: Path, recipe: dict[str, Any], expected: tuple[float, float]
+) -> None:
+    card = Zoo(tiny_zoo).card("tiny-rsc")
+    assert card.training is not None
+    assert replace(card, training=replace(card.training, recipe=recipe)).trained_sigmas == expected
+    assert replace(card, training=None).trained_sigmas is None
+    assert Zoo(tiny_zoo).card("tiny-poisson").trained_sigmas is None
+
+
 def test_the_training_curve(folder: Path) -> None:
     zoo = Zoo(folder)
     assert zoo.curve(NAME) == []

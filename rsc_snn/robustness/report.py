@@ -208,8 +208,8 @@ def _coding(card: ModelCard) -> str:
     label = CODING_LABELS[card.config.coding]
     if card.config.coding != "rsc":
         return label
-    known = () if card.training is None else card.training.recipe.get("sigma_range", ())
-    span = f" (trained at {known[0]:g} to {known[1]:g})" if known else ""
+    low, high = card.trained_sigmas or (0.0, 0.0)
+    span = f" (trained at {low:g} to {high:g})" if low < high else ""
     return f"{label}, sigma {card.config.sigma:g}{span}"
 
 

@@ -354,10 +354,17 @@ def test_progress() -> None:
 # --- The bill ------------------------------------------------------------------------------------
 
 
-def results_of(assets: Path) -> list[CellResult]:
-    """A dial of 2 sigmas by 2 T of the tiny RSC model, measured clean and under two attacks."""
+RATES = {(0.1, 2): (0.9, 0.3), (0.1, 4): (0.8, 0.5), (0.3, 2): (0.6, 0.4), (0.3, 4): (0.7, 0.6)}
+
+
+def results_of(
+    assets: Path, rates: dict[tuple[float, int], tuple[float, float]] = RATES
+) -> list[CellResult]:
+    """A dial of 2 sigmas by 2 T of the tiny RSC model, measured clean and under two attacks.
+
+    rates: clean and robust accuracy at (sigma, T).
+    """
     zoo = Zoo(assets / "models")
-    rates = {(0.1, 2): (0.9, 0.3), (0.1, 4): (0.8, 0.5), (0.3, 2): (0.6, 0.4), (0.3, 4): (0.7, 0.6)}
     found = []
     for (sigma, steps), (clean, robust) in rates.items():
         common = {
@@ -397,11 +404,16 @@ def results_of(assets: Path) -> list[CellResult]:
 def measured(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny assets with stored results."""
     monkeypatch.chdir(tmp_path)
-    (assets / "results").mkdir(exist_ok=True)
-    with Store(tmp_path / "store.sqlite") as store:
-        store.put_all(results_of(assets))
-        export_parquet(store, assets / "results" / FILE)
+    keep_results(assets, results_of(assets))
     return assets
+
+
+def keep_results(assets: Path, results: list[CellResult]) -> None:
+    """Let the results ship with the assets."""
+    (assets / "results").mkdir(exist_ok=True)
+    with Store(assets.parent / "store.sqlite") as store:
+        store.put_all(results)
+        export_parquet(store, assets / "results" / FILE)
 
 
 def test_without_results_a_sentence_says_how_to_make_them(
@@ -421,6 +433,37 @@ def test_the_bill_says_what_is_paid_and_gained(measured: Path, page: PageMaker) 
     assert "follow one" in texts(app.caption)
     assert "**Paid:** 20.0 (" in words and "**Gained:** 30.0 (" in words
     assert "**On the Pareto front.**" in words
+
+
+def test_less_noise_than_the_most_accurate_setting_is_no_price_of_noise(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a network that was trained with noise: it answers best there."""
+    monkeypatch.chdir(tmp_path)
+    swapped = {(round(0.4 - sigma, 1), steps): rate for (sigma, steps), rate in RATES.items()}
+    keep_results(assets, results_of(assets, swapped))
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.1", bill_steps="4").run())
+    words = texts(app.markdown)
+    assert "**Paid:**" not in words and "paid buys" not in words
+    assert "**Against sigma 0.3, T = 2,**" in words and "no price of noise" in words
+    assert "20.0 (" in words and "points less of clean accuracy" in words
+    assert "30.0 (" in words and "points more of robust accuracy" in words
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.3", bill_steps="4").run())
+    assert "**Paid:** 10.0 (" in texts(app.markdown)
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ("cifar10-snn-rsc-020", "trained with sigma 0.2;"),
+        ("cifar10-snn-rsc-range", "trained with sigma from 0 to 0.4;"),
+    ],
+)
+def test_the_bill_says_which_noise_the_network_knows(
+    shipped: None, page: PageMaker, model: str, known: str
+) -> None:
+    app = is_fine(page(LESSON, step="bill", bill_model=model).run())
+    assert known in texts(app.caption)
 
 
 def test_the_bill_names_what_beats_a_setting(measured: Path, page: PageMaker) -> None:

@@ -30,6 +30,7 @@ from rsc_snn.ui.results import draw_figure
 
 if TYPE_CHECKING:
     from rsc_snn.evaluate import Estimate
+    from rsc_snn.zoo import ModelCard
 
 CODE = (operating_points, pareto_front, qte, mixed_accuracy)
 
@@ -228,8 +229,19 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> 
         "broad grey line is the Pareto front; the ring, with its "
         "[95 % intervals](#confidence-interval), is your setting. Dotted: all that would be right "
         "as often as the network's best setting, if the share q is attacked. Move q, and the line "
-        "turns and touches the front elsewhere." + (teacher if bill.ordinary else "")
+        "turns and touches the front elsewhere."
+        + (teacher if bill.ordinary else "")
+        + _trained(cards[bill.dearest.model])
     )
+
+
+def _trained(card: ModelCard) -> str:
+    """The noise that the network knows, to be read beside the marks' sigmas."""
+    if card.trained_sigmas is None:
+        return ""
+    low, high = card.trained_sigmas
+    known = f"sigma {low:g}" if low == high else f"sigma from {low:g} to {high:g}"
+    return f" The network was trained with {known}; far from there, clean accuracy falls as well."
 
 
 def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
@@ -245,8 +257,8 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
         f"{', '.join(map(mark, bill.attacks))} at [epsilon](#epsilon) "
         f"{chosen.epsilon:g}{bill.unit}. 95 % intervals: clean {_interval(chosen.clean)}, robust "
         f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, {chosen.scored} fresh "
-        "[noise draws](#draw) each. Paid and gained are compared image by image; where an interval "
-        "holds 0, the change may be chance."
+        "[noise draws](#draw) each. Changes are compared image by image; where an interval holds "
+        "0, the change may be chance."
     )
     cautions = caution([chosen])
     if cautions:
@@ -325,7 +337,10 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _price(bill: _Bill, chosen: OperatingPoint) -> str:
-    """What is paid and gained against the most accurate setting."""
+    """What is paid and gained against the most accurate setting.
+
+    Of less noise than that setting's nothing is said to be a price: it is not what noise costs.
+    """
     dearest = bill.dearest
     if chosen is dearest:
         return (
@@ -338,11 +353,24 @@ def _price(bill: _Bill, chosen: OperatingPoint) -> str:
         )
     except RscSnnError as error:
         return str(error)
+    if (chosen.sigma or 0) < (dearest.sigma or 0):
+        return (
+            f"**Against {dearest.setting},** the setting of most clean accuracy: "
+            f"{_apart(found.paid.opposite(), 'clean')}, {_apart(found.gained, 'robust')}. That is "
+            "no price of noise, for yours has less of it."
+        )
     return (
         f"**Paid:** {found.paid.text()} points of clean accuracy against {dearest.setting}, the "
         f"setting that has most. **Gained:** {found.gained.text()} points of robust accuracy. "
         f"{found.sentence()}"
     )
+
+
+def _apart(difference: Difference, accuracy: str) -> str:
+    """Such as `3.1 (1.2 to 5.0) points less of clean accuracy`."""
+    less = difference.value < 0
+    size = difference.opposite() if less else difference
+    return f"{size.text()} points {'less' if less else 'more'} of {accuracy} accuracy"
 
 
 def _standing(bill: _Bill, chosen: OperatingPoint) -> str:
