@@ -16,7 +16,7 @@ from tests.browser.driving import EXCEPTION, control, open_playground, served_ap
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-WRONG = {"pixel": 0.16, "image": 0, "currents": 1, "neuron": 2, "decision": 0.5, "bill": 0}
+WRONG = {"pixel": 0.16, "image": 0, "currents": 1, "neuron": 3, "decision": 0.5, "bill": 0}
 SKIPPED = "currents"
 FIGURES = {"pixel": 2, "image": 1, "currents": 2, "neuron": 2, "decision": 2, "bill": 0}
 
@@ -113,7 +113,7 @@ def test_two_wrong_answers_are_explained_and_the_way_is_open(page: Any, address:
     answer(page, "decision", 0.5)
     page.get_by_text("You have a second try.").wait_for()
     settle(page)
-    answer(page, "decision", 0.125)
+    answer(page, "decision", 0.25)
     page.get_by_text("The right answer is").wait_for()
     settle(page)
     page.get_by_role("button", name="Next:").click()

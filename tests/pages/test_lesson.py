@@ -31,7 +31,7 @@ from tests.pages.conftest import ROOT, PageMaker, figures
 from tests.tradeoff_cells import make_result
 
 LESSON = "pages/poisson_coding.py"
-WRONG = {"pixel": 0.16, "image": 0, "currents": 1, "neuron": 2, "decision": 0.5, "bill": 0}
+WRONG = {"pixel": 0.16, "image": 0, "currents": 1, "neuron": 3, "decision": 0.5, "bill": 0}
 
 
 def is_fine(app: AppTest) -> AppTest:
@@ -173,7 +173,7 @@ def test_skipping_never_blocks_and_is_forgiven(assets: Path, bare: None, page: P
 
 
 def test_starting_again_forgets_answers_and_settings(assets: Path, page: PageMaker) -> None:
-    app = give(page(LESSON, step="neuron", neuron_tau="5").run(), "neuron", 3)
+    app = give(page(LESSON, step="neuron", neuron_tau="5").run(), "neuron", 4)
     app.button(key="lesson.reset").click().run()
     assert is_fine(app).query_params["step"] == "pixel"
     app.button(key="lesson.way.neuron").click().run()
@@ -332,12 +332,40 @@ def test_right_numbers_are_those_of_the_formulas() -> None:
     pixel, neuron, decision = (QUESTIONS[step] for step in ("pixel", "neuron", "decision"))
     variance = time_mean_moments(PoissonCoding(), torch.tensor([0.2]), 8).variance
     assert pixel.is_right(float(variance))
-    assert neuron.is_right(steps_to_spike(0.6, LIFConfig(tau=2.0, threshold=1.0)) or 0)
-    assert decision.is_right(certified_radius(0.977, 0.25, 4))
+    assert neuron.is_right(steps_to_spike(0.4, LIFConfig(tau=4.0, threshold=1.0)) or 0)
+    assert decision.is_right(certified_radius(0.977, 0.25, 16))
     grey, poles = torch.full((1, 4), 0.5), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
     dark = torch.full((1, 4), 0.1)
     assert float(matched_sigma(grey)) == 0.5 and float(matched_sigma(poles)) == 0
     assert 0 < float(matched_sigma(dark)) < 0.5
+
+
+def test_no_wrong_formula_gives_a_right_number() -> None:
+    """Each known mistake has a reply of its own, also with the rounding of a pocket calculator."""
+    neuron, decision = QUESTIONS["neuron"], QUESTIONS["decision"]
+    assert isinstance(neuron, Number) and isinstance(decision, Number)
+    sigma, steps, quantile = 0.25, 16, 2
+    root = steps**0.5
+    slips = [sigma, sigma / root, sigma * quantile, sigma * quantile / steps]
+    for value in slips:
+        for shown in (value, round(value, 3), value * 1.995 / 2):
+            assert not decision.is_right(shown)
+            assert decision.reply(shown) not in (decision.wrong, decision.why)
+    assert len({decision.reply(value) for value in slips}) == len(slips)
+    # No leak, and a leak to 1/tau of the potential instead of by it.
+    assert first_spike(0.4, keeps=1) == neuron.slips[0].value
+    assert first_spike(0.4, keeps=0.75) == neuron.value
+    assert first_spike(0.4, keeps=0.25) is None
+
+
+def first_spike(current: float, keeps: float) -> int | None:
+    """The step at which a neuron of threshold 1 fires that keeps this share of its potential."""
+    potential = 0.0
+    for step in range(1, 65):
+        potential = keeps * potential + current
+        if potential >= 1:
+            return step
+    return None
 
 
 def test_progress() -> None:

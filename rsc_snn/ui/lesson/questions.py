@@ -133,7 +133,7 @@ QUESTIONS: dict[str, Question] = {
         ),
     ),
     "image": Choice(
-        "Which photograph makes Poisson coding **most** noisy?",
+        "On which photograph does the noise of Poisson coding have the **largest variance**?",
         (
             Option(
                 "One of pure black and pure white",
@@ -147,8 +147,8 @@ QUESTIONS: dict[str, Question] = {
             ),
             Option(
                 "A dark one, for noise drowns weak signals",
-                "That is so for noise that is the same everywhere, as RSC's is. The noise of "
-                "Poisson coding depends on the pixel, and near black there is little of it.",
+                "Relative to its signal a dark pixel is indeed noisy. But the noise itself, "
+                "x (1 − x), is small there.",
             ),
         ),
         right=1,
@@ -175,31 +175,32 @@ QUESTIONS: dict[str, Question] = {
         right=2,
     ),
     "neuron": Number(
-        "Threshold 1, tau 2, a constant current of 0.6 and no noise. At which **time step** does "
+        "Threshold 1, tau 4, a constant current of 0.4 and no noise. At which **time step** does "
         "the neuron fire for the first time? (Try it by hand first, then with the sliders.)",
-        value=3,
+        value=4,
         tolerance=0,
-        why="The potential is 0.6, then 0.5 × 0.6 + 0.6 = 0.9, then 0.5 × 0.9 + 0.6 = 1.05, which "
-        "reaches the threshold at step 3.",
-        wrong="Start from 0. At each step halve the potential and add 0.6, until it is 1 or more.",
+        why="The neuron keeps 1 − 1/4 = 0.75 of its potential, which is 0.4, then 0.7, then 0.925, "
+        "then 0.75 × 0.925 + 0.4 = 1.094: it reaches the threshold at step 4.",
+        wrong="Start from 0. At each step take 1 − 1/τ = 0.75 of the potential and add 0.4, until "
+        "it is 1 or more.",
         step=1,
         limits=(0, 64),
         slips=(
             Slip(
-                2,
-                "0.6 + 0.6 would be above 1, but the neuron leaks: it keeps half of its potential "
-                "from one step to the next.",
+                3,
+                "0.4 + 0.4 + 0.4 would be above 1, but the neuron leaks: it keeps three quarters "
+                "of its potential from one step to the next.",
             ),
         ),
     ),
     "decision": Number(
-        "Sigma is 0.25 and T is 4. A noisy pass gives the winner with probability 0.977, for which "
-        "Φ⁻¹(0.977) is about 2. What is the certified radius **R**?",
-        value=0.25,
-        tolerance=0.005,
-        why="R = σ / √T × Φ⁻¹(pA) = 0.25 / 2 × 2 = 0.25.",
-        wrong="Put the three numbers into the formula above. The root of 4 is 2.",
-        step=0.005,
+        "Sigma is 0.25 and T is 16. A noisy pass gives the winner with probability 0.977, for "
+        "which Φ⁻¹(0.977) is about 2. What is the certified radius **R**?",
+        value=0.125,
+        tolerance=0.003,
+        why="R = σ / √T × Φ⁻¹(pA) = 0.25 / 4 × 2 = 0.125.",
+        wrong="Put the three numbers into the formula above. The root of 16 is 4.",
+        step=0.001,
         limits=(0.0, 10.0),
         slips=(
             Slip(
@@ -207,7 +208,13 @@ QUESTIONS: dict[str, Question] = {
                 "That leaves out the root of T. A change of the input is in each of the T frames, "
                 "so it counts √T times; forgetting this promises too much.",
             ),
-            Slip(0.125, "That is sigma / √T; it is still to be multiplied by Φ⁻¹(pA)."),
+            Slip(0.0625, "That is sigma / √T; it is still to be multiplied by Φ⁻¹(pA)."),
+            Slip(0.03125, "You divided by T; the mean of T frames has the noise sigma / √T."),
+            Slip(
+                0.25,
+                "That is sigma alone. The radius also depends on T and on how sure the passes are, "
+                "Φ⁻¹(pA).",
+            ),
         ),
     ),
     "bill": Choice(
