@@ -1,4 +1,4 @@
-"""What the paper proves, as formulas and as measurements: Poisson coding is randomized smoothing.
+"""What the paper claims, as formulas and as measurements: Poisson coding acts like smoothing.
 
 Frames. One Poisson frame has mean `x` and variance `x (1 - x)`, one RSC frame mean `x` and
 variance `sigma^2` (`rsc_snn.coding`); steps are independent, so the mean over T frames has the
@@ -8,9 +8,9 @@ Currents. A linear first layer sees `W a + b` of a frame `a` whose pixels are in
 `W x + b`, covariance `W diag(v) W^T` with v the variance of each pixel, so `W diag(x(1-x)) W^T`
 under Poisson coding and `sigma^2 W W^T` under RSC. RSC currents are exactly normal. Poisson
 currents are sums of independent bounded terms: with growing fan-in they tend to the normal law
-(central limit theorem of Lindeberg), and Poisson coding to smoothing with Gaussian noise whose
-strength depends on the input. Source: RSC-SNN (Wu et al., ACM MM 2024), which argues by these
-covariances.
+(central limit theorem of Lindeberg), and Poisson coding acts like smoothing with Gaussian noise.
+But that noise changes with the input and vanishes at 0 and 1, so the radius below holds for RSC
+alone. Source: RSC-SNN (Wu et al., ACM MM 2024), which argues by these covariances.
 
 One LIF neuron (`rsc_snn.neurons`) at a constant current, without noise. From V = 0 and with decay
 d = 1 - 1/tau the charge after k steps without a spike is a geometric sum,
@@ -22,8 +22,8 @@ if `current <= threshold / tau` (the rheobase; at just this current the charge n
 until, in floating point, it is the same number), and, since the reset is to 0, every k steps from
 then on: a rate that is a staircase of the current.
 
-A smoothed decision: the majority over passes, each of which sees T frames `x + sigma e_t` and gives
-the winner with chance pA > 1/2. It cannot change within
+A smoothed decision: the majority over passes, each of which sees T frames `x + sigma e_t`, whose
+noise is the same for all x, and gives the winner with chance pA > 1/2. It cannot change within
 
     R = sigma / sqrt(T) Phi^-1(pA)
 
@@ -247,13 +247,28 @@ def measured_law(samples: Tensor) -> CurrentLaw:
     return CurrentLaw(samples.mean(dim=0), torch.atleast_2d(torch.cov(samples.T)))
 
 
-def covariance_error(covariance: Tensor, draws: int) -> Tensor:
-    """Standard error of each entry of a measured covariance `[O, O]` of normal currents.
+def covariance_error(layer: LinearLayer, coding: Coding, pixels: Tensor, draws: int) -> Tensor:
+    """Standard error of each entry of the covariance `[O, O]` that n `draws` of currents measure.
 
-    `sqrt((C_ii C_jj + C_ij^2) / (n - 1))`, from the Wishart distribution.
+    `sqrt((C_ii C_jj + C_ij^2) / (n - 1) + K_ij / n)`: the first term alone is that of normal
+    currents (Wishart); the fourth cumulant `K_ij = sum_d w_id^2 w_jd^2 k_d` of the pixels' noise
+    adds what a law with other tails, such as that of rare spikes, has more or less.
     """
+    covariance = current_law(layer, coding, pixels).covariance
     variances = covariance.diagonal()
-    return ((torch.outer(variances, variances) + covariance.square()) / (draws - 1)).sqrt()
+    normal = (torch.outer(variances, variances) + covariance.square()) / (draws - 1)
+    squares = layer.weights.square()
+    tails = (squares * _fourth_cumulant(coding, pixels)) @ squares.T / draws
+    # Without noise both are 0 up to rounding.
+    return (normal + tails).clamp(min=0).sqrt()
+
+
+def _fourth_cumulant(coding: Coding, pixels: Tensor) -> Tensor:
+    """Of each pixel of one frame: `v (1 - 6 v)` of a spike with variance v, 0 of normal noise."""
+    if not isinstance(coding, PoissonCoding):
+        return torch.zeros_like(pixels)
+    variance = coding.variance(pixels)
+    return variance * (1 - 6 * variance)
 
 
 # One neuron

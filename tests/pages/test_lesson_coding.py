@@ -155,6 +155,20 @@ def test_covariances_agree_with_the_formula_but_for_chance() -> None:
     assert missed < total / 3
 
 
+def test_covariances_of_rare_spikes_agree_with_the_formula_but_for_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def bright(self: GalleryImage, image_size: int | None = None) -> Tensor:
+        return pixels_of(self, image_size) * 0.001 + 0.999
+
+    pixels_of = GalleryImage.pixels
+    monkeypatch.setattr(GalleryImage, "pixels", bright)
+    text = words(step("currents", currents_view="covariance"))
+    missed, total = map(int, re.findall(r"(\d+) of (\d+) miss", text)[0])
+    # Whiskers of a normal law are missed by most of the Poisson half.
+    assert missed < total / 5
+
+
 def test_the_code_that_is_shown_is_of_the_library() -> None:
     for part in (pixel, image, currents):
         assert part.CODE

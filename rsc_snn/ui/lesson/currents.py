@@ -73,10 +73,12 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Currents at one place under one coding: the closed form, and draws `[n, O]`."""
+    """Currents at one place under one coding: the closed form, draws `[n, O]`, and the standard
+    error `[O, O]` of their covariance."""
 
     law: CurrentLaw
     samples: Tensor
+    error: Tensor
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,9 @@ def _draw_all(card: ModelCard, image: GalleryImage, row: int, column: int, seed:
     codings: tuple[Coding, ...] = (PoissonCoding(), RSCCoding(sigma))
     drawn = {
         coding.name: _Drawn(
-            current_law(layer, coding, pixels), draw_currents(layer, coding, pixels, _DRAWS, seed)
+            current_law(layer, coding, pixels),
+            draw_currents(layer, coding, pixels, _DRAWS, seed),
+            covariance_error(layer, coding, pixels, _DRAWS),
         )
         for coding in codings
     }
@@ -300,7 +304,7 @@ def _draw_covariance(place: _Place) -> None:
         found = Covariances(
             closed[rows, columns].numpy(),
             measured_law(drawn.samples).covariance[rows, columns].numpy(),
-            covariance_error(closed, _DRAWS)[rows, columns].numpy(),
+            drawn.error[rows, columns].numpy(),
             names,
         )
         entries[kind] = found
@@ -321,8 +325,9 @@ def _draw_covariance(place: _Place) -> None:
         f"Each mark is one entry of the covariance of [channels](#channel) 0 to {count - 1} at "
         f"this place: to the right by the formula, upwards measured in {_DRAWS:,} [draws](#draw), "
         "with whiskers of two [standard errors](#standard-error). On the dotted line the two "
-        f"agree. {beyond} of {total} miss it by more than their whisker; about one in twenty does "
-        "by chance. W includes the network’s normalisation: the network divides its input by a "
+        f"agree. {beyond} of {total} miss it by more than their whisker; by chance about one in "
+        "twenty does, on average over many draws: marks of one place tend to miss together. W "
+        "includes the network’s normalisation: the network divides its input by a "
         "[standard deviation](#standard-deviation), and so is each weight here."
     )
 
