@@ -121,7 +121,8 @@ def _draw_spikes(pixel: _Pixel, value: float, steps: int) -> None:
         f"value is {value:.2f} (dashed). The band is the [95 % interval](#confidence-interval), "
         f"{low:.3f} to {high:.3f}: all that the spikes alone tell about x. Watch it close on the "
         "dashed line as T grows. At any one T it misses that line in about one of twenty "
-        "[draws](#draw)."
+        "[draws](#draw); at few steps, or near black and white, in anything from none to one in "
+        "five."
     )
 
 
