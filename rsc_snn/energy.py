@@ -8,7 +8,9 @@ that the spike meets (a synaptic operation), and nothing where there is no spike
 Energy = MACs x 4.6 pJ + ACs x 0.9 pJ: 45 nm, 32-bit floating point, a multiplication 3.7 pJ and an
 addition 0.9 pJ (M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC
 2014, DOI 10.1109/ISSCC.2014.6757323). Arithmetic alone: memory traffic, which dominates on real
-hardware, is not counted, so the ratio is what matters, and even that is a best case.
+hardware, is not counted, so the ratio is what matters, and even that is a best case. The first
+layer under direct coding counts T times, though this program, as any machine that can store its
+result, computes it once.
 
 Counts come from a `Trace`, which the app has anyway, and from the layers' shapes, in about a
 millisecond. spikingjelly's `op_counter` counts in a second pass under a dispatch mode with hooks
@@ -53,7 +55,8 @@ _SPIKING = (
     "weights, and each spike that entered the pool counts for itself.",
 )
 _INPUT = {
-    "direct": "The first layer sees the image itself: multiply-accumulates at each time step.",
+    "direct": "The first layer sees the image itself: multiply-accumulates × T, as in a machine "
+    "that cannot store the first layer's result; this program computes it once.",
     "rsc": "The first layer sees the image plus noise: multiply-accumulates at each time step.",
     "poisson": "The first layer sees spikes: normalisation (s - mean) / std is folded into its "
     "weights (1 / std) and bias (-mean / std), so each spike causes accumulates.",
