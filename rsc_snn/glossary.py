@@ -106,7 +106,8 @@ _TERMS = (
     ),
     Term(
         "black-box",
-        "Said of an attack that sees the network's answers only, no weights and no gradients.",
+        "Said of an attack that sees the network's answers or scores only, no weights and no "
+        "gradients.",
     ),
     Term(
         "budget",
@@ -115,8 +116,8 @@ _TERMS = (
     ),
     Term(
         "central limit theorem",
-        "The sum of many independent random terms, none of which dominates, nearly follows a "
-        "normal law, whatever law the terms follow.",
+        "The sum of many independent random terms of finite variance, none of which dominates, "
+        "nearly follows a normal law, whatever law the terms follow.",
     ),
     Term(
         "certified radius",
@@ -326,8 +327,14 @@ _TERMS = (
     Term(
         "PGD",
         "Projected Gradient Descent: many small FGSM steps, after each of which every pixel is "
-        "pulled back to within epsilon of the original (Madry et al., 2018). PGD-10 takes 10.",
-        ("PGD-7", "PGD-10", "PGD-20", "PGD-L2", "EOT-PGD"),
+        "pulled back to within epsilon of the original, in L-infinity (Madry et al., 2018). PGD-10 "
+        "takes 10.",
+        ("PGD-7", "PGD-10", "PGD-20", "EOT-PGD"),
+    ),
+    Term(
+        "PGD-L2",
+        "PGD in L2: each step follows the gradient itself, not its signs, and the change as a "
+        "whole is pulled back to a Euclidean length of at most epsilon.",
     ),
     Term(
         "pixel",

@@ -107,6 +107,7 @@ def test_marks_become_links_with_the_definition() -> None:
 
 def test_names_of_attacks_are_marked() -> None:
     assert mark("PGD-10") == "[PGD-10](#pgd)"
+    assert mark("PGD-L2") == "[PGD-L2](#pgd-l2)"
     assert mark("EOT-PGD, step size 2/255") == "[EOT-PGD](#pgd), [step size](#step-size) 2/255"
     assert mark("Step size") == "[Step size](#step-size)"
     assert mark("Gaussians") == "Gaussians"
