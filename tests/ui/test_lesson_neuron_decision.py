@@ -61,13 +61,38 @@ def move(app: AppTest, name: str, value: float) -> AppTest:
 def test_the_neuron_counts_its_spikes_and_knows_its_stairs() -> None:
     app = opened("neuron", neuron_noise="0", neuron_current="0.6", neuron_steps="32")
     assert "10 spikes in 32 steps" in said(app)
-    assert "at 0.60 it spikes every 3 steps" in said(app)
+    assert "At 0.60 it spikes every 3 steps" in said(app)
+    assert "within T = 32 the neuron is silent below a current of 0.500" in said(app)
     assert "Turn the noise up" in said(app)
-    assert "so a current of 0.49 never makes it spike" in said(move(app, "neuron_current", 0.49))
+    assert "A current of 0.49 never makes it spike" in said(move(app, "neuron_current", 0.49))
     assert "0 spikes in 32 steps" in said(app)
-    assert "at just that current" in said(move(app, "neuron_current", 0.5))
-    assert "at 1.20 it spikes at every step" in said(move(app, "neuron_current", 1.2))
+    assert "At just threshold / τ" in said(move(app, "neuron_current", 0.5))
+    assert "At 1.20 it spikes at every step" in said(move(app, "neuron_current", 1.2))
     assert "1 spike in 1 step," in said(move(app, "neuron_steps", 1))
+
+
+def test_a_short_watch_sees_fewer_spikes_than_a_long_one() -> None:
+    app = opened("neuron", neuron_noise="0", neuron_current="0.6", neuron_steps="1")
+    assert "within T = 1 the neuron is silent below a current of 1.000" in said(app)
+    assert "up to threshold / τ = 0.500" in said(app)
+    assert "0 spikes in 1 step" in said(app) and "it spikes every" not in said(app)
+    late = "its first spike would come at step 3, after the T = "
+    assert f"{late}1 that" in said(app)
+    assert f"{late}2 that" in said(move(app, "neuron_steps", 2))
+    assert "At 0.60 it spikes every 3 steps" in said(move(app, "neuron_steps", 3))
+    assert "1 spike in 3 steps" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("current", "tau", "threshold"),
+    [("0.9", "2.0", "1.35"), ("0.65", "1.3", "0.8"), ("1.05", "1.4", "1.35")],
+)
+def test_figure_and_sentence_agree_where_charge_and_threshold_meet(
+    current: str, tau: str, threshold: str
+) -> None:
+    query = {"neuron_current": current, "neuron_tau": tau, "neuron_threshold": threshold}
+    app = opened("neuron", neuron_noise="0", neuron_steps="32", **query)
+    assert "it spikes every 2 steps" in said(app) and "16 spikes in 32 steps" in said(app)
 
 
 def test_noise_lifts_a_silent_neuron() -> None:
@@ -155,4 +180,6 @@ def test_the_ends_of_the_neurons_sliders_have_an_answer(
 ) -> None:
     values = {"neuron_tau": tau, "neuron_threshold": threshold, "neuron_steps": steps}
     app = opened("neuron", neuron_current=current, **values)
-    assert "silent up to threshold / τ" in said(app)
+    first = 1 - (1 - 1 / float(tau)) ** int(steps)
+    expected = float(threshold) / float(tau) / first
+    assert f"silent below a current of {expected:.3f}" in said(app)

@@ -133,17 +133,18 @@ def _draw_course(choice: _Choice, course: NeuronCourse) -> None:
 def _draw_rates(choice: _Choice, course: NeuronCourse) -> None:
     rate = float(course.spikes.mean())
     curve = _rates(choice) if choice.noise > 0 else None
+    stairs = staircase(choice.config, choice.time_steps)
     draw_figure(
         rate_figure(
             curve,
-            staircase(choice.config, choice.time_steps),
+            stairs,
             most=_MOST_CURRENT,
             here=(choice.current, rate),
         ),
         "lesson-neuron-rates",
         "Lines: spikes per step over the current, a staircase without noise, a ramp with it.",
     )
-    say(f"{_without_noise(choice)} {_with_noise(choice, curve)}")
+    say(f"{_without_noise(choice, float(stairs[0][0]))} {_with_noise(choice, curve)}")
 
 
 def _rates(choice: _Choice) -> RateCurve:
@@ -153,23 +154,30 @@ def _rates(choice: _Choice) -> RateCurve:
     return resources.live(("lesson.rates", *setting), RateCurve, work)
 
 
-def _without_noise(choice: _Choice) -> str:
+def _without_noise(choice: _Choice, first_stair: float) -> str:
+    """first_stair: the current from which the neuron spikes within the steps that are watched."""
     limit = rheobase(choice.config)
     interval = steps_to_spike(choice.current, choice.config)
     if math.isclose(choice.current, limit, rel_tol=1e-6):
         now = (
-            "and at just that current its potential creeps up to the threshold, which only "
-            "rounding lets it reach"
+            "At just threshold / τ its potential creeps up to the threshold, which only rounding "
+            "lets it reach"
         )
     elif interval is None:
-        now = f"so a current of {choice.current:.2f} never makes it spike"
+        now = f"A current of {choice.current:.2f} never makes it spike"
+    elif interval > choice.time_steps:
+        now = (
+            f"At {choice.current:.2f} its first spike would come at step {interval}, after the T = "
+            f"{choice.time_steps} that are watched"
+        )
     elif interval == 1:
-        now = f"and at {choice.current:.2f} it spikes at every step"
+        now = f"At {choice.current:.2f} it spikes at every step"
     else:
-        now = f"and at {choice.current:.2f} it spikes every {interval} steps"
+        now = f"At {choice.current:.2f} it spikes every {interval} steps"
     return (
-        "Without noise the rate is a staircase (dashed): the neuron is silent up to threshold / τ "
-        f"= {limit:.2f}, {now}."
+        "Without noise the rate is a staircase (dashed): within T = "
+        f"{choice.time_steps} the neuron is silent below a current of {first_stair:.3f}; however "
+        f"long one waits, up to threshold / τ = {limit:.3f}. {now}."
     )
 
 
