@@ -7,11 +7,13 @@ import re
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import binom
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
 from rsc_snn.data.gallery import GalleryImage, load_gallery
-from rsc_snn.theory import matched_sigma
+from rsc_snn.theory import matched_sigma, running_intervals
 from rsc_snn.ui.lesson import currents, image, pixel
 from tests.pages.conftest import figures
 
@@ -101,6 +103,24 @@ def test_the_variance_of_a_pixel_is_measured_beside_the_formula() -> None:
     measured, expected = bold(step("pixel", pixel_x="0.3", pixel_steps="8"))
     assert expected == pytest.approx(0.3 * 0.7 / 8, abs=1e-5)
     assert measured == pytest.approx(expected, rel=0.2)
+
+
+def test_how_often_the_interval_misses_is_what_is_said() -> None:
+    assert "about one of twenty" in words(step("pixel"))
+    assert "from none to one in five" in words(step("pixel"))
+    values, missed = np.arange(101) / 100, []
+    for steps in range(1, 65):
+        # Every number of spikes, as one way to have so many in so many steps.
+        counts = np.arange(steps + 1)
+        ends = [running_intervals(torch.arange(steps) < int(count)) for count in counts]
+        lower, upper = (np.array([float(end[side][-1]) for end in ends]) for side in (0, 1))
+        outside = (values[:, None] < lower) | (values[:, None] > upper)
+        missed.append((binom.pmf(counts, steps, values[:, None]) * outside).sum(1))
+    chances = np.array(missed)
+    assert chances.min() == 0 and chances.max() == pytest.approx(0.2)
+    away = chances[15:, 20:81]
+    assert away.min() > 0.02 and away.max() < 0.08
+    assert away.mean() == pytest.approx(0.05, abs=0.005)
 
 
 def test_a_longer_look_begins_with_the_same_spikes() -> None:
