@@ -289,6 +289,7 @@ VIEWS = [
     ("neuron", {}),
     ("decision", {}),
     ("decision", {"decision_draws": "100"}),
+    ("decision", {"decision_sigma": "0.6"}),
     ("bill", {}),
 ]
 

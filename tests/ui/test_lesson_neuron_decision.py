@@ -133,6 +133,65 @@ def test_an_even_chance_certifies_nothing() -> None:
 def test_noise_can_change_the_class() -> None:
     app = opened("decision", decision_sigma="0.6")
     assert "Without noise the point is blue: smoothing changed its class" in said(app)
+    assert "turn the majority of passes from orange" in said(app)
+    assert "smoothing changed its class" not in said(opened("decision"))
+
+
+def test_where_all_is_orange_there_is_no_edge() -> None:
+    """From an effective sigma of about 0.252 on."""
+    edge, none = "runs the smoothed edge", "there is no smoothed edge"
+    app = opened("decision", decision_sigma="0.25", decision_steps="1")
+    assert edge in said(app) and none not in said(app) and "leads to its edge" in said(app)
+    assert "Everything is orange" not in said(app) and "no edge to find" not in said(app)
+    move(app, "decision_sigma", 0.26)
+    assert none in said(app) and edge not in said(app) and "leads to its edge" not in said(app)
+    assert "no edge, and the circle certifies a constant answer." in said(app)
+    assert "The attack on the smoothed decision has no edge to find." in said(app)
+    assert "did not turn it" not in said(app).partition("Without noise a change")[0]
+
+
+def test_where_all_is_orange_and_passes_are_few_there_is_neither_edge_nor_circle() -> None:
+    query = {"decision_u": "0.45", "decision_v": "0.5", "decision_draws": "100"}
+    app = opened("decision", decision_sigma="0.26", decision_steps="1", **query)
+    assert "there is no circle. Everything is orange now: there is no edge." in said(app)
+    assert "the circle certifies" not in said(app)
+
+
+@pytest.mark.parametrize("sigma", ["0.05", "0.33"])
+@pytest.mark.parametrize("steps", ["3", "16"])
+@pytest.mark.parametrize(("u", "v"), [("0", "0"), ("0.9", "0.35")])
+def test_the_product_of_the_radius_holds_as_it_is_written(
+    sigma: str, steps: str, u: str, v: str
+) -> None:
+    query = {"decision_u": u, "decision_v": v, "decision_sigma": sigma, "decision_steps": steps}
+    text = said(opened("decision", **query))
+    factors = re.search(r"= ([\d.]+) × ([\d.]+) = \*\*([\d.]+)\*\*", text)
+    assert factors
+    noise, quantile, radius = factors.groups()
+    assert f"{float(noise) * float(quantile):.3f}" == radius
+    assert len(noise.lstrip("0.")) >= 4
+    found = exact_certificate(
+        toy_classifier(), np.array([float(u), float(v)]), float(sigma), int(steps)
+    )
+    assert radius == f"{found.radius:.3f}"
+
+
+@pytest.mark.parametrize("draws", ["exact", "100"])
+def test_a_chance_that_is_almost_one_says_how_far_it_is_from_it(draws: str) -> None:
+    corner = {"decision_u": "0", "decision_v": "0", "decision_sigma": "0.05"}
+    text = said(opened("decision", decision_steps="16", decision_draws=draws, **corner))
+    (rest,) = toy_classifier().chances(np.zeros((1, 2)), 0.0125)[:, 0]
+    factor, exponent = f"{rest:.1e}".split("e")
+    written = exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    assert f"1 − {factor} × 10{written}" in text
+    assert "100.00%" not in text
+
+
+def test_an_estimate_of_the_wrong_class_is_said_to_be_wrong() -> None:
+    point = {"decision_u": "0.72", "decision_v": "0.5", "decision_seed": "1698"}
+    text = said(opened("decision", decision_draws="100", **point))
+    assert "This estimate is wrong, as 0.1% of them may be" in text
+    assert "This estimate is wrong" not in said(opened("decision", decision_draws="100"))
 
 
 @pytest.mark.parametrize(

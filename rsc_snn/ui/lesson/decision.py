@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from rsc_snn.figures.lesson_neuron import PlanePicture, plane_figure, radius_figure
 from rsc_snn.glossary import linked
@@ -50,7 +51,9 @@ _MOST_STEPS = 16
 _AXIS = np.linspace(0, 1, 81)
 _RADII = np.linspace(*_SIGMAS, 56)
 _EXACT = "exact"
+_ALL_ORANGE = f"Everything is {CLASSES[1]} now: there is no edge"
 _DRAWS = {_EXACT: 0, "100": 100, "1000": 1_000, "10000": 10_000}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,14 @@ def draw(link: PageLink) -> None:
     """The step: controls, the plane, the radius over sigma."""
     choice = _choose(link)
     found = resources.run_live(partial(_find, choice))
+    surface = _surface(choice.sigma, choice.time_steps)
+    # Noise that reaches far beyond the blue disc leaves no place where blue has the majority.
+    constant = bool(surface.max() <= 0.5)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _draw_plane(choice, found)
+        _draw_plane(choice, found, surface, constant)
     with right:
-        st.markdown(linked(_verdict(choice, found)))
+        st.markdown(linked(_verdict(choice, found, constant)))
         _draw_radii(choice, found)
 
 
@@ -183,10 +189,11 @@ def _scores() -> Floats:
     return toy_score(np.stack([u.ravel(), v.ravel()], axis=1)).reshape(u.shape)
 
 
-def _draw_plane(choice: _Choice, found: _Found) -> None:
+def _draw_plane(choice: _Choice, found: _Found, surface: Floats, constant: bool) -> None:
+    """surface: the chance of blue over the plane, `[G, G]`. constant: it is nowhere above 1/2."""
     picture = PlanePicture(
         axis=_AXIS,
-        chance=_surface(choice.sigma, choice.time_steps),
+        chance=surface,
         score=_scores(),
         point=np.array(choice.point),
         radius=found.shown.radius,
@@ -201,13 +208,18 @@ def _draw_plane(choice: _Choice, found: _Found) -> None:
         "A plane of two pixels: chance of the classes as colour, their edges before and after "
         "smoothing, a point, its certified circle and the ways of two attacks.",
     )
+    edge, way = (
+        ("they are even nowhere, so there is no smoothed edge", "has no edge to lead to")
+        if constant
+        else ("where they are even runs the smoothed edge", "leads to its edge")
+    )
     say(
         "Every place is an input of two [pixels](#pixel). The thin line is the edge of a toy "
         "network, frayed and with islands. The colour says how many of its noisy passes answer "
-        "blue or orange; where they are even runs the smoothed edge. Inside the dashed circle, "
-        "if there is one, the vote is certified to be that at your point. Both [attacks](#attack) "
+        f"blue or orange; {edge}. Inside the dashed circle, if there is one, the vote is certified "
+        "to be that at your point. Both [attacks](#attack) "
         f"take at most {ATTACK_STEPS} steps of {ATTACK_STEP:g} along a [gradient](#gradient). That "
-        "of the smoothed decision leads to its edge. The decision without noise has no gradient: "
+        f"of the smoothed decision {way}. The decision without noise has no gradient: "
         "the attack on it follows that of a score behind it, up and down hills, and often gets "
         "lost. This is no safety: the triangle marks a change that turns the decision all the same."
     )
@@ -235,16 +247,17 @@ def _draw_radii(choice: _Choice, found: _Found) -> None:
         "The radius of the circle around your point (diamond), and the exact one at every sigma "
         f"(lines).{estimated} Little noise smooths little. More of it averages the frayed edge "
         "away, and the circle grows. Too much drowns the blue disc in orange: the circle of a blue "
-        "point shrinks to nothing, and then its class changes."
+        "point shrinks to nothing, and then its class changes. Still more, and every input is "
+        "orange: the circle grows again, but what it certifies is a constant answer."
     )
 
 
-def _verdict(choice: _Choice, found: _Found) -> str:
-    parts = [_chance(choice, found), _certified(choice, found), _attacked(choice, found)]
-    if found.exact.label != found.raw_label:
-        parts.append(
-            f"Without noise the point is {CLASSES[found.raw_label]}: smoothing changed its class."
-        )
+def _verdict(choice: _Choice, found: _Found, constant: bool) -> str:
+    parts = [
+        _chance(choice, found),
+        _certified(choice, found, constant),
+        _attacked(found, constant),
+    ]
     return "\n".join(f"- {part}" for part in parts)
 
 
@@ -252,9 +265,14 @@ def _chance(choice: _Choice, found: _Found) -> str:
     exact, shown = found.exact, found.shown
     assert exact.label is not None  # exact certificates never abstain
     said = CLASSES[exact.label]
+    share = f"{exact.chance:.2%}"
+    if share == "100.00%":
+        # R is the quantile of the small chance of the other class, which keeps all of its digits.
+        noise = effective_sigma(choice.sigma, choice.time_steps)
+        share = f"1 − {_power(float(ndtr(-exact.radius / noise)))}"
     if not shown.draws:
-        return f"**pA = {exact.chance:.2%}** of passes say {said}."
-    known = f"exactly {exact.chance:.2%} say {said}"
+        return f"**pA = {share}** of passes say {said}."
+    known = f"exactly {share} say {said}"
     if shown.label is None:
         return (
             f"With {1 - ALPHA:.1%} confidence at least {shown.chance:.2%} of passes agree "
@@ -267,30 +285,64 @@ def _chance(choice: _Choice, found: _Found) -> str:
     )
 
 
-def _certified(choice: _Choice, found: _Found) -> str:
+def _power(value: float) -> str:
+    """Such as `3.1 × 10⁻⁵`."""
+    factor, exponent = f"{value:.1e}".split("e")
+    return f"{factor} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def _product(noise: float, radius: float) -> str:
+    """`noise × quantile = radius`, with as many digits as the product needs to hold as written."""
+    result = f"{radius:.3f}"
+    for digits in range(4, 18):
+        first, second = f"{noise:#.{digits}g}", f"{radius / noise:.{digits - 1}f}"
+        if f"{float(first) * float(second):.3f}" == result:
+            break
+    return f"{first} × {second} = **{result}**"
+
+
+def _certified(choice: _Choice, found: _Found, constant: bool) -> str:
     noise = effective_sigma(choice.sigma, choice.time_steps)
     averaged = (
         f"A pass averages T = {choice.time_steps} frames, so the noise that counts is σ / √T = "
-        f"{noise:.3f}, the [effective sigma](#effective-sigma). "
+        f"{noise:#.4g}, the [effective sigma](#effective-sigma). "
         if choice.time_steps > 1
         else ""
     )
-    radius = found.shown.radius
-    if found.shown.label is None or radius == 0:
-        return f"{averaged}Nothing is certified: there is no circle."
-    return (
-        f"{averaged}Certified radius: R = σ / √T · Φ⁻¹(pA) = {noise:.3f} × {radius / noise:.3f} = "
-        f"**{radius:.3f}**. No shorter change can turn the majority of passes."
-    )
+    label, radius = found.shown.label, found.shown.radius
+    if label is None or radius == 0:
+        flat = f" {_ALL_ORANGE}." if constant else ""
+        return f"{averaged}Nothing is certified: there is no circle.{flat}{_changed(found)}"
+    said = CLASSES[label]
+    parts = [
+        f"{averaged}Certified radius: R = σ / √T · Φ⁻¹(pA) = {_product(noise, radius)}. No shorter "
+        f"change can turn the majority of passes from {said}.{_changed(found)}"
+    ]
+    if label != found.exact.label:
+        parts.append(
+            f"This estimate is wrong, as {ALPHA:.1%} of them may be: most passes do not say {said}."
+        )
+    if constant:
+        parts.append(f"{_ALL_ORANGE}, and the circle certifies a constant answer.")
+    return " ".join(parts)
 
 
-def _attacked(choice: _Choice, found: _Found) -> str:
-    near = math.dist(choice.point, found.nearest)
-    smoothed = (
-        f"The attack on the smoothed decision turned it at distance {found.smoothed.distance:.3f}."
-        if found.smoothed.fooled
-        else f"The attack on the smoothed decision did not turn it in {ATTACK_STEPS} steps."
-    )
+def _changed(found: _Found) -> str:
+    """That the vote is not the class of the point; nothing if it is."""
+    if found.exact.label == found.raw_label:
+        return ""
+    return f" Without noise the point is {CLASSES[found.raw_label]}: smoothing changed its class."
+
+
+def _attacked(found: _Found, constant: bool) -> str:
+    near = math.dist(found.raw.points[0], found.nearest)
+    if constant:
+        smoothed = "The attack on the smoothed decision has no edge to find."
+    elif found.smoothed.fooled:
+        distance = found.smoothed.distance
+        smoothed = f"The attack on the smoothed decision turned it at distance {distance:.3f}."
+    else:
+        smoothed = f"The attack on the smoothed decision did not turn it in {ATTACK_STEPS} steps."
     raw = (
         f"the attack turned it at {found.raw.distance:.3f}."
         if found.raw.fooled
