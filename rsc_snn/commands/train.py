@@ -18,7 +18,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--scale",
         choices=("cpu", "gpu"),
-        help="which variant of the recipe (default: gpu on a CUDA device, else cpu)",
+        help="which variant of the recipe (default: for a student the one of its teacher's size, "
+        "else gpu on a CUDA device and cpu elsewhere)",
     )
     parser.add_argument("--seed", type=int, help="instead of the recipe's seed")
     parser.add_argument(
@@ -43,18 +44,23 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and export if asked to."""
-    from rsc_snn.training.batch import default_scale, prepare_device, train_recipe
+    from rsc_snn.training.batch import prepare_device, read_fitting, train_recipe
     from rsc_snn.training.recipe import read_recipe
 
     device = prepare_device(args.device, args.threads)
     changes = {} if args.seed is None else {"seed": args.seed}
-    recipe = read_recipe(args.recipe, args.scale or default_scale(device), **changes)
+    teachers = args.zoo or args.export
+    recipe = (
+        read_recipe(args.recipe, args.scale, **changes)
+        if args.scale
+        else read_fitting(args.recipe, device, teachers, **changes)
+    )
     train_recipe(
         recipe,
         args.out or Path("runs") / recipe.name,
         device,
         data=args.data,
-        teachers=args.zoo or args.export,
+        teachers=teachers,
         export=args.export,
         restart=args.restart,
     )

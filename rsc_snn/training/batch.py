@@ -51,7 +51,33 @@ def default_scale(device: torch.device) -> str:
     return "gpu" if device.type == "cuda" else "cpu"
 
 
+def _from(scale: str) -> list[str]:
+    return [scale, *(other for other in SCALES if other != scale)]
+
+
 # --- One recipe --------------------------------------------------------------------------------
+
+
+def read_fitting(path: Path, device: torch.device, teachers: Path | None, **changes: Any) -> Recipe:
+    """The recipe in a file at the scale that suits a device and the teacher that is at hand.
+
+    teachers: the folder of the teacher's model (None: the app's). changes: as for `read_recipe`.
+    Raises ConfigError.
+    """
+    first, *others = _from(default_scale(device))
+    recipe = read_recipe(path, first, **changes)
+    if not recipe.teacher:
+        return recipe
+    try:
+        card = Zoo(teachers).card(recipe.teacher)
+    except ZooError:  # `load_teacher` says so.
+        return recipe
+    return _twin_of(card, (recipe, *(read_recipe(path, scale, **changes) for scale in others)))
+
+
+def _twin_of(teacher: ModelCard, variants: tuple[Recipe, ...]) -> Recipe:
+    """The first variant that can learn from a teacher; the first of all if none can."""
+    return next((each for each in variants if not unlike(each, teacher)), variants[0])
 
 
 def train_recipe(
@@ -189,7 +215,7 @@ def read_recipes(folder: Path, scale: str, *, strict: bool) -> Recipes:
     The first is the one at `scale`, by which a missing model is trained; unless `strict`, a model
     of another scale is as good. Raises ConfigError if a recipe is wrong or there is none.
     """
-    scales = [scale] if strict else [scale, *(other for other in SCALES if other != scale)]
+    scales = [scale] if strict else _from(scale)
     recipes: dict[str, tuple[Recipe, ...]] = {}
     for path in sorted(folder.glob("*.toml")):
         variants = tuple(read_recipe(path, each) for each in scales)
@@ -251,8 +277,7 @@ def _of_its_teachers_size(
     stays = zoo is not None and name in zoo.names() and not (teacher is not None and teacher.to_do)
     if zoo is None or not stays:
         return variants[0]
-    card = zoo.card(name)
-    return next((each for each in variants if not unlike(each, card)), variants[0])
+    return _twin_of(zoo.card(name), variants)
 
 
 def teachers_first(recipes: Recipes, names: Iterable[str]) -> list[str]:

@@ -35,7 +35,8 @@ class Teacher:
         if name := unlike(recipe, card):
             raise ConfigError(
                 f"{recipe.name} cannot learn from {card.name}: their {name} differ "
-                f"({getattr(recipe.model, name)} and {getattr(card.config, name)})."
+                f"({getattr(recipe.model, name)} at --scale {recipe.scale} and "
+                f"{getattr(card.config, name)})."
             )
         self.name = card.name
         self.sha256 = card.sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,6 +60,28 @@ def test_torchrun_trains_with_two_processes(folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("tiny: 40 images") == 1
     assert (folder / "run" / "metrics.csv").read_text().count("\n") == 3
+
+
+def test_a_student_takes_the_scale_of_its_teacher(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a CUDA machine, where `gpu` comes first, with a teacher of the scale `cpu`."""
+    recipe = folder / "tiny.toml"
+    student = recipe.read_text()
+    teacher = student.replace('"tiny"', '"teacher"') + "[scales.gpu.model]\nwidths = [4]\n"
+    recipe.write_text(teacher)
+    models = ["--export", str(folder / "models")]
+    assert main(arguments(folder, *models, "--scale", "cpu")) == 0
+
+    recipe.write_text(
+        f'teacher = "teacher"\ndistillation = 1.0\n{student}[scales.gpu.model]\nwidths = [4]\n'
+    )
+    monkeypatch.setattr("rsc_snn.training.batch.default_scale", lambda device: "gpu")
+    assert main(arguments(folder, *models, "--restart")) == 0
+    assert json.loads((folder / "models" / "tiny.json").read_text())["training"]["scale"] == "cpu"
+    capsys.readouterr()
+    assert main(arguments(folder, *models, "--restart", "--scale", "gpu")) == 2
+    assert "their widths differ ((4,) at --scale gpu and (8,))" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_not_trained_again_unless_restarted(folder: Path) -> None:

@@ -27,6 +27,7 @@ from rsc_snn.training.batch import (
     default_scale,
     plan,
     put_aside,
+    read_fitting,
     read_recipes,
     reason_to_train,
     teachers_first,
@@ -427,6 +428,21 @@ def test_on_a_gpu_every_missing_shipped_model_can_learn_from_the_shipped_teacher
             if task.recipe.name == name
         ]
         Teacher(task.recipe, zoo)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_one_shipped_student_is_read_at_the_size_of_its_teacher(device: str) -> None:
+    zoo = Zoo(ROOT / "assets" / "models")
+    students = 0
+    for path in sorted((ROOT / "rsc_snn" / "recipes").glob("*.toml")):
+        made = read_fitting(path, torch.device(device), zoo.folder, seed=3)
+        assert made.seed == 3
+        if made.teacher in zoo.names():
+            students += 1
+            Teacher(made, zoo)
+        else:
+            assert made.scale == default_scale(torch.device(device))
+    assert students == 16
 
 
 def test_a_student_of_weights_that_are_gone_is_out_of_date(tmp_path: Path) -> None:
