@@ -52,8 +52,9 @@ def describe_device(device: torch.device) -> str:
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
     """bfloat16 autocast where the hardware has it, else a context that changes nothing."""
+    # GPUs before Ampere emulate it: slower than float32, and cuDNN has no convolutions for it.
     has_bf16 = (
-        torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
         else has_fast_bfloat16(device)
     )

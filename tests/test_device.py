@@ -52,6 +52,21 @@ def test_other_errors_pass_through() -> None:
         raise RuntimeError("shape mismatch")
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_that_emulates_bfloat16_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return native or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    asked: list[bool] = []
+    monkeypatch.setattr(torch, "autocast", lambda *_, enabled, **__: asked.append(enabled))
+    autocast(torch.device("cuda"))
+    assert asked == [native]
+
+
 def test_autocast_can_be_switched_off() -> None:
     a = torch.rand(4, 4)
     with autocast(torch.device("cpu"), enabled=False):
