@@ -10,9 +10,9 @@ returns the spikes, and uses the same fused kernels on a GPU: state lives in the
 
 On a CPU in float32, where the app computes, spikingjelly composes each step of ten tensor
 operations, and memory traffic, not arithmetic, sets the speed. `_LIFSequence` does the same
-step in three, in place; tests hold it to spikingjelly's spikes and gradients. It is also what runs,
-on any device, where an attack brings a surrogate gradient of its own for each neuron, which the
-fused kernels do not know.
+step in three, in place; tests hold it to spikingjelly's spikes and gradients. It also runs on Apple
+and AMD GPUs, which spikingjelly refuses, and, on any device, where an attack brings a surrogate
+gradient of its own for each neuron, which the fused kernels do not know.
 """
 
 from __future__ import annotations
@@ -141,6 +141,13 @@ class _LIFSequence(torch.autograd.Function):
         return gradient, None, None, None
 
 
+def _spikingjelly_suits(device: torch.device, dtype: torch.dtype) -> bool:
+    """True where spikingjelly's step is to run: on NVIDIA GPUs, and for other numbers on a CPU."""
+    if device.type == "cpu":
+        return dtype not in (torch.float32, torch.bfloat16)
+    return device.type == "cuda" and not torch.version.hip
+
+
 class LIFNeuron(nn.Module):
     """A layer of leaky integrate-and-fire neurons on folded input `[T*N, ...]`.
 
@@ -157,8 +164,7 @@ class LIFNeuron(nn.Module):
         sequence = current.view(call.time_steps, -1, *current.shape[1:])
         if call.currents is not None:
             call.currents.append(sequence)
-        ours = sequence.device.type == "cpu" and sequence.dtype in (torch.float32, torch.bfloat16)
-        if ours or call.sharpness is not None:
+        if call.sharpness is not None or not _spikingjelly_suits(sequence.device, sequence.dtype):
             spikes, membranes = _LIFSequence.apply(
                 sequence.float(), self.config, call.membranes, call.sharpness
             )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spikingjelly.activation_based import neuron, surrogate
 
 from rsc_snn.errors import ConfigError
-from rsc_snn.neurons import Call, LIFConfig, LIFNeuron, make_neuron
+from rsc_snn.neurons import Call, LIFConfig, LIFNeuron, _spikingjelly_suits, make_neuron
 from rsc_snn.randomness import make_generator
 
 
@@ -80,6 +80,39 @@ def test_output_and_gradient_equal_those_of_spikingjellys_module(
     assert torch.equal(ours, reference)
     torch.testing.assert_close(gradient, expected)
     assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "hip", "theirs"),
+    [
+        ("cpu", torch.float32, None, False),
+        ("cpu", torch.bfloat16, None, False),
+        ("cpu", torch.float64, None, True),
+        ("cuda", torch.float32, None, True),
+        ("cuda", torch.bfloat16, None, True),
+        ("cuda", torch.float32, "6.4", False),
+        ("mps", torch.float32, None, False),
+        ("mps", torch.float16, None, False),
+    ],
+)
+def test_spikingjelly_runs_where_it_can(
+    monkeypatch: pytest.MonkeyPatch, device: str, dtype: torch.dtype, hip: str | None, theirs: bool
+) -> None:
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert _spikingjelly_suits(torch.device(device), dtype) == theirs
+
+
+def test_a_device_that_spikingjelly_refuses_computes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("SpikingJelly neurons support CPU and NVIDIA CUDA")
+
+    monkeypatch.setattr(LIFNeuron, "_spikingjelly", refuse)
+    layer, x = LIFNeuron(LIFConfig()), torch.ones(6, 2, device="meta", requires_grad=True)
+    spikes = layer(x, Call(3))
+    (gradient,) = torch.autograd.grad(spikes.sum(), x)
+    assert spikes.device.type == gradient.device.type == "meta"
 
 
 def test_the_surrogate_gradient_is_the_arctan_formula() -> None:
