@@ -1,4 +1,4 @@
-"""What only a GPU can show: the same answers as on the CPU, and memory that runs out politely."""
+"""What only a GPU can show: the answers of the CPU, memory that runs out politely, training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from rsc_snn.coding import DirectCoding
 from rsc_snn.device import autocast, describe_device, memory_guard, pick_device
 from rsc_snn.errors import DeviceMemoryError
 from rsc_snn.randomness import make_generator
+from rsc_snn.training.batch import make_trainer, train_recipe, training_images
+from rsc_snn.training.loop import Worker
+from rsc_snn.training.recipe import read_recipe
 from rsc_snn.zoo import Zoo
+from tests.conftest import stated
+from tests.training.conftest import write_folder
 
 pytestmark = [
     pytest.mark.gpu,
@@ -58,3 +63,24 @@ def test_running_out_of_gpu_memory_leaves_the_model_usable(tiny_zoo: Path) -> No
     with pytest.raises(DeviceMemoryError, match="use fewer draws"), memory_guard():
         torch.empty(2**42, device=GPU)
     assert model(images().to(GPU), generator=make_generator(0, GPU)).shape == (4, 10)
+
+
+@pytest.mark.parametrize("attack", ["", '[adversarial]\nmethod = "fgsm"\nwatched = 8\n'])
+def test_training_resumes_and_is_exported(tmp_path: Path, attack: str) -> None:
+    place = write_folder(tmp_path)
+    with (place / "tiny.toml").open("a") as file:
+        file.write(attack)
+    recipe, run = read_recipe(place / "tiny.toml"), place / "run"
+    data, _, _ = training_images(recipe, place / "data")
+    started = make_trainer(recipe, data, run, GPU, Worker(), None)
+    started.run(stop_after=2)
+    resumed = make_trainer(recipe, data, run, GPU, Worker(), None)
+    assert resumed.step == 2
+    for name, value in started.model.state_dict().items():
+        assert value.device.type == GPU.type
+        assert torch.equal(resumed.model.state_dict()[name], value), name
+    assert train_recipe(recipe, run, GPU, data=place / "data", export=place / "models") is not None
+    card, model = Zoo(place / "models").card("tiny"), Zoo(place / "models").load("tiny", GPU)
+    assert stated(card.training).device == describe_device(GPU)
+    assert [row["step"] for row in Zoo(place / "models").curve("tiny")] == [4, 8]
+    assert model(torch.rand(2, 3, 16, 16, device=GPU)).shape == (2, 2)
