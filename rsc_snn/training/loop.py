@@ -144,8 +144,9 @@ class Trainer:
 
     The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`, and `epoch.pt`, the model at
     the end of the latest good epoch, where the guard of single-step adversarial training may
-    return to. Raises ConfigError if it holds the run of another recipe, or if the recipe's
-    teacher is not the one given.
+    return to. All processes must see the same folder. Raises ConfigError if it holds the run of
+    another recipe, if they find different checkpoints, or if the recipe's teacher is not the one
+    given.
     """
 
     def __init__(
@@ -181,7 +182,8 @@ class Trainer:
             self.model.load_state_dict({**self.model.state_dict(), **teacher.weights})
         self.network: nn.Module = self.model
         if self.worker.world > 1:
-            self.network = DistributedDataParallel(self.model)
+            # `_share_buffers` does it before the attack, which comes before the forward pass.
+            self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
         self.optimizer = torch.optim.SGD(
             _parameter_groups(self.model, recipe.weight_decay),
             lr=recipe.learning_rate,
@@ -197,6 +199,7 @@ class Trainer:
         self.guarded = False
         self.totals = [0.0, 0.0, 0.0]
         self._prepare_folder()
+        self._check_same_step()
 
     def run(self, progress: Progress | None = None, stop_after: int | None = None) -> None:
         """Train to the end, or until `stop_after` steps in all are done (then checkpointed).
@@ -230,6 +233,7 @@ class Trainer:
             recipe.flip,
             self._generator("augment", "cpu"),
         )
+        self._share_buffers()
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, self.step, self.steps)
@@ -248,6 +252,12 @@ class Trainer:
         for slot, amount in enumerate((value * len(labels), correct, len(labels))):
             self.totals[slot] += amount
         return value
+
+    def _share_buffers(self) -> None:
+        """Give all processes the running statistics of the first one, which checkpoints hold."""
+        if self.worker.world > 1:
+            for buffer in self.model.buffers():
+                distributed.broadcast(buffer, 0)
 
     def _weights_of_this_epoch(self, epoch: int) -> AbstractContextManager[None]:
         late = epoch >= self.recipe.epochs - self.recipe.float16_epochs
@@ -329,6 +339,7 @@ class Trainer:
         watched = min(config.watched, len(self.validation))
         if config.method == "none" or not watched:
             return None
+        self._share_buffers()
         self.model.eval()
         correct = 0
         draw, noise = self._draw(), self._generator("watched", self.device)
@@ -448,6 +459,19 @@ class Trainer:
         if self.worker.first:
             self._write_metrics(
                 [row for row in self._read_metrics() if int(row["step"]) <= self.step]
+            )
+
+    def _check_same_step(self) -> None:
+        """Raise ConfigError, in all processes, if they do not go on from one checkpoint."""
+        if self.worker.world == 1:
+            return
+        bounds = torch.tensor([self.step, -self.step], device=self.device)
+        distributed.all_reduce(bounds, distributed.ReduceOp.MAX)
+        latest, earliest = bounds[0].item(), -bounds[1].item()
+        if latest != earliest:
+            raise ConfigError(
+                f"The processes go on from different steps ({earliest} and {latest}); "
+                f"all machines must share the folder {self.folder}."
             )
 
     def _read_metrics(self) -> list[dict[str, Any]]:

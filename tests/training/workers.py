@@ -1,0 +1,55 @@
+"""What two processes do under `torchrun`, for `test_workers.py`; each leaves its tensors behind."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from rsc_snn.errors import ConfigError
+from rsc_snn.training.adversarial import AdversarialConfig
+from rsc_snn.training.loop import Trainer, Worker, join_workers
+from rsc_snn.training.recipe import Recipe
+from tests.training.test_loop import CPU, RECIPE, stripes
+
+ATTACKED = replace(
+    RECIPE,
+    epochs=2,
+    bfloat16=False,
+    adversarial=AdversarialConfig("pgd", epsilon=8, step_size=4, steps=2, watched=16),
+)
+STOP = 3  # of the 8 steps
+
+
+def train(recipe: Recipe, folder: Path, worker: Worker, stop_after: int | None = None) -> Trainer:
+    trainer = Trainer(recipe, stripes(), folder, CPU, worker)
+    trainer.run(stop_after=stop_after)
+    return trainer
+
+
+def main(folder: Path) -> None:
+    """Train whole and in two parts; then resume in folders that the processes do not share."""
+    torch.set_num_threads(1)
+    with join_workers(CPU) as worker:
+        whole = train(ATTACKED, folder / "whole", worker)
+        train(ATTACKED, folder / "parts", worker, STOP)
+        torch.distributed.barrier()  # The first process writes the checkpoint.
+        parts = train(ATTACKED, folder / "parts", worker)
+        try:
+            Trainer(ATTACKED, stripes(), folder / ("parts", "apart")[worker.rank], CPU, worker)
+            refusal = ""
+        except ConfigError as error:
+            refusal = str(error)
+        state = {
+            "whole": dict(whole.model.named_parameters()),
+            "parts": dict(parts.model.named_parameters()),
+            "buffers": dict(whole.model.named_buffers()),
+            "refusal": refusal,
+        }
+        torch.save(state, folder / f"rank{worker.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
