@@ -45,6 +45,8 @@ METRICS = (
     "guarded",
 )
 Progress = Callable[[int, int, float], None]
+# The same for every recipe: a teacher must not have learnt what its student's curve is drawn on.
+_SPLIT_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,15 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def split_validation(
-    data: TrainingData, count: int, seed: int
-) -> tuple[TrainingData, TrainingData]:
-    """(training, validation): `count` random images held out. Raises DataError if too few."""
+def split_validation(data: TrainingData, count: int) -> tuple[TrainingData, TrainingData]:
+    """(training, validation): `count` random images held out, the same ones for every recipe.
+
+    Raises DataError if too few.
+    """
     if count >= len(data):
         raise DataError(f"{len(data)} training images are too few to hold out {count}.")
-    order = torch.randperm(len(data), generator=make_generator(derive_seed(seed, "validation")))
+    generator = make_generator(derive_seed(_SPLIT_SEED, "validation"))
+    order = torch.randperm(len(data), generator=generator)
     return data.take(order[count:]), data.take(order[:count])
 
 
@@ -167,7 +171,7 @@ class Trainer:
         self.worker = worker or Worker()
         self.folder = folder
         self.checkpoint_seconds = checkpoint_seconds
-        self.training, self.validation = split_validation(data, recipe.validation, recipe.seed)
+        self.training, self.validation = split_validation(data, recipe.validation)
         per_step = recipe.batch_size * self.worker.world
         self.steps_per_epoch = len(self.training) // per_step
         if self.steps_per_epoch < 1:

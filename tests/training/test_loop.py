@@ -16,7 +16,7 @@ import torch
 
 from rsc_snn.classifier import ModelConfig, build_classifier
 from rsc_snn.errors import ConfigError, DataError
-from rsc_snn.randomness import make_generator
+from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.training.augment import augment
 from rsc_snn.training.export import as_shipped, as_trained
 from rsc_snn.training.loop import (
@@ -245,9 +245,20 @@ def test_the_schedule_rises_to_the_peak_and_ends_near_zero() -> None:
 
 def test_validation_images_are_never_trained_on() -> None:
     data = TrainingData(torch.arange(50).view(50, 1, 1, 1).to(torch.uint8), torch.arange(50))
-    training, validation = split_validation(data, 10, seed=3)
+    training, validation = split_validation(data, 10)
     assert sorted([*training.labels.tolist(), *validation.labels.tolist()]) == list(range(50))
     assert len(validation) == 10
+
+
+def test_every_seed_holds_the_same_images_out(tmp_path: Path) -> None:
+    """Those of the shipped models, whose seed is 0: a teacher has not learnt from them either."""
+    runs = [
+        Trainer(replace(RECIPE, seed=seed), stripes(), tmp_path / str(seed), CPU) for seed in (0, 5)
+    ]
+    order = torch.randperm(160, generator=make_generator(derive_seed(0, "validation")))
+    for run in runs:
+        assert torch.equal(run.validation.images, stripes().images[order[:32]])
+        assert torch.equal(run.training.images, stripes().images[order[32:]])
 
 
 def test_too_few_images_are_refused(tmp_path: Path) -> None:
