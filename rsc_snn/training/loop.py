@@ -202,6 +202,7 @@ class Trainer:
         self.best_robust = 0.0
         self.guarded = False
         self.totals = [0.0, 0.0, 0.0]
+        self._order: tuple[int, Tensor] | None = None
         self._prepare_folder()
         self._check_same_step()
 
@@ -267,9 +268,15 @@ class Trainer:
         late = epoch >= self.recipe.epochs - self.recipe.float16_epochs
         return rounded_to_float16(self.model) if late else nullcontext()
 
+    def _order_of(self, epoch: int) -> Tensor:
+        """The training images in the order of one epoch; that of the latest is kept."""
+        if self._order is None or self._order[0] != epoch:
+            generator = make_generator(derive_seed(self.recipe.seed, "order", epoch))
+            self._order = epoch, torch.randperm(len(self.training), generator=generator)
+        return self._order[1]
+
     def _batch_indices(self, epoch: int, index: int) -> Tensor:
-        generator = make_generator(derive_seed(self.recipe.seed, "order", epoch))
-        order = torch.randperm(len(self.training), generator=generator)
+        order = self._order_of(epoch)
         start = index * self.recipe.batch_size * self.worker.world
         stop = start + self.recipe.batch_size * self.worker.world
         return order[start + self.worker.rank : stop : self.worker.world]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -231,6 +232,29 @@ def test_workers_share_each_epoch_without_overlap(tmp_path: Path) -> None:
         for index in trainer._batch_indices(0, step).tolist()
     ]
     assert sorted(seen) == list(range(128))
+
+
+def test_an_epoch_is_shuffled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes its share of the permutation that the epoch's seed gives."""
+    trainer = Trainer(RECIPE, stripes(), tmp_path, CPU)
+    size, steps = RECIPE.batch_size, trainer.steps_per_epoch
+    orders = [
+        torch.randperm(128, generator=make_generator(derive_seed(RECIPE.seed, "order", epoch)))
+        for epoch in range(2)
+    ]
+    shuffles: list[int] = []
+    shuffle = torch.randperm
+
+    def count(*args: Any, **options: Any) -> torch.Tensor:
+        shuffles.append(1)
+        return shuffle(*args, **options)
+
+    monkeypatch.setattr(torch, "randperm", count)
+    for epoch in (0, 1, 0):
+        for index in range(steps):
+            expected = orders[epoch][index * size : (index + 1) * size]
+            assert torch.equal(trainer._batch_indices(epoch, index), expected)
+    assert len(shuffles) == 3
 
 
 def test_the_schedule_rises_to_the_peak_and_ends_near_zero() -> None:
