@@ -117,6 +117,18 @@ def test_the_repeated_stem_of_direct_coding_changes_nothing() -> None:
     torch.testing.assert_close(model(x), model(x, coding=Copied()))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("coding", ["direct", "rsc"])
+def test_channels_stay_last_in_every_layer(family: str, coding: str) -> None:
+    """Convolutions are slower with channels first."""
+    model = build_classifier(replace(FAMILIES[family], coding=coding))
+    layers: list[Tensor] = []
+    model(images(), generator=make_generator(0), currents=layers)
+    wide = [layer.flatten(0, 1) for layer in layers if layer.shape[-1] > 1]
+    assert len(wide) > 1
+    assert all(layer.is_contiguous(memory_format=torch.channels_last) for layer in wide)
+
+
 def test_recording_does_not_change_the_answer_and_rates_are_spike_means(
     rsc: SpikingClassifier,
 ) -> None:

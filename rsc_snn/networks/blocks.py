@@ -54,8 +54,8 @@ def apply_to_frames(stem: nn.Module, frames: Tensor) -> Tensor:
     """
     time_steps = frames.shape[0]
     if time_steps > 1 and frames.stride(0) == 0:
-        current = _channels_last(stem, frames[0])
-        return current.unsqueeze(0).expand(time_steps, *current.shape).flatten(0, 1)
+        # Flattening an expanded view would copy it to channels first, which costs each later layer.
+        return torch.cat([_channels_last(stem, frames[0])] * time_steps)
     return _channels_last(stem, frames.flatten(0, 1))
 
 
