@@ -46,6 +46,9 @@ PREFIX = "folder:"
 # al., 2015, arXiv 1409.4842).
 AREA = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
+CROPS_NOTE = (
+    f"images of a folder, random crops of {100 * AREA[0]:g} % to {100 * AREA[1]:g} % of the area"
+)
 _ATTEMPTS = 10
 
 Box = tuple[int, int, int, int]

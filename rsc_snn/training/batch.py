@@ -22,8 +22,14 @@ from tqdm import tqdm
 
 from rsc_snn.data import data_root, dataset_spec, load_dataset
 from rsc_snn.data.readers import find_source
+from rsc_snn.data.streaming import (
+    CROPS_NOTE,
+    ImageStream,
+    is_streamed,
+    open_stream,
+    stream_classes,
+)
 from rsc_snn.data.streaming import NAME as IMAGENET
-from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream, stream_classes
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device
 from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
 from rsc_snn.training.export import check_writable, export_run, test_images
@@ -127,12 +133,12 @@ def train_recipe(
 def training_images(
     recipe: Recipe, data: Path | None
 ) -> tuple[TrainingData | ImageStream, tuple[str, ...], str]:
-    """(images, classes, what the pixels are) of a recipe's training split. Raises DataError."""
+    """(images, classes, what training sees) of a recipe's training split. Raises DataError."""
     size, limit = recipe.model.image_size, recipe.limit or None
     if is_streamed(recipe.dataset):
         root = data_root() if data is None else data
         stream = open_stream(recipe.dataset, "train", root, size, limit=limit, seed=recipe.seed)
-        return stream, stream.classes, stream.note
+        return stream, stream.classes, CROPS_NOTE
     loaded = load_dataset(recipe.dataset, "train", data, size, limit)
     return TrainingData(loaded.images, loaded.labels), loaded.classes, loaded.note
 

@@ -6,23 +6,21 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-import rsc_snn
 from rsc_snn.classifier import SpikingClassifier, build_classifier
 from rsc_snn.data import ImageSet, data_root, load_dataset
 from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream
-from rsc_snn.device import describe_device
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.evaluate import accuracy_estimate, evaluate_accuracy
 from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed
-from rsc_snn.training.loop import Trainer
+from rsc_snn.training.loop import Trainer, Worker
 from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.setting import devices_text, versions_text
 from rsc_snn.zoo import (
     ClassAccuracy,
     CleanAccuracy,
@@ -182,20 +180,14 @@ def test_images(recipe: Recipe, data: Path | None) -> ImageSet | ImageStream:
 
 def _facts(trainer: Trainer, note: str) -> TrainingFacts:
     recipe, teacher = trainer.recipe, trainer.teacher
-    world = trainer.worker.world
-    python = "python" if world == 1 else f"torchrun --nproc-per-node {world}"
     return TrainingFacts(
         recipe=recipe.to_json(),
         epochs=recipe.epochs,
         seed=recipe.seed,
         seconds=round(trainer.seconds, 1),
-        device=_device_name(trainer.device),
-        versions={
-            "rsc_snn": rsc_snn.__version__,
-            "torch": torch.__version__,
-            "spikingjelly": metadata.version("spikingjelly"),
-        },
-        command=f"{python} -m rsc_snn train rsc_snn/recipes/{recipe.name}.toml "
+        device=devices_text(trainer.settings),
+        versions=versions_text(trainer.settings),
+        command=f"{launcher(trainer.worker)} -m rsc_snn train rsc_snn/recipes/{recipe.name}.toml "
         f"--scale {recipe.scale} --seed {recipe.seed} --export assets/models",
         note=note,
         scale=recipe.scale,
@@ -205,9 +197,15 @@ def _facts(trainer: Trainer, note: str) -> TrainingFacts:
     )
 
 
-def _device_name(device: torch.device) -> str:
-    """The device without its number of threads, which a resumed run may have changed."""
-    return "CPU" if device.type == "cpu" else describe_device(device)
+def launcher(worker: Worker) -> str:
+    """What starts as many processes on as many machines; HOST is one of these."""
+    if worker.world == 1:
+        return "python"
+    each = f"--nproc-per-node {worker.world // worker.machines}"
+    if worker.machines == 1:
+        return f"torchrun {each}"
+    meeting = "--rdzv-backend c10d --rdzv-endpoint HOST:29400"
+    return f"torchrun --nnodes {worker.machines} {each} {meeting}"
 
 
 def limits_text(recipe: Recipe, *, guarded: bool = False) -> str:

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from rsc_snn.training.adversarial import AdversarialConfig
 from rsc_snn.training.augment import augment
 from rsc_snn.training.objective import Draw, Objective
 from rsc_snn.training.recipe import Recipe
+from rsc_snn.training.setting import Setting, setting_of
 from rsc_snn.training.teacher import Teacher
 
 METRICS = (
@@ -70,10 +71,11 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Worker:
-    """This process among `world` that train together."""
+    """This process among `world` that train together, as many on each of `machines`."""
 
     rank: int = 0
     world: int = 1
+    machines: int = 1
 
     @property
     def first(self) -> bool:
@@ -92,7 +94,8 @@ def join_workers(device: torch.device) -> Iterator[Worker]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Worker(distributed.get_rank(), world)
+        machines = world // int(os.environ.get("LOCAL_WORLD_SIZE", world))
+        yield Worker(distributed.get_rank(), world, machines)
         distributed.barrier()  # Whoever left first would break the others' connections.
     finally:
         distributed.destroy_process_group()
@@ -202,6 +205,7 @@ class Trainer:
         self.best_robust = 0.0
         self.guarded = False
         self.totals = [0.0, 0.0, 0.0]
+        self.settings: list[Setting] = []
         self._order: tuple[int, Tensor] | None = None
         self._prepare_folder()
         self._check_same_step()
@@ -213,6 +217,9 @@ class Trainer:
         guard has the last one trained again.
         """
         last = self.steps if stop_after is None else min(stop_after, self.steps)
+        here = setting_of(self.device)
+        if self.step < last and self.settings[-1:] != [here]:
+            self.settings.append(here)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
         with memory_guard():
             while self.step < last:
@@ -432,6 +439,7 @@ class Trainer:
             "teacher": self.teacher.sha256 if self.teacher else "",
             "best_robust": self.best_robust,
             "guarded": self.guarded,
+            "settings": [asdict(each) for each in self.settings],
         }
         self._write(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
 
@@ -459,6 +467,8 @@ class Trainer:
                 )
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            # Checkpoints of earlier versions do not hold them.
+            self.settings = [Setting(**each) for each in state.get("settings", [{}])]
         except ConfigError:
             raise
         except Exception as error:  # torch.load raises many types for a damaged file

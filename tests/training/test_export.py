@@ -23,9 +23,10 @@ from rsc_snn.training.export import (
     export_run,
     limits_text,
 )
-from rsc_snn.training.loop import Trainer, TrainingData
+from rsc_snn.training.loop import Trainer, TrainingData, join_workers
 from rsc_snn.training.recipe import Recipe, read_recipe
-from rsc_snn.zoo import Zoo
+from rsc_snn.training.setting import setting_of
+from rsc_snn.zoo import TrainingFacts, Zoo
 from tests.conftest import stated
 
 
@@ -88,6 +89,76 @@ def test_an_unwritable_folder_is_a_sentence(folder: Path) -> None:
     (folder / "zoo").write_text("a file")
     with pytest.raises(ZooError, match="Cannot write to"):
         export_run(run, "", folder / "data", folder / "zoo")
+
+
+def test_the_card_tells_what_trained_not_what_exports(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def facts() -> TrainingFacts:
+        run = trainer(folder)
+        run.run()
+        return stated(export_run(run, "", folder / "data", folder / "zoo").training)
+
+    def version(number: str) -> None:
+        monkeypatch.setattr("rsc_snn.__version__", number)
+
+    version("1")
+    trainer(folder).run(stop_after=1)
+    version("2")
+    monkeypatch.setattr("rsc_snn.training.setting.describe_device", lambda device: "GPU · A")
+    on_gpu = torch.device("cuda")
+    monkeypatch.setattr("rsc_snn.training.loop.setting_of", lambda _: setting_of(on_gpu))
+    first = facts()
+    assert first.device == "CPU, then GPU · A"
+    assert first.versions["rsc_snn"] == "1, then 2"
+    assert first.versions["torch"] == torch.__version__
+    version("3")
+    assert facts() == first
+
+
+@pytest.mark.parametrize(
+    ("steps", "device", "torch_version"),
+    [(1, "not noted, then CPU", f"not noted, then {torch.__version__}"), (8, "not noted", None)],
+)
+def test_a_checkpoint_that_notes_no_device_is_read(
+    folder: Path, steps: int, device: str, torch_version: str | None
+) -> None:
+    trainer(folder).run(stop_after=steps)
+    path = folder / "run" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    del state["settings"]
+    torch.save(state, path)
+    run = trainer(folder)
+    run.run()
+    facts = stated(export_run(run, "", folder / "data", folder / "zoo").training)
+    assert facts.device == device
+    assert facts.versions.get("torch") == torch_version
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected"),
+    [
+        (1, "torchrun --nproc-per-node 8"),
+        (
+            2,
+            "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29400",
+        ),
+    ],
+)
+def test_the_command_tells_processes_of_a_machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, machines: int, expected: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(8 // machines))
+    for name in ("init_process_group", "destroy_process_group", "barrier"):
+        monkeypatch.setattr(torch.distributed, name, lambda *_: None)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    run = trainer(folder)
+    run.run()
+    with join_workers(torch.device("cpu")) as run.worker:
+        pass
+    facts = stated(export_run(run, "", folder / "data", folder / "zoo").training)
+    assert facts.command.startswith(f"{expected} -m rsc_snn train rsc_snn/recipes/tiny.toml ")
 
 
 def test_a_kill_before_the_card_leaves_no_card_without_curve(

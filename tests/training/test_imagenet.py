@@ -143,6 +143,8 @@ def test_the_ann_learns_and_is_exported(place: Path) -> None:
     assert stated(card.clean_accuracy).n == 12
     assert stated(card.clean_accuracy).value > 0.9  # dark, grey and bright pictures
     assert [item.n for item in card.class_accuracy] == [4, 4, 4]
+    assert "random crops of 8 % to 100 % of the area" in stated(card.training).note
+    assert "centre-cropped" in stated(card.clean_accuracy).note
 
 
 @pytest.mark.slow
