@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,50 @@ def test_a_writer_that_does_not_finish_leaves_the_old_file(
 
     with pytest.raises(error):
         write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_power_cut_finds_the_bytes_before_the_name_and_the_name_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed = tmp_path / "results.bin", []
+    flush = os.fsync
+
+    def note(descriptor: int) -> None:
+        what = os.fstat(descriptor)
+        kind = "folder" if stat.S_ISDIR(what.st_mode) else what.st_size
+        flushed.append((kind, path.exists()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_atomically(path, lambda partial: partial.write_bytes(b"whole"))
+    assert flushed == [(5, False), ("folder", True)]
+
+
+def test_a_platform_that_flushes_no_folders_writes_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_atomically(tmp_path / "results.bin", lambda partial: partial.write_bytes(b"whole"))
+    assert (tmp_path / "results.bin").read_bytes() == b"whole"
+
+
+def test_a_disk_that_fails_to_keep_the_bytes_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "results.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_atomically(path, lambda partial: partial.write_bytes(b"new"))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
