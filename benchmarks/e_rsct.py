@@ -43,6 +43,8 @@ VARIANTS = (
     "ablation-both",
     "ablation-all",
 )
+# What the table says of all runs.
+ALIKE = ("epochs", "sigma", "time_steps", "n", "draws", "teacher_clean")
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,24 @@ class AnyRun(Protocol):
 SomeRun = TypeVar("SomeRun", bound=AnyRun)
 
 
-def with_others(new: Sequence[SomeRun], old: Sequence[SomeRun]) -> list[SomeRun]:
-    """New runs in place of the old ones of their variant and seed, the rest as it was, by seed."""
-    runs = {(run.variant, run.seed): run for run in (*old, *new)}
+def with_others(
+    new: Sequence[SomeRun], old: Sequence[SomeRun], alike: Sequence[str]
+) -> list[SomeRun]:
+    """New runs in place of the old ones of their variant and seed, the rest as it was, by seed.
+
+    alike: fields that all runs of a variant must share, for the table states them once; old runs
+    that differ in one from the new runs of their variant, or have none, are left out.
+    """
+    now = {run.variant: _values(run, alike) for run in new}
+    kept = [run for run in old if _values(run, alike) == now.get(run.variant)]
+    if left := len(old) - len(kept):
+        print(f"{left} earlier runs were of other recipes or images and are left out", flush=True)
+    runs = {(run.variant, run.seed): run for run in (*kept, *new)}
     return sorted(runs.values(), key=lambda run: run.seed)
+
+
+def _values(run: AnyRun, names: Sequence[str]) -> list[object]:
+    return [getattr(run, name) for name in names]
 
 
 def measure(variant: str, seed: int, out: Path, extra: Sequence[str], teacher: float) -> Run:
@@ -182,7 +198,7 @@ def main() -> None:
         for variant in VARIANTS:
             runs.append(measure(variant, seed, arguments.out, extra, teacher["value"]))
             print(f"{variant} seed {seed}: {runs[-1].clean:.2%}", flush=True)
-    runs = with_others(runs, read_rows(RESULTS, Run))
+    runs = with_others(runs, read_rows(RESULTS, Run), ALIKE)
     write_rows(RESULTS, Run, runs)
     content = table(runs)
     update_document(DOCS, MARKERS, content)
