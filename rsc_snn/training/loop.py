@@ -190,7 +190,7 @@ class Trainer:
         self.network: nn.Module = self.model
         if self.worker.world > 1:
             # `_share_buffers` does it before the attack, which comes before the forward pass.
-            self.network = DistributedDataParallel(self.model, broadcast_buffers=False)
+            self.network = DistributedDataParallel(self.model, forward_sync_buffers=False)
         self.optimizer = torch.optim.SGD(
             _parameter_groups(self.model, recipe.weight_decay),
             lr=recipe.learning_rate,
