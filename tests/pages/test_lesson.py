@@ -535,6 +535,7 @@ def test_the_bill_does_not_hide_an_ordinary_network_that_has_more(
     (found,) = re.findall(r"ordinary network it learned from: ([0-9.]+)%", words)
     front = re.findall(r"would be ([0-9.]+)%", words)
     assert float(found) > max(map(float, front))
+    assert re.search(r"yours has [0-9.]+ \([-0-9.]+ to [0-9.]+\) points less", words)
 
 
 def test_what_others_measure_does_not_change_the_bill(

@@ -312,9 +312,14 @@ def _rival(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     rival = max(bill.ordinary, key=lambda point: _right(point, attacked))
     ahead = _ahead(chosen, rival, attacked)
     chance = "; the difference may be chance" if ahead.lower <= 0 <= ahead.upper else ""
+    apart = (
+        f"{ahead.opposite().text()} points less"
+        if ahead.value < 0
+        else f"{ahead.text()} points more"
+    )
     return (
-        f" The ordinary network it learned from: {_right(rival, attacked):.1%}; yours has "
-        f"{ahead.text()} points more{chance}."
+        f" The ordinary network it learned from: {_right(rival, attacked):.1%}; yours has {apart}"
+        f"{chance}."
     )
 
 
