@@ -266,8 +266,8 @@ def evaluate_worst(
     An image keeps its lowest score over the clean image and all attacks: with one draw, or with
     the vote, it counts only if it survives every one. With "single" and several draws the lowest
     of several noisy scores errs low; more draws make that bias smaller, and the lowest accuracy of
-    `each` errs high. `options` are
-    those of `evaluate_accuracy`, with its errors; DataError too if there is no attack.
+    `each` errs high. `options` are those of `evaluate_accuracy`, with its errors; DataError too if
+    there is no attack.
     """
     start = time.perf_counter()
     if not attacks:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchattacks.attack import Attack
 
-from rsc_snn.attacks.library import by_mean
+from rsc_snn.attacks import library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,8 +102,8 @@ class SAPGD(Attack):
         for eta in self._step_sizes():
             logits, losses, gradient = self._look(x, labels)
             best = best.or_better(x, losses, self._fooled(logits, labels))
-            m = 0.5 * m + by_mean(gradient)
-            v = 0.8 * v + by_mean(gradient.square())
+            m = 0.5 * m + library.by_mean(gradient)
+            v = 0.8 * v + library.by_mean(gradient.square())
             step = (eta * m / (v.sqrt() + 1e-12)).clamp(-eta, eta)
             x = torch.clamp(x + step, images - self.eps, images + self.eps).clamp(0, 1)
         logits = self.get_logits(x)

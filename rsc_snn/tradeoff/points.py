@@ -26,9 +26,8 @@ class OperatingPoint:
     robust_result: the attacked one; for the worst case that of the attack that does most harm.
     alone: the accuracy (0..1) under that attack alone: of noisy scores the worst case, the mean of
     each image's lowest one, errs low, and this errs high. robust_results: all that the worst case
-    is over. clean_scores, robust_scores: `[n]`, of the
-    images, 0..1. attack: a name of the registry, or WORST. epsilon: as in `Cell`. passes: of a
-    vote; None for all.
+    is over. clean_scores, robust_scores: `[n]`, of the images, 0..1. attack: a name of the
+    registry, or WORST. epsilon: as in `Cell`. passes: of a vote; None for all.
     """
 
     model: str

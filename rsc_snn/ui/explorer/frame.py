@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 import streamlit as st
 
+from rsc_snn.attacks import ATTACKS
 from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.explorer import Look, Show
 from rsc_snn.sweep.cells import Cell
@@ -206,7 +207,12 @@ def caution(points: Sequence[OperatingPoint]) -> str:
     if not noisy:
         return ""
     attacks = {result.cell for point in noisy for result in point.robust_results}
-    if not any(int(dict(cell.parameters).get("eot_draws", 1)) > 1 for cell in attacks):
+    draws = [
+        int(dict(cell.parameters).get("eot_draws", 1))
+        for cell in attacks
+        if ATTACKS[cell.attack].follows_gradients
+    ]
+    if draws and max(draws) == 1:
         return (
             "**These attacks follow one [draw](#draw) of the noise a [gradient](#gradient).** "
             "Against noise one that averages over draws ([EOT](#eot)) is stronger: robust "

@@ -148,12 +148,13 @@ class Menu:
         self, models: Sequence[str], steps: Sequence[int], variants: Sequence[Variant]
     ) -> list[Setting]:
         """What was measured of some models at some T under one of the attacks, rising."""
+        timed = set(filter(has_time, models))
         found = {
             _setting(cell)
             for cell in self.cells
             if cell.attack != CLEAN
             and cell.model in models
-            and (cell.time_steps in steps or not has_time(cell.model))
+            and (cell.time_steps in steps or cell.model not in timed)
             and variant_of(cell) in variants
         }
         return sorted(found, key=lambda setting: (*setting[:2], setting[2] or 0.0))
@@ -272,12 +273,13 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
     variants = menu.chosen(selection.slugs)
     if not variants:
         return ()
+    timed = set(filter(has_time, selection.models))
     wanted = [
         cell
         for cell in menu.cells
         if cell.model in selection.models
         and (not selection.settings or _setting(cell) in selection.settings)
-        and (cell.time_steps in selection.steps or not has_time(cell.model))
+        and (cell.time_steps in selection.steps or cell.model not in timed)
         and _counts(cell, variants, selection.epsilon)
     ]
     worst = selection.attack == WORST

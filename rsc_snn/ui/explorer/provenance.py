@@ -43,9 +43,10 @@ def grids_of(cells: Iterable[Cell]) -> tuple[Grid, ...]:
     them (it crosses all that it lists).
     """
     attacked = [cell for cell in cells if cell.attack != CLEAN]
+    timed = set(filter(has_time, {cell.model for cell in attacked}))
     by_setting: dict[_Setting, list[Cell]] = {}
     for cell in attacked:
-        by_setting.setdefault(_setting(cell), []).append(cell)
+        by_setting.setdefault(_setting(cell, cell.model in timed), []).append(cell)
     places: dict[tuple[GridAttack, _Ladder], set[_Setting]] = {}
     for setting, own in by_setting.items():
         for place in _ladders(own):
@@ -71,8 +72,8 @@ def grids_of(cells: Iterable[Cell]) -> tuple[Grid, ...]:
     )
 
 
-def _setting(cell: Cell) -> _Setting:
-    steps = cell.time_steps if has_time(cell.model) else None
+def _setting(cell: Cell, timed: bool) -> _Setting:
+    steps = cell.time_steps if timed else None
     return _Setting(cell.model, cell.sigma, steps, cell.draws if cell.noisy else None)
 
 
