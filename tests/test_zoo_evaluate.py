@@ -482,6 +482,45 @@ def test_more_of_the_same_is_added(tiny_zoo: Path, root: Path, tmp_path: Path) -
     assert scores() == second
 
 
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ((), 0),
+        (("--attacks", "fgsm"), 2),
+        (("--epsilons", "2"), 2),
+        (("--epsilons", "8"), 4),  # Measured with no smaller epsilon before: not the same.
+        (("--seed", "1"), 5),
+        (("--draws", "2"), 5),
+    ],
+)
+def test_what_the_table_has_is_not_measured_again_if_asked(
+    tiny_zoo: Path,
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    first: tuple[str, ...],
+    again: int,
+) -> None:
+    run = command(tmp_path, root, tiny_zoo, "tiny-rsc", *QUICK, "--epsilons", "2", "8")
+    assert main([*run, *first]) == 0
+    shutil.rmtree(tmp_path / "cells")
+    before = rows_by_place(tmp_path / "results")
+    capsys.readouterr()
+    assert main([*run, "--missing", "--replace"]) == 0
+    assert capsys.readouterr().err.count("tiny-rsc  ") == again
+    after = rows_by_place(tmp_path / "results")
+    assert len(after) == 5
+    if not first:
+        assert after == before
+    shutil.rmtree(tmp_path / "cells", ignore_errors=True)
+    # All of it measured at once gives the same scores.
+    assert main([*run, "--results", str(tmp_path / "other")]) == 0
+    whole = rows_by_place(tmp_path / "other")
+    assert {place: row.scores for place, row in whole.items()} == {
+        place: row.scores for place, row in after.items()
+    }
+
+
 def test_a_folder_that_cannot_be_written_is_noticed_before_hours_of_work(
     tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -154,6 +154,7 @@ def axis(title: str = "", **extra: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "title": {"text": title, "font": {"size": _FONT_SIZE}, "standoff": 8},
         "tickfont": {"size": _FONT_SIZE - 1},
+        "ticklabelstandoff": 4,
         "gridcolor": GRID,
         "zeroline": False,
         "automargin": True,

@@ -28,10 +28,13 @@ def add_evaluate(actions: Any) -> None:
         "evaluate",
         help="measure the models under the suite of attacks; goes on where it was",
         description="Measure clean accuracy and robustness of every model whose data is at hand, "
-        "and write them to the table of results. Only what is not measured yet is measured: "
-        "started again after Ctrl-C or a kill, the command goes on where it was.",
+        "and write them to the table of results. Started again after Ctrl-C or a kill, the command "
+        "goes on where it was.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these models")
+    parser.add_argument(
+        "--missing", action="store_true", help="only what the table of results has not got yet"
+    )
     parser.add_argument(
         "--images",
         type=int,
@@ -170,7 +173,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     for subject in subjects:
         try:
             _check_room(subject, there)
-            _evaluate(subject, args.cells, results, args.folder, log)
+            _evaluate(subject, args, results, log)
         except RscSnnError as error:
             failed.add(subject.card.name)
             print(f"{subject.card.name}: {error}", file=sys.stderr)
@@ -232,22 +235,23 @@ def _check_room(subject: Subject, rows: Sequence[Row]) -> None:
         )
 
 
-def _evaluate(subject: Subject, cells: Path, results: Path, models: Path | None, log: _Log) -> None:
+def _evaluate(subject: Subject, args: argparse.Namespace, results: Path, log: _Log) -> None:
     """Measure one model and put its rows into the table."""
     from rsc_snn.robustness.cells import evaluate_cells
-    from rsc_snn.robustness.store import add_results, rows_of
+    from rsc_snn.robustness.store import add_results, known_cells, read_results, rows_of
     from rsc_snn.zoo import named_zoo
 
+    known = known_cells(read_results(results), subject) if args.missing else {}
     done = []
-    for cell, fresh in evaluate_cells(subject, cells, log.show):
+    for cell, fresh in evaluate_cells(subject, args.cells, log.show, known):
         done.append(cell)
         log.finish(subject, done, fresh)
     # The folder is read again: models may have come, gone or changed in the hours since.
-    zoo = named_zoo(models)
-    known = {name: zoo.card(name).identity for name in zoo.names()}
-    if known.get(subject.card.name) != subject.card.identity:
+    zoo = named_zoo(args.folder)
+    there = {name: zoo.card(name).identity for name in zoo.names()}
+    if there.get(subject.card.name) != subject.card.identity:
         raise ZooError("The model was replaced while it was measured; run the command again.")
-    add_results(rows_of(done, subject.card.label, subject.settings), known, results)
+    add_results(rows_of(done, subject.card.label, subject.settings), there, results)
     log.written.append(subject.card.name)
 
 

@@ -123,6 +123,18 @@ class Subject:
             "protocol": PROTOCOL,
         }
 
+    def chain(self) -> list[dict[str, Any]]:
+        """The keys of all cells: clean first, then attack by attack with rising epsilon."""
+        mark = fingerprint(self.data)
+        clean = self.key(CLEAN, 0.0, mark, "")
+        keys = [clean]
+        for attack in self.settings.attacks:
+            before = clean
+            for epsilon in self.settings.epsilons:
+                before = self.key(attack, epsilon, mark, digest(before))
+                keys.append(before)
+        return keys
+
 
 def fingerprint(data: ImageSet) -> str:
     """16 hexadecimal digits that change with any pixel or label of `data`."""
@@ -160,35 +172,37 @@ def cost(subject: Subject, attack: str, images: int) -> float:
 
 
 def evaluate_cells(
-    subject: Subject, folder: Path, progress: Progress | None = None
+    subject: Subject,
+    folder: Path,
+    progress: Progress | None = None,
+    known: Mapping[str, Cell] | None = None,
 ) -> Iterator[tuple[Cell, bool]]:
     """All cells of one model, each as it is there, with True if it was measured just now.
 
     Clean first, then attack by attack with rising epsilon. `progress` gets the share of the cell
-    being measured. Raises ZooError if `folder` cannot be written, and what `run_attack` raises.
+    being measured. `known`: cells from elsewhere than `folder`, by the digest of their keys.
+    Raises ZooError if `folder` cannot be written, and what `run_attack` raises.
     """
-    mark = fingerprint(subject.data)
-    clean, fresh = _cell(subject, folder, CLEAN, 0.0, mark, None, progress)
-    yield clean, fresh
-    for attack in subject.settings.attacks:
-        before = clean
-        for epsilon in subject.settings.epsilons:
-            before, fresh = _cell(subject, folder, attack, epsilon, mark, before, progress)
-            yield before, fresh
+    before: dict[str, Cell] = {}
+    for key in subject.chain():
+        cell, fresh = (known or {}).get(digest(key)), False
+        if cell is None:
+            smaller = before.get(key["attack"], before.get(CLEAN))
+            cell, fresh = _cell(subject, folder, key, smaller, progress)
+        before[key["attack"]] = cell
+        yield cell, fresh
 
 
 def _cell(
     subject: Subject,
     folder: Path,
-    attack: str,
-    epsilon: float,
-    mark: str,
+    key: Mapping[str, Any],
     before: Cell | None,
     progress: Progress | None,
 ) -> tuple[Cell, bool]:
     """One cell, read or measured and written."""
-    key = subject.key(attack, epsilon, mark, "" if before is None else digest(before.key))
-    path = folder / subject.card.name / f"{attack}-{epsilon:g}-{digest(key)}.json"
+    attack = str(key["attack"])
+    path = folder / subject.card.name / f"{attack}-{key['epsilon']:g}-{digest(key)}.json"
     stored = read_cell(path, key)
     if stored is not None:
         return stored, False

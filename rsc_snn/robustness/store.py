@@ -21,7 +21,7 @@ from torch import Tensor
 from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.files import write_atomically
-from rsc_snn.robustness.cells import Cell, Subject, fingerprint, subset_rows
+from rsc_snn.robustness.cells import Cell, Subject, digest, fingerprint, subset_rows
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings
 from rsc_snn.zoo import assets_folder
 
@@ -143,6 +143,36 @@ def _row(cell: Cell, label: str, settings: Settings) -> Row:
     )
 
 
+def known_cells(rows: Iterable[Row], subject: Subject) -> dict[str, Cell]:
+    """The cells of `subject` that are in a table already, by the digest of their keys.
+
+    Those measured in the way of the subject's settings, with the same smaller epsilons before.
+    """
+    own = {
+        (row.attack, row.epsilon_255): row
+        for row in rows
+        if row.measured == _way(subject) and row.model == subject.card.name
+    }
+    cells = {}
+    for key in subject.chain():
+        attack, epsilon = key["attack"], key["epsilon"]
+        row = own.get((attack, epsilon))
+        smaller = {size for name, size in own if name == attack and size < epsilon}
+        wanted = {size for size in subject.settings.epsilons if size < epsilon}
+        if row is None or smaller != wanted or json.loads(row.parameters) != key["parameters"]:
+            continue
+        cells[digest(key)] = Cell(
+            key=key,
+            counts=torch.tensor(list(row.scores), dtype=torch.uint8),
+            attacked=row.attacked,
+            queries=row.queries,
+            seconds=row.seconds,
+            device=row.device,
+            versions=json.loads(row.versions),
+        )
+    return cells
+
+
 def current(rows: Iterable[Row], known: Mapping[str, str]) -> list[Row]:
     """The rows of the models in `known` (name to identity); others have gone or changed."""
     return [row for row in rows if known.get(row.model) == row.sha256]
@@ -174,11 +204,7 @@ def contradicting(rows: Iterable[Row], subject: Subject) -> list[Row]:
     break: an image is attacked at an epsilon if a smaller one did not break it, so a table with
     rows of two chains would not be what its docs say.
     """
-    settings, key = subject.settings, subject.key(CLEAN, 0.0, fingerprint(subject.data), "")
-    way = (
-        *(key["dataset"], key["data"], settings.images, key["seed"], key["sha256"]),
-        *(key["batch_size"], key["draws"], key["sigma"], key["time_steps"]),
-    )
+    settings, way = subject.settings, _way(subject)
     own = [
         row
         for row in rows
@@ -191,6 +217,15 @@ def contradicting(rows: Iterable[Row], subject: Subject) -> list[Row]:
         if not _nested({row.epsilon_255 for row in there}, set(settings.epsilons)):
             others += there
     return others
+
+
+def _way(subject: Subject) -> tuple[Any, ...]:
+    """`Row.measured` of the rows that `subject` will have."""
+    settings, key = subject.settings, subject.key(CLEAN, 0.0, fingerprint(subject.data), "")
+    return (
+        *(key["dataset"], key["data"], settings.images, key["seed"], key["sha256"]),
+        *(key["batch_size"], key["draws"], key["sigma"], key["time_steps"]),
+    )
 
 
 def _nested(old: set[float], new: set[float]) -> bool:

@@ -12,7 +12,8 @@ from rsc_snn.errors import ConfigError
 
 CLEAN = "none"
 WORST = "worst"
-# Raised whenever the same key would give other numbers than before.
+# Raised whenever the same key would give other numbers than before, and with it the SCHEMA of the
+# table of results, whose rows do not name it.
 PROTOCOL = 1
 _LARGEST_SEED = 2**63 - 1
 # The step of PGD-7 in the papers on spiking networks: 2.55/255 at epsilon 8/255.
