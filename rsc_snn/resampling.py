@@ -23,6 +23,8 @@ RESAMPLES = 9999
 # A p below this is no chance.
 SIGNIFICANT = 0.05
 _SEED = 0
+# Fewer images that differ than this are too few to draw again.
+FEW = 10
 # Bytes of a block of random rows; blocks are kept, as a page asks again for the same images.
 _BLOCK = 2**21
 
@@ -37,6 +39,37 @@ def resampled_means(columns: Floats) -> Floats:
     if n == 0:
         raise DataError("There are no images to compare.")
     return np.concatenate([block.astype(np.float64) @ columns for block in _blocks(n, "times")]) / n
+
+
+def differ_in_few(columns: Floats) -> NDArray[np.bool_]:
+    """`[K]`, True where fewer than `FEW` of the n images of a column `[n, K]` differ from 0."""
+    few: NDArray[np.bool_] = (columns != 0).sum(axis=0) < FEW
+    return few
+
+
+def few_interval(columns: Floats) -> Floats:
+    """The ends `[2, K]` of 95 % intervals of the means of columns `[n, K]` of differences.
+
+    For those of which few images differ: drawing them again never shows what was not seen, so
+    that without any the bootstrap's interval is a point, however few the images. A mean of
+    differences from -1 to 1 is what some images gain minus what others lose, two shares with
+    Wilson's interval each; the ends are as far away as those of both together (Newcombe's
+    square-and-add, Statistics in Medicine 17, 1998). Values between vary less than right and
+    wrong do, so for them it is too wide rather than too narrow.
+    """
+    # Seconds to load, which not every command and not every worker needs.
+    from statsmodels.stats.proportion import proportion_confint
+
+    n = len(columns)
+    gained, lost = np.maximum(columns, 0).mean(axis=0), np.maximum(-columns, 0).mean(axis=0)
+    # At 0 and at n the formula's ends differ from the share by float rounding alone.
+    (low, high), (least, most) = (
+        proportion_confint(np.clip(share, 0, 1) * n, n, method="wilson") for share in (gained, lost)
+    )
+    below = np.hypot(gained - np.minimum(low, gained), np.maximum(most, lost) - lost)
+    above = np.hypot(np.maximum(high, gained) - gained, lost - np.minimum(least, lost))
+    difference = gained - lost
+    return np.stack([np.maximum(difference - below, -1), np.minimum(difference + above, 1)])
 
 
 def sign_flip_p(columns: Floats) -> Floats:

@@ -192,8 +192,11 @@ def exact_radii(
 
 
 def _quantiles(chances: Floats) -> Floats:
-    """Phi^-1 of the larger chance of each row of `[N, 2]`, from the smaller one's digits."""
-    return np.maximum(0.0, -ndtri(chances.min(1)))
+    """Phi^-1 of the larger chance of each row of `[N, 2]`, from the smaller one's digits.
+
+    One that is too small for a float counts as the smallest there is: about 38, which is safe.
+    """
+    return np.maximum(0.0, -ndtri(np.maximum(chances.min(1), np.finfo(float).smallest_subnormal)))
 
 
 def estimated_certificate(

@@ -305,7 +305,7 @@ def test_a_paired_difference_within_overlapping_intervals_leans(flip: bool, verd
             ["leans above", "leans below", "undecided"],
             "speaks for it at 1 and against it at 1 of 3",
         ),
-        (["undecided", "undecided"], "not shown: no difference"),
+        (["undecided", "undecided"], "not shown: at no epsilon a difference"),
     ],
 )
 def test_the_outcome_in_a_sentence(verdicts: list[Verdict], words: str) -> None:
@@ -344,7 +344,8 @@ def test_equal_rows_do_not_differ() -> None:
     row = make_row("a", WORST, 8.0, [1, 0, 1])
     item = compare(row, row)
     assert item is not None
-    assert (item.difference, item.lower, item.upper, item.p) == (0, 0, 0, 1)
+    assert (item.difference, item.p) == (0, 1)
+    assert item.lower == -item.upper < -0.3, "three images cannot tell that nothing differs"
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"data": "4567"}, {"images": 400}])

@@ -259,3 +259,13 @@ def test_what_has_no_meaning_is_refused() -> None:
         clopper_pearson_lower(3, 2)
     with pytest.raises(ConfigError, match="one class"):
         PlaneClassifier(np.zeros((4, 4), np.uint8)).nearest_change(np.array([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "sigma", "time_steps"), [(0.44, 0.5, 0.02, 16), (1, 1, 0.05, 64)]
+)
+def test_a_chance_too_small_for_a_float_certifies_no_more_than_is_true(
+    u: float, v: float, sigma: float, time_steps: int
+) -> None:
+    found = exact_certificate(toy_classifier(), np.array([u, v]), sigma, time_steps)
+    assert 30 * sigma < found.radius * time_steps**0.5 < 40 * sigma

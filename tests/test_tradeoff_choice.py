@@ -68,10 +68,31 @@ def test_even_images_choose_and_odd_ones_report() -> None:
     assert choice.promised == 1.0 and choice.robust.value == 0.0
     (rival,) = choice.rivals
     assert rival.point is steady and rival.robust.value == 0.5
-    assert rival.behind.value == -0.5 and rival.tied, "what is better is no worse"
+    assert rival.behind.value == -0.5 and not rival.tied
+    assert choice.better == (rival,) and choice.tied == ()
     assert "promised 100.0%" in choice.caveat()
     assert "2 of 2 settings kept the budget" in choice.caveat()
-    assert "Others that kept it: 1, of which 1 as good within the noise." in choice.caveat()
+    assert choice.caveat().endswith(
+        "Others that kept it: 1, of which none as good within the noise; 1 better by more than "
+        "noise, so that the choice was luck."
+    )
+
+
+@pytest.mark.parametrize("images", [2, 20, 50])
+def test_few_images_cannot_tell_that_a_budget_is_kept(images: int) -> None:
+    """Without a difference among so few, five points may be lost all the same."""
+    same = np.ones(images)
+    dial = [make_point(same, 0 * same, sigma=0.0), make_point(same, same, sigma=0.1)]
+    choice = best_under_budget(dial, max_loss=0.05, reference=dial[0])
+    assert choice is not None and choice.point is dial[1]
+    assert choice.held == "perhaps"
+    assert choice.loss is not None and choice.loss.value == 0 < 0.05 < choice.loss.upper
+
+
+def test_against_itself_nothing_is_lost() -> None:
+    choice = best_under_budget([make_point(np.ones(4), np.ones(4), sigma=0.1)], max_loss=0.0)
+    assert choice is not None and choice.point is choice.reference and choice.held == "yes"
+    assert choice.loss is not None and choice.loss.text() == "0.0 (0.0 to 0.0)"
 
 
 def test_a_choice_without_rivals_was_compared_with_none() -> None:

@@ -48,6 +48,39 @@ def test_value_and_interval_are_those_of_scipy() -> None:
         assert found.n == 120 and found.comparisons == 3
 
 
+@pytest.mark.parametrize(("n", "share"), [(5, 0.06), (25, 0.08), (60, 0.03), (300, 0.01)])
+def test_intervals_of_rare_differences_cover(n: int, share: float) -> None:
+    """Where the bootstrap alone sees nothing: the one-sided miss is at most about 5 %."""
+    rng = np.random.default_rng(n)
+    columns = (rng.random((n, 2000)) < share).astype(np.float64)
+    missed = sum(found.upper < share for found in differences(columns)) / 2000
+    assert missed < 0.08
+
+
+@given(
+    st.lists(st.sampled_from([-1.0, -0.4, 0.0, 0.2, 1.0]), min_size=1, max_size=9),
+    st.integers(0, 40),
+)
+@settings(max_examples=40, deadline=None)
+def test_the_interval_of_few_differences(differ: list[float], same: int) -> None:
+    """Newcombe's, from Wilson's intervals of what is gained and lost, solved for here."""
+    column = np.array([*differ, *([0.0] * same)])
+    (found,) = differences(column[:, None])
+    z, n = stats.norm.ppf(0.975), len(column)
+
+    def ends(share: float) -> np.ndarray:
+        """Where a share is z standard errors, at that share, from the one that was seen."""
+        return np.sort(np.roots([1 + z**2 / n, -2 * share - z**2 / n, share**2]).real)
+
+    gained, lost = np.maximum(column, 0).mean(), np.maximum(-column, 0).mean()
+    (low, high), (least, most) = ends(gained), ends(lost)
+    below = ((gained - low) ** 2 + (most - lost) ** 2) ** 0.5
+    above = ((high - gained) ** 2 + (lost - least) ** 2) ** 0.5
+    assert found.lower == pytest.approx(max(column.mean() - below, -1), abs=1e-6)
+    assert found.upper == pytest.approx(min(column.mean() + above, 1), abs=1e-6)
+    assert -1 <= found.lower <= found.value <= found.upper <= 1
+
+
 @given(up=st.integers(0, 9), down=st.integers(0, 9), same=st.integers(1, 9))
 @settings(max_examples=25, deadline=None)
 def test_right_or_wrong_is_tested_by_mcnemars_exact_test(up: int, down: int, same: int) -> None:

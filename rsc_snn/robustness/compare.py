@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, sign_flip_p
+from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, differ_in_few, few_interval, sign_flip_p
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import ADVERSARIES, SUITE, WORST, attack_label
 
@@ -69,9 +69,9 @@ class Comparison:
     """Two rows over the same images.
 
     difference: mean over images of `first`'s score minus `second`'s, with a 95 % percentile
-    bootstrap interval (9,999 resamples of the images). p: two-sided paired permutation test (the
-    two models' scores of an image change places at random, 9,999 times); it holds for shares of
-    draws as for right or wrong.
+    bootstrap interval (9,999 resamples of the images; where few differ, that of `few_interval`).
+    p: two-sided paired permutation test (the two models' scores of an image change places at
+    random, 9,999 times); it holds for shares of draws as for right or wrong.
     """
 
     first: Row
@@ -104,14 +104,18 @@ def compare(first: Row | None, second: Row | None) -> Comparison | None:
     if first is None or second is None or first.setup != second.setup:
         return None
     differences = (first.subset_scores() - second.subset_scores()).double().numpy()
-    lower, upper = _bootstrap(differences)
+    lower, upper = _interval(differences)
     p = float(sign_flip_p(differences[:, None])[0])
     return Comparison(first, second, float(differences.mean()), lower, upper, p)
 
 
-def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
+def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     from scipy import stats
 
+    if differ_in_few(differences[:, None]).item():
+        low, high = few_interval(differences[:, None])[:, 0]
+        return float(low), float(high)
+    # All of one sign and size: scipy would warn, and give the same point.
     if np.ptp(differences) == 0:
         return float(differences[0]), float(differences[0])
     found = stats.bootstrap(
@@ -277,4 +281,7 @@ def outcome(verdicts: Sequence[Verdict]) -> str:
             f"alone speaks for it at {leaning['leans above']} and against it at "
             f"{leaning['leans below']} {of}."
         )
-    return "The claim is not shown: no difference at any epsilon that could not be chance."
+    return (
+        "The claim is not shown: at no epsilon a difference beyond chance at both ends of the "
+        "worst case."
+    )

@@ -16,6 +16,8 @@ WORST = "worst"
 # table of results, whose rows do not name it.
 PROTOCOL = 1
 _LARGEST_SEED = 2**63 - 1
+# The worst case of scores of one draw each would err low by more than its two ends can tell.
+_LEAST = {"draws": 2, "seed": 0}
 # The step of PGD-7 in the papers on spiking networks: 2.55/255 at epsilon 8/255.
 _PGD7_STEP = 2.55 / 8
 
@@ -105,8 +107,8 @@ class Settings:
 
     images: size of the random subset, the same for all models of a data set, on which all but
     the clean images and FGSM are measured. epsilons: 255ths, kept in rising order. attacks: names
-    of the suite. draws: fresh noise draws on which a stochastic model is scored; one without
-    noise is scored once. batch_size: it groups the noise. Raises ConfigError.
+    of the suite. draws: fresh noise draws, two or more, on which a stochastic model is scored;
+    one without noise is scored once. batch_size: it groups the noise. Raises ConfigError.
     """
 
     images: int = 500
@@ -123,7 +125,7 @@ class Settings:
             ("batch_size", "batch size", 10**6),
             ("seed", "seed", _LARGEST_SEED),
         ):
-            value, least = getattr(self, name), int(name != "seed")
+            value, least = getattr(self, name), _LEAST.get(name, 1)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ConfigError(
                     f"The {noun} must be a whole number from {least} to {most:,}, not {value!r}."

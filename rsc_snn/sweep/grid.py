@@ -514,8 +514,9 @@ def predecessor(cell: Cell) -> Cell | None:
 def attack_label(cell: Cell) -> str:
     """The attack of a cell for a person: `clean`, `PGD-10`, or `PGD (steps 20)`.
 
-    In brackets is what differs from the attack's defaults; a step size of a grid's own share of
-    epsilon does not.
+    In brackets is what differs from the attack's defaults. A step size is told as a share of
+    epsilon, which is the same along a chain; one fixed in 255ths is another attack at every
+    epsilon.
     """
     if cell.attack == CLEAN:
         return "clean"
@@ -524,11 +525,15 @@ def attack_label(cell: Cell) -> str:
             return _PRESET_LABELS[name]
     usual = dict(GridAttack(cell.attack).at(cell.epsilon))
     specs = {spec.name: spec for spec in get_attack(cell.attack).parameters}
-    changed = [
-        f"{name.replace('_', ' ')} {specs[name].value_text(value) if name in specs else value}"
+    words = {
+        name: specs[name].value_text(value) if name in specs else str(value)
         for name, value in cell.parameters
         if value != usual.get(name)
-    ]
+    }
+    if "step_size" in words:
+        share = float(dict(cell.parameters)["step_size"]) / cell.epsilon
+        words["step_size"] = f"{round(share, _DECIMALS):g} epsilon"
+    changed = [f"{name.replace('_', ' ')} {text}" for name, text in words.items()]
     label = get_attack(cell.attack).label
     return f"{label} ({', '.join(changed)})" if changed else label
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, accuracy_estimate
-from rsc_snn.resampling import Floats, resampled_means
-from rsc_snn.tradeoff.paired import Difference, differences, intervals
+from rsc_snn.resampling import Floats
+from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 Held = Literal["yes", "perhaps", "no"]
@@ -33,8 +33,13 @@ class Rival:
 
     @property
     def tied(self) -> bool:
-        """True unless the chosen point is better by more than noise (Holm over all rivals)."""
-        return not (self.behind.significant and self.behind.value > 0)
+        """True if neither is better by more than noise (Holm over all rivals)."""
+        return not self.behind.significant
+
+    @property
+    def better(self) -> bool:
+        """True if it beats the chosen point by more than noise: the choice was luck."""
+        return self.behind.significant and self.behind.value < 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,11 @@ class Choice:
         """Rivals that the images cannot tell from the chosen point, the most robust first."""
         return tuple(rival for rival in self.rivals if rival.tied)
 
+    @property
+    def better(self) -> tuple[Rival, ...]:
+        """Rivals that beat the chosen point where no luck of choosing is, the best first."""
+        return tuple(rival for rival in self.rivals if rival.better)
+
     def sentence(self) -> str:
         """The answer in two sentences."""
         loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
@@ -91,7 +101,15 @@ class Choice:
         others, tied = len(self.rivals), len(self.tied)
         if not others:
             return "No other setting kept the budget, so it was compared with none."
-        return f"Others that kept it: {others}, of which {tied or 'none'} as good within the noise."
+        luck = (
+            f"; {len(self.better)} better by more than noise, so that the choice was luck"
+            if self.better
+            else ""
+        )
+        return (
+            f"Others that kept it: {others}, of which {tied or 'none'} as good within the noise"
+            f"{luck}."
+        )
 
 
 def _percent(estimate: Estimate) -> str:
@@ -135,8 +153,7 @@ def best_under_budget(
     clean = _estimate(best, best.clean_scores[reporting])
     loss = None
     if max_loss is not None and reference is not None:
-        change = reference.clean_scores[reporting] - best.clean_scores[reporting]
-        (loss,) = differences(change[:, None])
+        loss = _loss(reference, best, reporting)
         held = _held(loss.upper, loss.lower, limit)
     else:
         held = _held(-clean.lower, -clean.upper, -limit)
@@ -160,6 +177,13 @@ def best_under_budget(
         within=len(within),
         name=labels.get(best.model, best.model),
     )
+
+
+def _loss(reference: OperatingPoint, best: OperatingPoint, reporting: slice) -> Difference:
+    """What the chosen point loses against the reference; against itself it is nothing, exactly."""
+    change = reference.clean_scores[reporting] - best.clean_scores[reporting]
+    (loss,) = differences(change[:, None])
+    return replace(loss, lower=0.0, upper=0.0) if best is reference else loss
 
 
 def _limit(max_loss: float | None, min_clean: float | None) -> float:
@@ -214,7 +238,7 @@ def _near(
         reached = [end >= limit for end in upper]
     else:
         lost = reference.clean_scores[choosing][:, None] - scores
-        reached = [end <= limit for end in intervals(resampled_means(lost))[0]]
+        reached = [change.lower <= limit for change in differences(lost)]
     found = [point for point, near in zip(outside, reached, strict=True) if near]
     return tuple(sorted(found, key=lambda point: -point.robust_scores[choosing].mean()))
 

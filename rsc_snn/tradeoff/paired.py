@@ -14,7 +14,14 @@ from typing import Literal
 import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 
-from rsc_snn.resampling import SIGNIFICANT, Floats, resampled_means, sign_flip_p
+from rsc_snn.resampling import (
+    SIGNIFICANT,
+    Floats,
+    differ_in_few,
+    few_interval,
+    resampled_means,
+    sign_flip_p,
+)
 
 Test = Literal["McNemar", "sign flips"]
 
@@ -25,7 +32,8 @@ _LEVELS = (0.025, 0.975)
 class Difference:
     """A mean difference of scores over n images, in shares (0.01 is one point).
 
-    lower, upper: 95 % percentile bootstrap interval over images (9,999 resamples), not corrected.
+    lower, upper: 95 % percentile bootstrap interval over images (9,999 resamples), not corrected;
+    where few images differ, that of `few_interval`.
     p: two-sided, of no difference: McNemar's exact test where all differences are -1, 0 or 1, else
     the test that turns the sign of each image's difference at random (9,999 times). adjusted: p
     after Holm's correction for `comparisons` tests.
@@ -95,6 +103,8 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
     if not columns.shape[1]:
         return ()
     lower, upper = intervals(means)
+    if (rare := differ_in_few(columns)).any():
+        lower[rare], upper[rare] = few_interval(columns[:, rare])
     exact = np.logical_and.reduce(np.isin(columns, (-1.0, 0.0, 1.0)), axis=0)
     ps = np.empty(columns.shape[1])
     ps[exact] = [_mcnemar_p(column) for column in columns[:, exact].T]

@@ -756,6 +756,71 @@ def test_an_attack_counts_once_in_the_worst_case(
     assert "Nothing was measured yet" in words(is_fine(app)), "they have no size in common"
 
 
+@pytest.mark.parametrize("view", ["curves", "plane", "map", "epsilon"])
+def test_a_plan_of_other_settings_leaves_the_stored_ones_in_the_figure(
+    shipped_grid: Path, page: PageMaker, view: str
+) -> None:
+    """The grid is of 8 photographs at a sigma that the stored 20 were not measured at."""
+    link = {**live_link(), "grid_sigmas": "0.15", "steps": "4", "view": view}
+    app = is_fine(page(PAGE, **link).run())
+    if view != "map":
+        assert "of other images (20 gallery photographs, seed 0)" in words(app)
+        assert len(figures(app)) == 1
+
+
+def test_a_vote_needs_draws_and_says_where_they_lack(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """One setting has 11 draws, the others 5."""
+    grid = make_grid(["tiny-rsc"], draws=11, sigmas=(0.1,), time_steps=(4,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"models": "tiny-rsc", "predictor": "vote", "steps": "4"}
+    app = is_fine(page(PAGE, **link).run())
+    assert app.query_params["passes"] == "5", "all settings have these"
+    assert "left out" not in words(app)
+    text = words(is_fine(page(PAGE, **link, passes="11").run()))
+    # Without noise, at sigma 0, any vote is a single pass.
+    assert "2 settings are left out (T = 4): too few draws for a vote over 11 passes." in text
+    assert "not all of these attacks" not in text
+    text = words(is_fine(page(PAGE, **{**link, "models": "tiny-poisson"}, passes="11").run()))
+    assert "Nothing was measured yet for this choice" in text
+    assert "with the 11 draws that the vote needs" in text
+
+
+def test_an_attack_at_one_epsilon_of_many_settings_counts(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],), epsilons=(8.0,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    text = words(is_fine(page(PAGE, models="tiny-rsc").run()))
+    assert "the worst of FGSM, PGD-10, EOT-PGD-10 at epsilon 8/255" in text
+
+
+def test_a_grid_with_a_step_of_its_own_is_one_attack(
+    assets: Path, page: PageMaker, store: Path
+) -> None:
+    attack = GridAttack.of("pgd", 0.31875, steps=7)
+    with Store(store) as own:
+        own.put_all(
+            make_results(make_grid(["tiny-rsc"], attacks=(attack,)), Zoo(assets / "models"))
+        )
+    app = is_fine(page(PAGE, models="tiny-rsc", view="epsilon").run())
+    (figure,) = figures(app).values()
+    assert {len(trace["x"]) for trace in figure["data"] if trace.get("customdata")} == {4}
+    assert "PGD (step size 0.31875 epsilon, steps 7)" in words(app)
+
+
+def test_without_photographs_of_the_data_there_is_no_price_of_a_pass(
+    shipped_grid: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(PAGE, view="ask", models="tiny-rsc,tiny-ann", attack="fgsm")
+    monkeypatch.setattr("rsc_snn.ui.explorer.ask.resources.gallery", lambda dataset: ())
+    assert [metric.label for metric in is_fine(app.run()).metric] == ["Accuracy", "Robust accuracy"]
+    assert "settings kept the budget" in words(app)
+
+
 def test_settings_that_miss_the_budget_by_noise_are_named(
     shipped_grid: Path, page: PageMaker
 ) -> None:

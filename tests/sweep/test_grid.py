@@ -452,7 +452,7 @@ def test_durations() -> None:
         (PRESETS["eot_pgd10"], "EOT-PGD-10"),
         (GridAttack.of("apgd"), "APGD"),
         (GridAttack.of("pgd", steps=20), "PGD (steps 20)"),
-        (GridAttack.of("pgd", 0.5), "PGD (step size 2/255)"),
+        (GridAttack.of("pgd", 0.5), "PGD (step size 0.5 epsilon)"),
     ],
 )
 def test_labels(attack: GridAttack, label: str) -> None:

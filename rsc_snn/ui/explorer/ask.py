@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+from rsc_snn.data.gallery import GalleryImage
 from rsc_snn.energy import PassCost, measure_pass
 from rsc_snn.tradeoff import Choice, OperatingPoint, best_under_budget
 from rsc_snn.ui import resources
@@ -71,8 +72,8 @@ def _draw_answer(lose: float, frame: Frame) -> None:
 
 
 def _draw_numbers(frame: Frame, choice: Choice) -> None:
-    """Accuracies, energy and latency of the setting."""
-    cost = _pass_cost(frame.selection.dataset, choice.point)
+    """Accuracies, energy and latency of the setting; the last two need a photograph of its data."""
+    pictures = resources.gallery(frame.selection.dataset)
     columns = st.columns(4)
     for column, name, estimate in (
         (columns[0], "Accuracy", choice.clean),
@@ -81,6 +82,9 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
         ends = f"{100 * estimate.lower:.1f} to {100 * estimate.upper:.1f}"
         value = f"{100 * estimate.value:.1f}%"
         column.metric(name, value, ends, delta_color="off", delta_arrow="off")
+    if not pictures:
+        return
+    cost = _pass_cost(choice.point, pictures[0])
     energy = f"{cost.energy.energy_pj / cost.energy.ann_energy_pj:.2f} × its ANN twin"
     columns[2].metric(
         "Energy of a pass",
@@ -109,8 +113,13 @@ def _draw_rivals(frame: Frame, choice: Choice) -> None:
         f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)"
         for rival in choice.tied
     ]
+    better = [
+        f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)"
+        for rival in choice.better
+    ]
     near = [_name(frame, point) for point in choice.near]
     for start, names in (
+        ("Better on the images that report, by more than noise", better),
         ("Within the noise as good", tied),
         ("Outside the budget, but by no more than noise", near),
     ):
@@ -124,16 +133,16 @@ def _name(frame: Frame, point: OperatingPoint) -> str:
     return f"{frame.labels[point.model]} at {point.setting}"
 
 
-def _pass_cost(dataset: str, point: OperatingPoint) -> PassCost:
+def _pass_cost(point: OperatingPoint, picture: GalleryImage) -> PassCost:
     """Energy and time of one pass in the setting, remembered."""
     cell = point.robust_result.cell
     key = ("explorer.pass", cell.sha256, cell.sigma, cell.time_steps, str(resources.device()))
-    return resources.live(key, PassCost, lambda: _measure(dataset, point))
+    return resources.live(key, PassCost, lambda: _measure(point, picture))
 
 
-def _measure(dataset: str, point: OperatingPoint) -> PassCost:
+def _measure(point: OperatingPoint, picture: GalleryImage) -> PassCost:
     device = resources.device()
     model = resources.zoo().load(point.model, device)
     steps = point.time_steps if model.config.neuron == "lif" else None
-    x = resources.gallery(dataset)[0].pixels(model.config.image_size).to(device)
+    x = picture.pixels(model.config.image_size).to(device)
     return measure_pass(model, x, time_steps=steps, sigma=point.sigma, passes=_PASSES)

@@ -57,7 +57,7 @@ def read_selection(link: PageLink, menu: Menu, measured: Menu) -> Selection:
     worst = _choose_worst(link, part, start) if attack == WORST else ()
     epsilon = _choose_epsilon(link, part, part.chosen(worst or (attack,)))
     st.header("Answer")
-    predictor, passes = _choose_predictor(link, part)
+    predictor, passes = _choose_predictor(link, part, models)
     axis = _choose_axis(link)
     return Selection(
         dataset, sample, models, steps, attack, epsilon, predictor, passes, axis, worst, beside
@@ -226,7 +226,9 @@ def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> 
     return sizes[chosen]
 
 
-def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None]:
+def _choose_predictor(
+    link: PageLink, menu: Menu, models: Sequence[str]
+) -> tuple[Predictor, int | None]:
     """A single pass, or the majority of some; a model without noise answers both the same."""
     predictor = choose_button(
         link,
@@ -246,7 +248,8 @@ def _choose_predictor(link: PageLink, menu: Menu) -> tuple[Predictor, int | None
     if not odd:
         st.caption("There are too few draws for a vote; a single pass is shown.")
         return "single", None
-    passes = choice_field("passes", "number of passes", odd, odd[-1])
+    everywhere = [m for m in odd if int(m) <= menu.fewest_draws(models)]
+    passes = choice_field("passes", "number of passes", odd, (everywhere or odd[:1])[-1])
     chosen = st.select_slider("Passes m of the vote", odd, key=link.seed(passes))
     return cast(Predictor, predictor), int(link.keep(passes, chosen))
 

@@ -20,10 +20,12 @@ from rsc_snn.ui.explorer.measured import (
     Menu,
     Sample,
     Selection,
+    Setting,
     has_time,
     in_order,
     menu_of,
     points_of,
+    setting_of,
     variant_of,
 )
 from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grids_of, provenance
@@ -133,16 +135,23 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
         st.info(f"Choose at least one T in the panel to see {names}.", icon=":material/checklist:")
     elif not points:
         st.info(
-            f"Nothing was measured yet for this choice, under {frame.attack_words}.",
+            f"Nothing was measured yet for this choice, under {frame.attack_words}"
+            f"{_votes_need(frame)}.",
             icon=":material/hourglass_empty:",
         )
     elif absent:
         at = f" at T = {', '.join(map(str, chosen.steps))}" if any(map(has_time, absent)) else ""
         st.info(
-            f"Nothing was measured yet for this choice of {names}, under {frame.attack_words}{at}.",
+            f"Nothing was measured yet for this choice of {names}, under {frame.attack_words}{at}"
+            f"{_votes_need(frame)}.",
             icon=":material/hourglass_empty:",
         )
     return not points
+
+
+def _votes_need(frame: Frame) -> str:
+    passes = frame.selection.passes
+    return "" if passes is None else f", with the {passes} draws that the vote needs"
 
 
 def draw_point(
@@ -183,19 +192,42 @@ def left_out_words(count: int) -> str:
 
 
 def incomplete(frame: Frame) -> str:
-    """That some settings are left out, since some of the attacks were not tried there; or ""."""
+    """Which settings are left out, and why; or "".
+
+    Some of the attacks were not tried there, or there are too few draws for a vote.
+    """
     chosen, menu = frame.selection, frame.menu
     tried = menu.settings(chosen.models, chosen.steps, menu.chosen(chosen.slugs))
     there = {(point.model, point.time_steps, point.sigma) for point in frame.points}
     absent = [setting for setting in tried if setting not in there]
-    if not absent or len(chosen.slugs) < 2:
-        return ""
-    noun = "setting is" if len(absent) == 1 else "settings are"
-    steps = ", ".join(map(str, sorted({steps for _, steps, _ in absent})))
-    return (
-        f"{len(absent)} {noun} left out (T = {steps}): not all of these attacks were measured "
-        "there at this epsilon."
-    )
+    short = too_few_draws(frame)
+    few = [setting for setting in absent if setting in short]
+    others = [setting for setting in absent if setting not in short]
+    reasons = []
+    if few:
+        reasons.append(f"{_absent(few)}: too few draws for a vote over {chosen.passes} passes.")
+    if others and len(chosen.slugs) > 1:
+        reasons.append(
+            f"{_absent(others)}: not all of these attacks were measured there at this epsilon."
+        )
+    return " ".join(reasons)
+
+
+def _absent(settings: Sequence[Setting]) -> str:
+    noun = "setting is" if len(settings) == 1 else "settings are"
+    steps = ", ".join(map(str, sorted({steps for _, steps, _ in settings})))
+    return f"{len(settings)} {noun} left out (T = {steps})"
+
+
+def too_few_draws(frame: Frame) -> set[Setting]:
+    """Settings with noise of which no measurement has the draws of the chosen vote."""
+    passes = frame.selection.passes or 1
+    most: dict[Setting, int] = {}
+    for cell in frame.menu.cells:
+        if cell.noisy:
+            setting = setting_of(cell)
+            most[setting] = max(most.get(setting, 0), cell.draws)
+    return {setting for setting, draws in most.items() if draws < passes}
 
 
 def caution(points: Sequence[OperatingPoint]) -> str:
@@ -215,8 +247,8 @@ def caution(points: Sequence[OperatingPoint]) -> str:
     if draws and max(draws) == 1:
         return (
             "**These attacks follow one [draw](#draw) of the noise a [gradient](#gradient).** "
-            "Against noise one that averages over draws ([EOT](#eot)) is stronger: robust "
-            "accuracies with noise are lower than what is shown here."
+            "Against noise one that averages over draws ([EOT](#eot)) is stronger as a rule: "
+            "robust accuracies with noise may be lower than what is shown here."
         )
     apart = max(point.alone - point.robust.value for point in noisy)
     if noisy[0].attack != WORST or apart < _APART:

@@ -24,7 +24,7 @@ Axis = Literal["sigma", "effective"]
 # A model, its T and its sigma.
 Setting = tuple[str, int, float | None]
 # The worst case begins with the attacks that have at least this share of the most measured one's
-# cells: with an attack that was tried at one setting, all others would be taken out.
+# settings: with an attack that was tried at one setting, all others would be taken out.
 _COVERAGE = 0.5
 _DEFAULT = 8.0
 _BATCH = 100
@@ -103,6 +103,11 @@ class Selection:
         return self.worst if self.attack == WORST else (self.attack,)
 
 
+def setting_order(settings: Iterable[Setting]) -> list[Setting]:
+    """Each setting once, by model, T and sigma."""
+    return sorted(set(settings), key=lambda setting: (*setting[:2], setting[2] or 0.0))
+
+
 def variant_of(cell: Cell) -> Variant:
     """The attack of an attacked cell."""
     return _variant(cell.attack, cell.parameters, cell.epsilon)
@@ -150,14 +155,14 @@ class Menu:
         """What was measured of some models at some T under one of the attacks, rising."""
         timed = set(filter(has_time, models))
         found = {
-            _setting(cell)
+            setting_of(cell)
             for cell in self.cells
             if cell.attack != CLEAN
             and cell.model in models
             and (cell.time_steps in steps or cell.model not in timed)
             and variant_of(cell) in variants
         }
-        return sorted(found, key=lambda setting: (*setting[:2], setting[2] or 0.0))
+        return setting_order(found)
 
     def only(self, dataset: str, sample: Sample | None = None) -> Menu:
         """What there is of one data set, or of one sample of it."""
@@ -202,6 +207,14 @@ class Menu:
         """The most draws that a cell has."""
         return max((cell.draws for cell in self.cells), default=1)
 
+    def fewest_draws(self, models: Sequence[str]) -> int:
+        """The most draws that every noisy cell of some models has."""
+        chosen = set(models)
+        return min(
+            (cell.draws for cell in self.cells if cell.noisy and cell.model in chosen),
+            default=self.draws,
+        )
+
     @cached_property
     def variants(self) -> list[Variant]:
         """Attacks, the most measured one first."""
@@ -210,9 +223,12 @@ class Menu:
     def worst_of(self, models: Sequence[str]) -> list[Variant]:
         """The attacks that the worst case of some models is over unless others are chosen."""
         chosen = set(models)
-        counts = Counter(
-            variant_of(cell) for cell in self.cells if cell.attack != CLEAN and cell.model in chosen
-        )
+        there = {
+            (variant_of(cell), setting_of(cell))
+            for cell in self.cells
+            if cell.attack != CLEAN and cell.model in chosen
+        }
+        counts = Counter(variant for variant, _ in there)
         most = max(counts.values(), default=0)
         return compatible(v for v in self.variants if counts[v] and counts[v] >= _COVERAGE * most)
 
@@ -278,7 +294,7 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
         cell
         for cell in menu.cells
         if cell.model in selection.models
-        and (not selection.settings or _setting(cell) in selection.settings)
+        and (not selection.settings or setting_of(cell) in selection.settings)
         and (cell.time_steps in selection.steps or cell.model not in timed)
         and _counts(cell, variants, selection.epsilon)
     ]
@@ -294,7 +310,8 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
     return _most_draws(found)
 
 
-def _setting(cell: Cell) -> Setting:
+def setting_of(cell: Cell) -> Setting:
+    """The model of a cell, its T and its sigma."""
     return cell.model, cell.time_steps, cell.sigma
 
 

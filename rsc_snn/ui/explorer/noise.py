@@ -75,8 +75,9 @@ def _draw_votes(slug: str, frame: Frame) -> None:
             + explained(
                 f"what a [vote](#vote) over m of the {draws} measured "
                 "[passes](#noisy-pass) answers; m = 1 is a single pass. To see: whether averaging "
-                "the coding noise out helps. Images whose most frequent answer is right gain, the "
-                f"others lose. The attack, {attack_name(point)}, did not aim at the vote."
+                "the coding noise out helps. An image that most of all passes get right gains, "
+                "one that few get right loses. The attack, "
+                f"{attack_name(point)}, did not aim at the vote."
             )
         )
     draw_handover(point)

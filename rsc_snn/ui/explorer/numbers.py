@@ -49,7 +49,7 @@ def draw_numbers(frame: Frame, rows: Sequence[PointRow], name: str, *, votes: bo
             column_config=_config(),
             **choice,
         )
-        st.caption(_words(votes))
+        st.caption(_words(frame, rows, votes))
         st.download_button(
             "Table, CSV",
             partial(exports.points_csv, rows, resources.zoo()),
@@ -61,7 +61,9 @@ def draw_numbers(frame: Frame, rows: Sequence[PointRow], name: str, *, votes: bo
         )
 
 
-def _words(votes: bool) -> str:
+def _words(frame: Frame, rows: Sequence[PointRow], votes: bool) -> str:
+    sample = frame.selection.sample
+    others = any(Sample.of(row.cell) != sample for row in rows)
     choose = (
         ""
         if votes
@@ -70,7 +72,8 @@ def _words(votes: bool) -> str:
     )
     return (
         f"{choose}The CSV has the same rows with all digits and the command that measures each "
-        "with noise of its own; the sweep below gives these very digits."
+        "with noise of its own; the sweep below gives these very digits"
+        f"{f' (of the {sample.label})' if others else ''}."
     )
 
 

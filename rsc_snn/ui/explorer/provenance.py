@@ -15,8 +15,10 @@ from rsc_snn.ui.explorer.measured import has_time
 INTERVALS = (
     "[Intervals](#confidence-interval) are 95 %: of accuracies [Wilson's](#wilson-interval) over "
     "images (where an image's answers vary over draws, at the effective number of images), of "
-    "differences a paired bootstrap over the same images (9,999 resamples, percentiles); "
-    "conclusions are corrected for the number of comparisons (Holm)."
+    "differences a paired bootstrap over the same images (9,999 resamples, percentiles; where "
+    "fewer than 10 images differ, Newcombe's interval); "
+    "conclusions are corrected for the number of comparisons (Holm; on the effective sigma "
+    "Bonferroni, in the intervals too)."
 )
 
 

@@ -38,6 +38,7 @@ from rsc_snn.ui.explorer.frame import (
     nothing_here,
 )
 from rsc_snn.ui.explorer.legible import few_dials, few_settings
+from rsc_snn.ui.explorer.measured import setting_order
 from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
@@ -241,7 +242,10 @@ def _draw_epsilon(frame: Frame) -> None:
         return
     chosen = frame.selection
     variants = frame.menu.chosen(chosen.slugs)
-    every = frame.menu.settings(chosen.models, chosen.steps, variants)
+    # Those of points, not of the menu: a grid may only plan some, and they would draw nothing.
+    every = setting_order(
+        (point.model, point.time_steps, point.sigma) for point in (*frame.points, *frame.beside)
+    )
     kept = few_settings(every)
     sizes = [frame.other(epsilon=size, settings=kept) for size in frame.menu.epsilons(variants)]
     points = [point for each in sizes for point in each.points]
