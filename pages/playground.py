@@ -45,7 +45,7 @@ begin_figures(link)
 with st.container(key="rsc-toolbar", horizontal=True, vertical_alignment="center"):
     scene_buttons(link)
     copy_link(key="copy-link")
-scene_line()
+scene_line(link)
 notices = st.container()
 choices = None
 with st.sidebar, shown_errors():
@@ -59,5 +59,6 @@ else:
         show_view(choices, shown, link)
     with notices:
         link.complain()
+link.settle()
 with st.container(key="rsc-figure-tools", horizontal=True, vertical_alignment="bottom"):
     figure_tools(link)

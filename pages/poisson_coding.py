@@ -17,4 +17,5 @@ notices = st.container()
 draw_step(link, frame)
 with notices:
     link.complain()
+link.settle()
 draw_glossary()

@@ -42,5 +42,6 @@ with shown_errors():
     show(link)
 with notices:
     link.complain()
+link.settle()
 with st.container(key="rsc-figure-tools", horizontal=True, vertical_alignment="bottom"):
     figure_tools(link)

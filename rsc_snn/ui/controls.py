@@ -42,10 +42,17 @@ def choose_model(link: PageLink) -> ModelCard:
     problems = zoo.problems()
     for problem in problems.values():
         st.warning(problem, icon=":material/broken_image:")
-    names = [name for name in zoo.names() if name not in problems]
+    cards = resources.usable_cards()
+    names = list(cards)
+    for name in zoo.names():
+        if name not in cards and name not in problems:
+            st.warning(
+                f"{name} takes images of {zoo.card(name).config.in_channels} channels, and these "
+                "photographs have three, so it is not offered.",
+                icon=":material/palette:",
+            )
     if not names:
         raise ZooError("There is no model to choose: the assets folder has none that can be used.")
-    cards = {name: zoo.card(name) for name in names}
     field = choice_field("model", "model", names, _default_model(cards))
     chosen = st.selectbox(
         "Model",
@@ -65,9 +72,7 @@ def choose_model(link: PageLink) -> ModelCard:
 
 def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
     """Up to two more models for the same pixels and attack: same classes, same image size."""
-    zoo = resources.zoo()
-    problems = zoo.problems()
-    cards = {name: zoo.card(name) for name in zoo.names() if name not in problems}
+    cards = resources.usable_cards()
     names = [
         name for name, other in cards.items() if name != card.name and _takes_the_same(other, card)
     ]
@@ -201,6 +206,8 @@ def _dial(
         low,
         high,
         step=step,
+        # A link or a card may have more digits than the step.
+        format="%g" if isinstance(step, float) else None,
         key=link.seed(field),
         help=explained(text),
         disabled=disabled is not None,

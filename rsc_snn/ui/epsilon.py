@@ -66,7 +66,7 @@ def draw_search(choices: Choices, shown: Sequence[Shown]) -> None:
     if not choices.spec.bounded or not fresh:
         return
     waiting = tuple(item for item in fresh if known_epsilon(item) is None)
-    slot = Slot("epsilon", tuple(_key(item.request, item.outcome.label) for item in waiting))
+    slot = Slot("epsilon", tuple(_key(item.request, item.outcome.label) for item in fresh))
     if not waiting and not (is_active(slot.view()) and not slot.is_for(slot.key)):
         return
     polled(

@@ -21,10 +21,11 @@ class PageLink:
 
     The framework can bind a control to the link itself, but drops bad values silently and knows
     nothing of controls whose choices depend on other controls. A page makes one PageLink a run,
-    calls `seed` before and `keep` after each control, then `publish` and `complain`. A link that
-    was not written by the page itself (typed, pasted, or the browser's back button) wins over
-    what the session remembers. One that the page wrote a moment ago does not: the visitor moved a
-    control again before the newer link had reached the browser.
+    calls `seed` before and `keep` after each control, then `publish`, `complain` and, for where an
+    error came before, `settle`. A link that was not written by the page itself (typed, pasted, or
+    the browser's back button) wins over what the session remembers. One that the page wrote a
+    moment ago does not: the visitor moved a control again before the newer link had reached the
+    browser. arrived: the link that won, empty if none did.
     """
 
     def __init__(self, page: str) -> None:
@@ -36,7 +37,10 @@ class PageLink:
         query = st.query_params.to_dict()
         known = st.session_state.setdefault(self._link_key, [])
         own = query in (known[-1:] if _by_history() else known)
-        self._incoming = {} if own else query
+        self._query = query
+        self._published = False
+        self.arrived = {} if own else query
+        self._incoming = dict(self.arrived)
         self._incoming = st.session_state.pop(self._deferred_key, {}) | self._incoming
         self._written: dict[str, str] = {}
         self.problems: list[str] = []
@@ -68,7 +72,7 @@ class PageLink:
                 self.problems.append(problem)
             st.session_state[widget] = value
         elif widget not in st.session_state or not field.usable(st.session_state[widget]):
-            remembered = self._store.get(field.key)
+            remembered = field.mend(self._store.get(field.key))
             known = field.key in self._store and field.usable(remembered)
             st.session_state[widget] = remembered if known else field.default
         return widget
@@ -99,8 +103,22 @@ class PageLink:
         """Write the link if it differs."""
         if st.query_params.to_dict() != self._written:
             st.query_params.from_dict(self._written)
-        known = [link for link in st.session_state[self._link_key] if link != self._written]
-        st.session_state[self._link_key] = [*known, self._written][-_MOST_SENT:]
+        self._published = True
+        self._know(self._written)
+
+    def settle(self) -> None:
+        """At the end of a page: its link has been read, also where an error kept it from writing.
+
+        Otherwise the link would put back whatever control the visitor moves to get out of the
+        error. Controls that were not drawn get their values once they are.
+        """
+        if not self._published:
+            self.defer(tuple(self._incoming))
+            self._know(self._query)
+
+    def _know(self, query: dict[str, str]) -> None:
+        known = [link for link in st.session_state[self._link_key] if link != query]
+        st.session_state[self._link_key] = [*known, query][-_MOST_SENT:]
 
     def complain(self) -> None:
         """Say what in the old link could not be used."""

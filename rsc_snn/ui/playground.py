@@ -119,13 +119,14 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
     """
     memo, heavy = resources.memo(), choices.heavy()
     outcomes = {
-        request: memo.get(request.key, Outcome)
+        request: _latest(request) or memo.get(request.key, Outcome)
         if request in heavy
         else resources.live(request.key, Outcome, partial(compute, request))
         for request in choices.requests
     }
     waiting = tuple(request for request, outcome in outcomes.items() if outcome is None)
-    slot = Slot("attack", tuple(request.key for request in waiting))
+    # Of all slow attacks, not of those that wait: the first one done would make it another job.
+    slot = Slot("attack", tuple(request.key for request in heavy))
     if waiting or (is_active(slot.view()) and not slot.is_for(slot.key)):
         polled(slot, lambda: _draw_task(slot, choices.spec.label, waiting))
     shown = [
@@ -136,6 +137,12 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
     if any(item.stale for item in found):
         st.info("Below is still the attack before this one.", icon=":material/history:")
     return found
+
+
+def _latest(request: AttackRequest) -> Outcome | None:
+    """The session's own outcome of a request, which others' results cannot drive out."""
+    last = st.session_state.get(LAST, {}).get(request.model)
+    return last[1] if last is not None and last[0].key == request.key else None
 
 
 def _shown(card: ModelCard, request: AttackRequest, outcome: Outcome | None) -> Shown | None:

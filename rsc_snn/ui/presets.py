@@ -152,8 +152,11 @@ def _names() -> tuple[str, ...]:
         return ()
 
 
-def scene_line() -> None:
-    """What to look for in the scene that was opened, until another is or all is reset."""
+def scene_line(link: PageLink) -> None:
+    """What to look for in the scene that was opened, until another link is or all is reset."""
+    scene = st.session_state.get("scene")
+    if link.arrived and link.arrived != available(_names()).get(str(scene)):
+        st.session_state.pop("scene", None)
     preset = PRESETS.get(str(st.session_state.get("scene")))
     if preset is not None:
         st.info(f"**{preset.title}.** {preset.look}", icon=":material/theaters:")

@@ -25,7 +25,8 @@ class Field:
 
     store: under which name its value is remembered; fields with one store share their value.
     parse: text to value, raises RscSnnError. check: value to value, raises RscSnnError.
-    longest: characters of the text that are read at all.
+    longest: characters of the text that are read at all. mend: of a remembered value what the
+    control can show now.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Field:
     check: Callable[[Any], Any]
     store: str = ""
     longest: int = _LONGEST
+    mend: Callable[[Any], Any] = lambda value: value
 
     @property
     def key(self) -> str:
@@ -99,7 +101,10 @@ def choices_field(name: str, label: str, options: Sequence[str], most: int) -> F
     def parse(text: str) -> list[str]:
         return check([part.strip() for part in text.split(",") if part.strip()])
 
-    return Field(name, [], parse, check, longest=_LONGEST * (most + 1))
+    def mend(value: Any) -> Any:
+        return [item for item in value if item in options] if isinstance(value, list) else value
+
+    return Field(name, [], parse, check, longest=_LONGEST * (most + 1), mend=mend)
 
 
 def text_field(name: str, longest: int, check: Callable[[str], str]) -> Field:

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,10 +21,17 @@ from rsc_snn.device import describe_device, pick_device
 from rsc_snn.jobs import JobQueue
 from rsc_snn.settings import Settings, job_threads, live_at_once, live_threads, load_settings
 from rsc_snn.ui.memo import Memo, size_of
-from rsc_snn.zoo import Zoo, zoo_folders
+from rsc_snn.zoo import ModelCard, Zoo, assets_folder, zoo_folders
 
 T = TypeVar("T")
+_Stamp = tuple[tuple[str, int, int], ...]
+_STAMP_SECONDS = 2.0
 
+# A computation goes on while its visitor looks at other pages: that a tab was closed is noticed
+# at once (`owner`), so this is for what that misses.
+_AWAY_SECONDS = 6 * 3600.0
+# Channels of the photographs.
+COLOURS = 3
 _PICTURES = 512
 _PICTURES_BYTES = 32 * 2**20
 
@@ -41,13 +49,38 @@ def device() -> torch.device:
 
 
 def zoo() -> Zoo:
-    """The models that ship, and those of the visitor's own folders. Raises ZooError."""
-    return _zoo(os.environ.get("RSC_SNN_ASSETS", ""), zoo_folders(sys.argv[1:]))
+    """The models that ship, and those of the visitor's own folders, as they are on disk now.
+
+    Raises ZooError.
+    """
+    assets, own = os.environ.get("RSC_SNN_ASSETS", ""), zoo_folders(sys.argv[1:])
+    return _zoo(assets, own, _stamp(assets, own))
+
+
+def usable_cards() -> dict[str, ModelCard]:
+    """The models that the app can show photographs to: whole ones that take colour."""
+    found = zoo()
+    problems = found.problems()
+    cards = {name: found.card(name) for name in found.names() if name not in problems}
+    return {name: card for name, card in cards.items() if card.config.in_channels == COLOURS}
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _zoo(assets: str, own: tuple[Path, ...]) -> Zoo:
+def _zoo(assets: str, own: tuple[Path, ...], stamp: _Stamp) -> Zoo:
     return Zoo(own=own)
+
+
+# A page asks for the zoo dozens of times a run.
+@st.cache_data(show_spinner=False, max_entries=4, ttl=_STAMP_SECONDS)
+def _stamp(assets: str, own: tuple[Path, ...]) -> _Stamp:
+    """Name, size and time of every file of the folders: a model came, went or was repaired."""
+    found = []
+    for folder in (assets_folder() / "models", *own):
+        for path in sorted(folder.glob("*.*")):
+            with suppress(OSError):  # It went this moment.
+                facts = path.stat()
+                found.append((str(path), facts.st_size, facts.st_mtime_ns))
+    return tuple(found)
 
 
 def gallery(dataset: str) -> tuple[GalleryImage, ...]:
@@ -76,6 +109,7 @@ def queue() -> JobQueue:
         capacity=limits.queue,
         per_owner=limits.queue_per_visitor,
         time_limit=limits.job_limit,
+        abandon_after=_AWAY_SECONDS,
         prepare=lambda: torch.set_num_threads(job_threads()),
         size=size_of,
         keep_bytes=limits.remembered_bytes,

@@ -50,6 +50,12 @@ def draw_verdict(
         most = "most often it is now taken for"
         other = "; choose another photograph to see an attack at work."
     match outcome.verdict:
+        case "wrong" if assumed:
+            st.warning(
+                f"**Undecided without any attack.** Of {draws} looks at the original, no class has "
+                f"more than half: the {truth} has {before}{other}",
+                icon=":material/balance:",
+            )
         case "wrong":
             st.warning(
                 f"**Wrong without any attack.** Of {draws} looks at the original, {before} see "

@@ -25,10 +25,14 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class _Results:
-    """What the view shows. transfer: None for one network alone. mismatches: one a network."""
+    """What the view shows. transfer: None for one network alone. mismatches: one a network.
+
+    label: the class that counts as right.
+    """
 
     transfer: Transfer | None
     mismatches: tuple[Mismatch, ...]
+    label: int
 
 
 def draw_transfer(choices: Choices) -> None:
@@ -56,6 +60,13 @@ def draw_transfer(choices: Choices) -> None:
     with left:
         st.subheader("Whose attack fools whom")
         _draw_matrix(choices, known.transfer)
+        if choices.requests[0].image.label is None and len(choices.cards) > 1:
+            first = choices.cards[0]
+            st.caption(
+                f"Nobody said what your photograph shows. For all networks here the answer of "
+                f"{first.label} counts as right, {first.classes[known.label]}; above, each "
+                "network's own does."
+            )
     with right:
         st.subheader("The wrong coding")
         _draw_mismatches(choices, known.mismatches)
@@ -108,7 +119,7 @@ def _measure(key: Hashable, choices: Choices, context: JobContext) -> None:
         for index, request in enumerate(requests)
         if models[request.model].is_spiking
     )
-    resources.memo().put(key, _Results(matrix, mismatches))
+    resources.memo().put(key, _Results(matrix, mismatches, label))
 
 
 def _shared(values: Iterable[Number | None]) -> Number | None:

@@ -117,14 +117,14 @@ def _read_grid(link: PageLink) -> Grid | None:
 
 
 def _models(link: PageLink) -> list[str]:
-    zoo = resources.zoo()
-    names = [name for name in zoo.names() if name not in zoo.problems()]
-    noisy = [name for name in names if zoo.card(name).config.coding == "rsc"]
+    cards = resources.usable_cards()
+    names = list(cards)
+    noisy = [name for name in names if cards[name].config.coding == "rsc"]
     field = choices_field("grid_models", "the models of the grid", names, _MODELS)
     chosen = st.multiselect(
         "Models to measure",
         names,
-        format_func=network_labels(map(zoo.card, names)).__getitem__,
+        format_func=network_labels(cards.values()).__getitem__,
         key=link.seed(replace(field, default=(noisy or names)[:1])),
         max_selections=_MODELS,
     )
@@ -220,8 +220,9 @@ def _draw_job(plan: Plan, evidence: Evidence) -> None:
         if view is not None and is_active(view):
             progress_row(slot, view, "" if slot.is_for(slot.key) else " (an earlier grid)")
             st.caption(
-                "It goes on through a reload and ends when this tab is closed. Nothing is lost by "
-                "that: every finished point is stored, and the same link goes on from there."
+                "It goes on through a reload and while you look at other pages, and ends when this "
+                "tab is closed. Nothing is lost by that: every finished point is stored, and the "
+                "same link goes on from there."
             )
             return
         if view is not None and slot.is_for(slot.key):

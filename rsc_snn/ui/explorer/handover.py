@@ -28,7 +28,8 @@ _ROW = "tradeoff.row"
 
 def playground_query(cell: Cell) -> dict[str, str]:
     """The Playground's link for the model, the noise and the attack of a cell."""
-    query = {"model": cell.model}
+    # Alone: networks that were compared before would bring their own sigma.
+    query = {"model": cell.model, "compare": ""}
     if cell.sigma is not None:
         query["sigma"] = f"{cell.sigma:g}"
     if resources.zoo().card(cell.model).config.neuron == "lif":

@@ -113,14 +113,8 @@ def draw(link: PageLink) -> None:
 
 def _choose_model(link: PageLink) -> ModelCard:
     """A spiking network with noise. Raises ZooError if there is none."""
-    zoo = resources.zoo()
-    problems = zoo.problems()
-    cards = {name: zoo.card(name) for name in zoo.names() if name not in problems}
-    names = [
-        name
-        for name, card in cards.items()
-        if card.config.coding in _NAMES and card.config.in_channels == 3
-    ]
+    cards = resources.usable_cards()
+    names = [name for name, card in cards.items() if card.config.coding in _NAMES]
     if not names:
         raise ZooError("There is no network with Poisson coding or RSC to look into.")
     field = choice_field("currents_model", "model", names, names[0])

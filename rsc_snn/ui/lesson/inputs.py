@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
+_DECIMALS = 6
 _SEEDS = (0, 2**31 - 1)
 
 
@@ -33,8 +36,19 @@ def choose_number(
 ) -> Number:
     """A slider called `name` in the link."""
     field = number_field(name, label, *limits, start)
+    # What the slider shows is what is computed, and what the equations are printed with.
+    field = replace(field, parse=partial(_on_step, field.parse, limits, step))
     value = st.slider(label, *limits, step=step, key=link.seed(field), help=text)
     return link.keep(field, value)
+
+
+def _on_step(
+    parse: Callable[[str], Number], limits: tuple[Number, Number], step: Number, text: str
+) -> Number:
+    """The nearest value to that of `text` at which the slider stops."""
+    low, high = limits
+    nearest = min(low + round((parse(text) - low) / step) * step, high)
+    return round(nearest, _DECIMALS) if isinstance(nearest, float) else nearest
 
 
 def draw_again(link: PageLink, name: str) -> int:
