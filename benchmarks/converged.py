@@ -18,12 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset
+from rsc_snn.device import use_threads
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.robustness.cells import fingerprint
 from rsc_snn.zoo import Zoo
@@ -208,7 +207,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     arguments = parser.parse_args()
     if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
+        use_threads(arguments.threads)
     zoo = Zoo()
     shas = {name: zoo.card(name).sha256 for name in zoo.names()}
     points = [point for point in read_rows(RESULTS, Point) if shas.get(point.model) == point.sha256]

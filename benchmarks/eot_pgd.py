@@ -24,7 +24,7 @@ from rsc_snn.attacks import run_attack, score
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset, to_unit
-from rsc_snn.device import describe_device, keep_freed_memory, pick_device
+from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
 from rsc_snn.errors import DataError, ZooError
 from rsc_snn.evaluate import accuracy_estimate, image_scores
 from rsc_snn.randomness import make_generator, seeded_draws
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
     args = parser.parse_args()
     if args.threads:
-        torch.set_num_threads(args.threads)
+        use_threads(args.threads)
     device = pick_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
 from rsc_snn.cli import exit_code
-from rsc_snn.device import describe_device, pick_device
+from rsc_snn.device import describe_device, pick_device, use_threads
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.networks.blocks import ConvBN
 from rsc_snn.networks.vgg import VGG
@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("--device")
     args = parser.parse_args()
     if args.threads:
-        torch.set_num_threads(args.threads)
+        use_threads(args.threads)
     device = pick_device(args.device)
     size = load_unfrozen(args.model).config.image_size
     print(f"{args.model}, T={TIME_STEPS}, {describe_device(device)}, PyTorch {torch.__version__}")

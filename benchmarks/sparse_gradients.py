@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from benchmarks.e_rsct import DOCS, PLAIN, RECIPES, ROOT, interval_text, train, with_others
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.cli import exit_code
 from rsc_snn.data import ImageSet, load_dataset
+from rsc_snn.device import use_threads
 from rsc_snn.evaluate import Estimate, evaluate_accuracy
 from rsc_snn.training.recipe import read_recipe
 from rsc_snn.zoo import Zoo
@@ -171,7 +170,7 @@ def main() -> None:
     arguments = parser.parse_args()
     extra = []
     if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
+        use_threads(arguments.threads)
         extra = ["--threads", str(arguments.threads)]
     data = load_dataset("cifar10", "test")
     runs = []

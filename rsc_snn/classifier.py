@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -89,6 +90,8 @@ class ModelConfig:
             )
         if not len(self.mean) == len(self.std) == self.in_channels:
             raise ConfigError("mean and std must have one number for each input channel.")
+        if not all(map(_is_finite, (*self.mean, *self.std))):
+            raise ConfigError("mean and std must hold finite numbers.")
         if not all(value > 0 for value in self.std):
             raise ConfigError("Each number of std must be above 0.")
 
@@ -112,6 +115,11 @@ def _known(cls: type, values: object) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"Unknown configuration fields: {', '.join(sorted(unknown))}.")
     return dict(values)
+
+
+def _is_finite(value: Any) -> bool:
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and math.isfinite(value)
 
 
 def _check_counts(name: str, values: Iterable[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -17,6 +18,17 @@ _NAMES = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
 _M_TRIM_THRESHOLD = -1
 _M_TOP_PAD = -2
 _M_MMAP_MAX = -4
+
+
+def use_threads(threads: int) -> None:
+    """Compute on so many threads of the CPU. Raises ConfigError.
+
+    More than there are cores are slower, and far more do not start.
+    """
+    most = os.cpu_count() or 1
+    if not 1 <= threads <= most:
+        raise ConfigError(f"The number of threads must be between 1 and {most}, not {threads}.")
+    torch.set_num_threads(threads)
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -97,11 +109,13 @@ def memory_guard() -> Iterator[None]:
             torch.cuda.empty_cache()
         raise DeviceMemoryError(_MEMORY_SENTENCE) from error
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+        # Of the CPU's allocator; and of a size that no machine has.
+        if not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise DeviceMemoryError(_MEMORY_SENTENCE) from error
 
 
+_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 _MEMORY_SENTENCE = (
     "This does not fit into the memory of the device; "
     "use fewer draws, fewer time steps or a smaller batch."

@@ -46,6 +46,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Batch-norm statistics stay float32: a variance may leave float16's range.
 _FLOAT32_SUFFIXES = ("running_mean", "running_var")
 _COUNTER = "num_batches_tracked"
+_VARIANCE = "running_var"
 _MINIMAL = {"label", "dataset", "classes", "config", "sha256", "limits"}
 
 
@@ -135,6 +136,17 @@ class TrainingFacts:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        sigmas = self.recipe.get("sigma_range") or ()
+        plain = isinstance(sigmas, (list, tuple)) and all(
+            isinstance(sigma, (int, float)) for sigma in sigmas
+        )
+        if not plain or len(sigmas) not in {0, 2}:
+            raise ZooError("The sigma_range of its recipe must be two numbers.")
+
+    @property
+    def sigma_range(self) -> tuple[float, ...]:
+        """The lowest and the highest sigma that were drawn in training; empty for one alone."""
+        return tuple(self.recipe.get("sigma_range") or ())
 
 
 @dataclass(frozen=True)
@@ -199,7 +211,7 @@ class ModelCard:
         """
         if self.training is None or self.config.coding != "rsc":
             return None
-        low, high = self.recipe.get("sigma_range") or (self.config.sigma,) * 2
+        low, high = self.training.sigma_range or (self.config.sigma,) * 2
         return low, high
 
     def to_json(self) -> dict[str, Any]:
@@ -593,6 +605,8 @@ def _check_tensors(card: ModelCard, tensors: Mapping[str, Tensor], unfit: str) -
             )
         if not tensor.isfinite().all():
             raise ZooError(f"The weights of {card.name} are not finite: {name}.")
+        if name.endswith(_VARIANCE) and tensor.min() < 0:
+            raise ZooError(f"The weights of {card.name} have a variance below 0: {name}.")
 
 
 def _weights_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

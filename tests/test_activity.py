@@ -337,9 +337,6 @@ def test_rates_are_means(rsc: Activity, ann: Activity) -> None:
                     getattr(by_channel, which), values.mean(axis=(0, 2, 3)), rtol=1e-5
                 )
             np.testing.assert_allclose(by_channel.change, by_channel.adversarial - by_channel.clean)
-            np.testing.assert_allclose(
-                by_channel.noise_change, by_channel.control - by_channel.clean
-            )
 
 
 def test_turnover_is_the_share_of_exchanged_spikes(rsc: Activity, ann: Activity) -> None:

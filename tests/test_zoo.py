@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save, save_file
 
 from rsc_snn import zoo as zoo_module
 from rsc_snn.classifier import ModelConfig
@@ -211,6 +211,9 @@ def test_json_that_is_no_card(folder: Path, text: str) -> None:
         (lambda card: card["clean_accuracy"].update(n=0), "at least one image"),
         (lambda card: card["clean_accuracy"].update(lower="low"), "'lower'"),
         (lambda card: card["config"].update(network="transformer"), "Unknown network"),
+        (lambda card: card["training"].update(recipe={"sigma_range": 5}), "two numbers"),
+        (lambda card: card["training"].update(recipe={"sigma_range": [0, 1, 2]}), "two numbers"),
+        (lambda card: card["config"].update(mean=[float("nan")] * 3), "finite numbers"),
         (lambda card: card["config"].update(wings=2), "Unknown configuration fields: wings"),
         (lambda card: card.update(config=None), "table of named values"),
         (lambda card: card.update(name="../tiny-rsc"), "letters, digits"),
@@ -228,6 +231,18 @@ def test_a_card_with_wrong_fields(
 def test_weights_of_another_shape(folder: Path, widths: list[int]) -> None:
     edit_card(folder, lambda card: card["config"].update(widths=widths, depths=[1] * len(widths)))
     assert_only_this_one_fails(folder, "do not fit")
+
+
+def test_a_variance_below_0(folder: Path) -> None:
+    """It would make every answer nan."""
+    path = folder / f"{NAME}.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("running_var"))
+    save_file({**tensors, name: -tensors[name]}, path)
+    data = path.read_bytes()
+    facts = {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+    edit_card(folder, lambda card: card.update(facts))
+    assert_only_this_one_fails(folder, "variance below 0")
 
 
 def test_a_file_that_is_no_safetensors_though_its_sha256_fits(folder: Path) -> None:

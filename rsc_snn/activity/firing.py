@@ -26,11 +26,6 @@ class Rates:
         """What the perturbation adds, with the noise held still."""
         return self.adversarial - self.clean
 
-    @property
-    def noise_change(self) -> Floats:
-        """What other noise adds, with the image held still."""
-        return self.control - self.clean
-
 
 def rates(activity: Activity) -> Rates:
     """The rates of all layers, in the order of `activity.names`."""

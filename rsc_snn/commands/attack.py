@@ -66,8 +66,15 @@ def add_model_options(parser: argparse.ArgumentParser, *, draws: int) -> None:
     parser.add_argument(
         "--draws", type=int, default=draws, help=f"fresh draws to score on (default: {draws})"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all noise (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of all noise (default: 0)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
+
+
+def _seed(text: str) -> int:
+    """A seed as scenes and sweeps take it. Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError("a seed is a whole number from 0 to 2**63 - 1")
+    return int(text)
 
 
 def run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -102,6 +109,8 @@ def _check_options(args: argparse.Namespace, parser: argparse.ArgumentParser) ->
         missing += ["--attack"] if args.attack is None else []
         if missing:
             parser.error(f"the following arguments are required: {', '.join(missing)}")
+    if args.out is not None and not args.out.parent.is_dir():
+        raise ConfigError(f"There is no folder {str(args.out.parent)!r} for --out.")
     if args.threads is not None and not 1 <= args.threads <= _most_threads():
         raise ConfigError(f"The number of threads must be between 1 and {_most_threads()}.")
 

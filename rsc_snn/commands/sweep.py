@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.sweep.transfer import check_export, import_parquet
 
     cells = None if args.file is None else _cells(args, read_grid(args.file))
-    if cells is not None and args.target is not None and args.target.suffix == ".parquet":
-        check_export(args.target, cells)  # Better known now than days later.
+    if cells is not None and args.target is not None:
+        check_export(args.target, cells, dry=args.dry_run)  # Better known now than days later.
     only_export = cells is None and args.source is None
     with Store(_place(args), create=not only_export) as store:
         if args.source is not None:

@@ -155,8 +155,8 @@ def encoded_images(name: str, split: str, root: Path) -> tuple[list[EncodedImage
 def _source(spec: DatasetSpec, root: Path) -> Source:
     if not root.is_dir():
         raise DataError(
-            f"The data folder {str(root)!r} does not exist; set RSC_SNN_DATA or pass --data, or "
-            f"download a data set with `python -m rsc_snn data download`."
+            f"The data folder {str(root)!r} does not exist; name another one (see --help) or in "
+            f"RSC_SNN_DATA, or download a data set with `python -m rsc_snn data download`."
         )
     source = find_source(spec, root)
     if source is None:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from rsc_snn.neurons import Call
-
 NeuronFactory = Callable[[], nn.Module]
-
-
-class Backbone(Protocol):
-    """From frames `[T, N, C, H, W]` to step logits `[T, N, K]`."""
-
-    def __call__(self, frames: Tensor, call: Call) -> Tensor: ...
 
 
 class ConvBN(nn.Module):

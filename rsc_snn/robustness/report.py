@@ -132,9 +132,15 @@ def _tables(results: Results, cards: Cards) -> str:
         part = results.of(dataset)
         devices = sorted({row.device for row in part.rows})
         hours = sum(row.seconds for row in part.rows if row.attack != WORST) / 3600
+        lacking = [
+            f"`{name}`"
+            for name, card in cards.items()
+            if card.dataset == dataset and name not in part.models()
+        ]
+        rest = f"Not measured yet: {', '.join(lacking)}.\n" if lacking else ""
         parts.append(
             f"### {dataset_label(dataset)}\n\n{table_markdown(part)}\n{provenance(part)}\n"
-            f"{MINUTES} Measured in {hours:.1f} hours on {', '.join(devices)}.\n"
+            f"{MINUTES} Measured in {hours:.1f} hours on {', '.join(devices)}.\n{rest}"
         )
     return "\n".join(parts)
 

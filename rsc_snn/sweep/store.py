@@ -197,10 +197,6 @@ class Store:
         with self._writing() as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")  # As it is, but written.
 
-    def has(self, key: str) -> bool:
-        """True if the cell of this key is stored."""
-        return bool(self._rows("SELECT 1 FROM cells WHERE key = ?", [key]))
-
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells that have no result, in their order."""
         wanted = {cell.key: cell for cell in cells}
@@ -243,12 +239,6 @@ class Store:
         )
         mark = rows[-1][-1] if rows else after
         return mark, [_cell(row[:-2]).known_as(row[-2]) for row in rows]
-
-    def distinct(self, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
-        """The different values of some fields of `Cell` that are stored, in order."""
-        text, values = _where(where)
-        names = _names([_known(column) for column in columns])
-        return self._rows(f"SELECT DISTINCT {names} FROM cells{text} ORDER BY {names}", values)
 
     def __len__(self) -> int:
         """How many cells are stored."""

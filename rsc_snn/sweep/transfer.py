@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsc_snn.errors import DataError, SweepError
-from rsc_snn.files import write_atomically
+from rsc_snn.files import try_folder, write_atomically
 from rsc_snn.robustness.store import FILE as COUNTS_FILE
 from rsc_snn.robustness.store import results_folder
 from rsc_snn.sweep.cells import PROTOCOL, Cell, CellResult
@@ -88,9 +88,19 @@ def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None
     return _write(path, write)
 
 
-def check_export(path: Path, cells: Iterable[Cell]) -> None:
-    """Raise SweepError if `export_parquet` of all `cells` would, before they are measured."""
-    _check_target(path, (cell.key for cell in cells))
+def check_export(path: Path, cells: Iterable[Cell], *, dry: bool = False) -> None:
+    """Raise SweepError if an export of all `cells` would, before they are measured.
+
+    dry: without trying to write.
+    """
+    if path.suffix == ".parquet":
+        _check_target(path, (cell.key for cell in cells))
+    if dry:
+        return
+    try:
+        try_folder(path.parent)
+    except OSError as error:
+        raise SweepError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def _check_target(path: Path, keys: Iterable[str]) -> None:

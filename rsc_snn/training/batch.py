@@ -30,7 +30,7 @@ from rsc_snn.data.streaming import (
     stream_classes,
 )
 from rsc_snn.data.streaming import NAME as IMAGENET
-from rsc_snn.device import describe_device, keep_freed_memory, pick_device
+from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
 from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
 from rsc_snn.training.export import check_writable, export_run, test_images
 from rsc_snn.training.loop import Progress, Trainer, TrainingData, Worker, join_workers
@@ -43,9 +43,7 @@ from rsc_snn.zoo import ModelCard, Zoo
 def prepare_device(name: str | None, threads: int | None) -> torch.device:
     """The device to train on, and the CPU set up for it. Raises ConfigError."""
     if threads is not None:
-        if threads < 1:
-            raise ConfigError(f"--threads must be at least 1, not {threads}.")
-        torch.set_num_threads(threads)
+        use_threads(threads)
     device = pick_device(name)
     if device.type == "cpu":
         keep_freed_memory()

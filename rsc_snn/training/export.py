@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rsc_snn.data import ImageSet, data_root, load_dataset
 from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.evaluate import accuracy_estimate, evaluate_accuracy
-from rsc_snn.files import write_atomically
+from rsc_snn.files import try_folder, write_atomically
 from rsc_snn.randomness import derive_seed
 from rsc_snn.training.loop import Trainer, Worker
 from rsc_snn.training.recipe import Recipe
@@ -152,9 +151,7 @@ def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Pat
 def check_writable(folder: Path) -> None:
     """Raise ZooError if models cannot be written to `folder`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_folder(folder)
     except OSError as error:
         raise ZooError(f"Cannot write to {folder}: {error.strerror}.") from error
 

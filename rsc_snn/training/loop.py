@@ -182,7 +182,7 @@ class Trainer:
                 f"{len(self.training)} training images do not fill one batch of {per_step}."
             )
         self.steps = self.steps_per_epoch * recipe.epochs
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), memory_guard():
             torch.manual_seed(derive_seed(recipe.seed, "weights"))
             self.model = build_classifier(recipe.model).to(device)
         if teacher is not None and recipe.teacher_weights:

@@ -18,9 +18,19 @@ from rsc_snn.training.ranges import SigmaRangeCoding
 SCALES = ("cpu", "gpu")
 
 
+_MOST = 10**7
+_LARGEST_SEED = 2**63 - 1
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One model's training. Raises ConfigError for values without meaning.
+
+    name: of the model and its files. label: what people read. dataset: `cifar10`, `imagenette`,
+    `imagenet`, or `folder` for images of one's own (docs/data.md). epochs: passes over the training
+    images. batch_size, momentum, weight_decay (not on biases and batch norms), label_smoothing: as
+    in PyTorch. flip: mirror images at random. limit: at most so many training images; 0: all.
+    seed: of weights, order, augmentation and noise.
 
     learning_rate: peak of a one-cycle schedule (linear warm-up over `warmup` of all steps, then
     cosine to 0) for SGD with Nesterov momentum. crop_padding: pixels of zero padding for random
@@ -82,6 +92,10 @@ class Recipe:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(self.name)):
             raise ConfigError("A recipe's name may hold letters, digits, '-' and '_' alone.")
+        for name, kind in (("label", str), ("dataset", str), ("flip", bool), ("bfloat16", bool)):
+            if not isinstance(getattr(self, name), kind):
+                noun = "a text" if kind is str else "true or false"
+                raise ConfigError(f"{name} must be {noun}, not {getattr(self, name)!r}.")
         if self.scale not in SCALES:
             raise ConfigError(f"The scale must be one of {', '.join(SCALES)}, not {self.scale!r}.")
         self._check_numbers()
@@ -100,8 +114,12 @@ class Recipe:
             ("float16_epochs", 0),
         ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ConfigError(f"{name} must be a whole number from {low}, not {value!r}.")
+            plain = isinstance(value, int) and not isinstance(value, bool)
+            most = _LARGEST_SEED if name == "seed" else _MOST
+            if not plain or not low <= value <= most:
+                raise ConfigError(
+                    f"{name} must be a whole number from {low} to {most:,}, not {value!r}."
+                )
         if self.float16_epochs > self.epochs:
             raise ConfigError(f"float16_epochs must be at most the {self.epochs} epochs.")
         for name, high in (

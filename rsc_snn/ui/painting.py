@@ -28,6 +28,7 @@ _LONGEST = 2**15
 _MOST_EPSILON = 64.0
 _STRENGTH = number_field("paint_epsilon", "The strength", 0.0, _MOST_EPSILON, 8.0)
 _PATTERN = text_field("paint", _LONGEST, str)
+_CANVAS = "painting.canvas"
 _WORDS = {
     "held": "still right",
     "fooled": "fooled",
@@ -102,7 +103,10 @@ def _read_pattern(link: PageLink, item: Shown) -> str:
     except PaintError as error:
         link.problems.append(f"{error} Nothing is painted.")
         start = ""
-    key = f"playground.painter.{pixels.shape[0]}.{link.generation}"
+    # The browser's canvas would win over a painting that a link brings: that one gets a new canvas.
+    canvas = int(st.session_state.get(_CANVAS, 0)) + ("paint" in link.arrived)
+    st.session_state[_CANVAS] = canvas
+    key = f"playground.painter.{pixels.shape[0]}.{link.generation}.{canvas}"
     painted = painter(PaintData(pixels, start), key=key)
     # The browser forgets a canvas that another view replaces; it starts from here when it is back.
     st.session_state[widget] = painted

@@ -104,7 +104,7 @@ def test_a_file_takes_the_models_answer_as_true(
         (["--attack", "pgd", "--model", "tiny-ann", "--sigma", "0.1"], "has no noise level"),
         (["--attack", "pgd", "--gallery", "cifar10/999"], "no image 'cifar10/999'"),
         (["--attack", "pgd", "--gallery", "nonsense"], "no image 'nonsense'"),
-        (["--attack", "pgd", "--out", "missing/folder/a.png"], "cannot be written"),
+        (["--attack", "pgd", "--out", "missing/folder/a.png"], "There is no folder"),
         (["--attack", "pgd", "--device", "warp"], "device 'warp' is not available"),
     ],
 )
@@ -148,12 +148,17 @@ def test_a_file_is_read_up_to_the_limit_alone(
         [],
         ["--attack", "pgd", "--image", "x.png"],
         ["--attack", "pgd", "--eps", "8"],
+        ["--attack", "pgd", "--seed", "-1"],
+        ["--attack", "pgd", "--seed", str(2**63)],
     ],
 )
 def test_argparse_refuses(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([*BASE, *arguments])
     assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("rsc-snn: error: ") and error.count("\n") == 1
+    assert "--help`" in error
 
 
 def test_help_names_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:

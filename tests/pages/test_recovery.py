@@ -18,6 +18,8 @@ from rsc_snn.classifier import ModelConfig
 from rsc_snn.errors import Cancelled, DeviceMemoryError
 from rsc_snn.outcome import AttackRequest, Outcome
 from rsc_snn.ui import playground, resources
+from rsc_snn.ui.components import painting
+from rsc_snn.ui.components.payload import pack_codes
 from tests.conftest import save_tiny_model
 from tests.pages.conftest import PageMaker
 from tests.pages.test_playground import PLAYGROUND, texts, wait_for
@@ -221,3 +223,30 @@ def test_transfer_says_whose_answer_counts(assets: Path, page: PageMaker) -> Non
     label = app.session_state[playground.LAST]["tiny-rsc"][1].label
     name = resources.zoo().card("tiny-rsc").classes[label]
     assert f"counts as right, {name}; above, each network's own does" in texts(app.caption)
+
+
+def test_going_back_takes_back_a_brush_stroke(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser remembers a canvas by its key, and sends what is on it."""
+    canvases: dict[str, str] = {}
+    keys: list[str] = []
+
+    def mount(key: str, data: dict[str, Any], **options: Any) -> dict[str, str]:
+        keys.append(key)
+        return {"pattern": canvases.setdefault(key, data["start"])}
+
+    monkeypatch.setattr(painting, "_mount", mount)
+    app = page(PLAYGROUND, view="paint", attack="fgsm").run()
+    links = []
+    for edge in (4, 9):
+        codes = np.zeros((32, 32), np.uint8)
+        codes[:edge, :edge] = 1
+        canvases[keys[-1]] = pack_codes(codes)
+        links.append(app.run().query_params["paint"])
+    assert links[0] != links[1]
+    monkeypatch.setattr("rsc_snn.ui.link._by_history", lambda: True)
+    app.query_params["paint"] = links[0]
+    assert app.run().query_params["paint"] == links[0]
+    monkeypatch.setattr("rsc_snn.ui.link._by_history", lambda: False)
+    assert app.run().query_params["paint"] == links[0]

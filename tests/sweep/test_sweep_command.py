@@ -364,6 +364,17 @@ def test_mistakes(arguments: list[str], words: str, capsys: pytest.CaptureFixtur
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_an_export_that_cannot_be_written_is_known_before_the_sweep(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    target = tmp_path / "file" / name
+    assert sweep("grid.toml", "--yes", "--export", str(target)) == 2
+    error = capsys.readouterr().err
+    assert f"Cannot write {target}" in error and not Path("runs").exists()
+
+
 def test_workers_and_cluster_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["sweep", "grid.toml", "--workers", "2", "--cluster", "tcp://host:8786"])

@@ -99,7 +99,8 @@ def test_a_finished_run_is_not_trained_again_unless_restarted(folder: Path) -> N
     ("change", "message"),
     [
         (["--device", "abacus"], "'abacus' is not available"),
-        (["--threads", "0"], "--threads must be at least 1"),
+        (["--threads", "0"], "number of threads must be between 1 and"),
+        (["--threads", "1000000"], "number of threads must be between 1 and"),
         (["--data", "nowhere"], "nowhere"),
     ],
 )
@@ -111,6 +112,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert error.startswith("rsc-snn: error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_network_that_no_memory_holds_is_a_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _change(folder, "widths = [8]", "widths = [1000000]")
+    assert main(arguments(folder)) == 2
+    error = capsys.readouterr().err
+    assert "does not fit into the memory" in error and "Traceback" not in error
 
 
 def test_more_classes_than_the_model_has_is_a_sentence(

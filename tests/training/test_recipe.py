@@ -64,6 +64,13 @@ def test_the_four_first_models_share_one_backbone() -> None:
         ('name = "a"\nlabel = "A"\nadversarial.strength = 1', "adversarial part is not valid"),
         ('name = "a"\nlabel = "A"\nadversarial = 3', "adversarial part is not valid"),
         ('name = "a"\nlabel = "A"\nscales.huge.epochs = 1', "may be cpu and gpu alone"),
+        ('name = "a"\nlabel = 5', "label must be a text"),
+        ('name = "a"\nlabel = "A"\ndataset = 5', "dataset must be a text"),
+        ('name = "a"\nlabel = "A"\nflip = "yes"', "flip must be true or false"),
+        ('name = "a"\nlabel = "A"\nbfloat16 = "no"', "bfloat16 must be true or false"),
+        ('name = "a"\nlabel = "A"\nepochs = 99999999999999999999', "epochs must be a whole number"),
+        ('name = "a"\nlabel = "A"\nmodel.mean = ["a", "b", "c"]', "must hold finite numbers"),
+        ('name = "a"\nlabel = "A"\nmodel.std = [1.0, 1.0, inf]', "must hold finite numbers"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
