@@ -117,7 +117,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_a_network_that_no_memory_holds_is_a_sentence(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _change(folder, "widths = [8]", "widths = [1000000]")
+    _change(folder, "widths = [8]", "widths = [1000000000000]")
     assert main(arguments(folder)) == 2
     error = capsys.readouterr().err
     assert "does not fit into the memory" in error and "Traceback" not in error
