@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from rsc_snn.errors import ConfigError, DataError
-from rsc_snn.tradeoff import variance_components
+from rsc_snn.sweep.cells import CLEAN
+from rsc_snn.tradeoff import attack_cost, variance_components
 from tests.tradeoff_cells import draw_right, make_result
 
 # The simulation's means may lie this many standard errors off: a false alarm in a million runs.
@@ -98,3 +100,15 @@ def test_what_cannot_be_told() -> None:
         found.best_draws(0)
     with pytest.raises(ConfigError, match="one draw or more"):
         found.se_at(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("attack", "attacked", "queries", "cost"),
+    [("eot_pgd", 4, 400, 300.0), ("square", 4, 400, 100.0), ("pgd", 0, 0, 0.0), (CLEAN, 0, 0, 0.0)],
+)
+def test_what_an_attack_takes_for_an_image(
+    attack: str, attacked: int, queries: int, cost: float
+) -> None:
+    """A pass with its gradient counts as three; images that were broken before do not count."""
+    result = make_result([[1, 0, 1, 1]] * 2, attack=attack, epsilon=0.0 if attack == CLEAN else 4.0)
+    assert attack_cost(replace(result, attacked=attacked, queries=queries)) == cost

@@ -55,6 +55,11 @@ class AttackSpec:
         """True if each of its calls takes a gradient."""
         return self.family in ("gradient", "adaptive")
 
+    @property
+    def pass_cost(self) -> int:
+        """What each of its calls takes, in forward passes; one with its gradient about three."""
+        return 3 if self.follows_gradients else 1
+
     def fractions(self, values: Parameters) -> dict[str, Value]:
         """Validated `values` with every 255th turned into a fraction of the pixel range."""
         return {spec.name: spec.fraction(values[spec.name]) for spec in self.parameters}

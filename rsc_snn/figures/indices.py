@@ -33,11 +33,15 @@ _PALE = 0.55  # opacity
 
 @dataclass(frozen=True)
 class Row:
-    """A setting, the parts of its noise, and the command that measures it."""
+    """A setting, the parts of its noise, and the command that measures it.
+
+    image_cost: passes that an image takes beside its draws, 0 if none.
+    """
 
     name: str
     parts: Components
     command: str = ""
+    image_cost: float = 0.0
 
 
 def votes_figure(

@@ -42,9 +42,6 @@ from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.robustness.suite import CLEAN, PROTOCOL, SUITE, Settings
 from rsc_snn.zoo import ModelCard
 
-# A pass with its input gradient takes about three times as long as one without.
-_GRADIENT_COST = 3
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -166,8 +163,7 @@ def cost(subject: Subject, attack: str, images: int) -> float:
     if attack != CLEAN:
         spec, values = SUITE[attack].spec, SUITE[attack].parameters(1.0)
         draws = int(values.get("eot_draws", 1)) if is_stochastic(subject.model) else 1
-        each = _GRADIENT_COST if SUITE[attack].gradient else 1
-        passes += 2 + spec.calls(values) * draws * each
+        passes += 2 + spec.calls(values) * draws * spec.pass_cost
     return passes * images * subject.model.time_steps
 
 

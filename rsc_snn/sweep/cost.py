@@ -18,8 +18,6 @@ from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell
 # Above these a sweep asks whether it is meant.
 MANY_SECONDS = 2 * 3600.0
 MANY_CELLS = 10_000
-# A pass with its input gradient takes about three times as long as one without.
-_GRADIENT_COST = 3
 _IMAGES = 16
 _MEASURED_SECONDS = 0.5
 
@@ -49,8 +47,7 @@ def passes_of(cell: Cell) -> int:
         spec, values = get_attack(cell.attack), dict(cell.parameters)
         # A model without noise is scored on one draw, and attacked on one.
         draws = int(values.get("eot_draws", 1)) if cell.noisy else 1
-        each = _GRADIENT_COST if spec.follows_gradients else 1
-        passes += spec.calls(values) * draws * each
+        passes += spec.calls(values) * draws * spec.pass_cost
     return passes * cell.images * cell.time_steps
 
 

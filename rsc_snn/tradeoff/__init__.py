@@ -19,7 +19,7 @@ from rsc_snn.tradeoff.points import (
     vote_curve,
 )
 from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, qte, qtes
-from rsc_snn.tradeoff.variance import Components, variance_components
+from rsc_snn.tradeoff.variance import Components, attack_cost, variance_components
 
 __all__ = [
     "SIGNIFICANT",
@@ -33,6 +33,7 @@ __all__ = [
     "Qte",
     "Rival",
     "VotePoint",
+    "attack_cost",
     "best_under_budget",
     "explains",
     "harmonic_mean",

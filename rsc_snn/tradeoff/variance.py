@@ -17,9 +17,10 @@ from math import ceil, floor, sqrt
 
 import numpy as np
 
+from rsc_snn.attacks.registry import get_attack
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.resampling import Floats, resampled_means
-from rsc_snn.sweep.cells import CellResult
+from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.tradeoff.paired import interval
 
 
@@ -74,6 +75,13 @@ class Components:
     def _effort(self, draws: int, image_cost: float) -> float:
         """Variance times cost, which is the same for any number of images."""
         return self.se_at(1, draws) ** 2 * (image_cost + draws)
+
+
+def attack_cost(result: CellResult) -> float:
+    """What attacking an image took, in passes; 0 without an attack or an image to attack."""
+    if result.cell.attack == CLEAN or not result.attacked:
+        return 0.0
+    return result.queries * get_attack(result.cell.attack).pass_cost / result.attacked
 
 
 def variance_components(result: CellResult) -> Components:

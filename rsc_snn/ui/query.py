@@ -102,7 +102,9 @@ def choices_field(name: str, label: str, options: Sequence[str], most: int) -> F
         return check([part.strip() for part in text.split(",") if part.strip()])
 
     def mend(value: Any) -> Any:
-        return [item for item in value if item in options] if isinstance(value, list) else value
+        """Those that are still there; if none is, it is as if nothing had been remembered."""
+        kept = [item for item in value or () if item in options]
+        return kept or value
 
     return Field(name, [], parse, check, longest=_LONGEST * (most + 1), mend=mend)
 

@@ -282,6 +282,7 @@ def test_a_point_opens_in_the_playground(assets: Path, page: PageMaker) -> None:
     app = page("pages/playground.py", **query).run()
     assert not app.exception
     assert not [note for note in app.warning if "The link" in note.value]
+    assert query.pop("compare") == "" and "compare" not in app.query_params
     assert {name: app.query_params[name] for name in query} == query
 
 
@@ -819,6 +820,12 @@ def test_without_photographs_of_the_data_there_is_no_price_of_a_pass(
     monkeypatch.setattr("rsc_snn.ui.explorer.ask.resources.gallery", lambda dataset: ())
     assert [metric.label for metric in is_fine(app.run()).metric] == ["Accuracy", "Robust accuracy"]
     assert "settings kept the budget" in words(app)
+
+
+def test_the_noise_view_says_how_many_draws_pay(shipped_grid: Path, page: PageMaker) -> None:
+    text = words(is_fine(page(PAGE, view="noise", models="tiny-rsc", attack="pgd-10").run()))
+    assert "draws, best for the effort" in text
+    assert re.search(r"\| (\d+|as many as can be) \(an attack takes \d+ passes\) \|", text)
 
 
 def test_settings_that_miss_the_budget_by_noise_are_named(

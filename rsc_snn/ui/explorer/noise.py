@@ -10,7 +10,7 @@ import streamlit as st
 from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.indices import Row, components_figure, votes_figure
 from rsc_snn.sweep.grid import cell_command
-from rsc_snn.tradeoff import OperatingPoint, variance_components, vote_curve
+from rsc_snn.tradeoff import OperatingPoint, attack_cost, variance_components, vote_curve
 from rsc_snn.tradeoff.rows import accuracy_words, passes_words, vote_rows
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
@@ -97,6 +97,7 @@ def draw_noise(frame: Frame) -> None:
                 f"{frame.labels[point.model]}, {point.setting}",
                 variance_components(point.robust_result),
                 cell_command(point.robust_result.cell, zoo),
+                attack_cost(point.robust_result),
             )
             for point in points
         )
@@ -120,7 +121,9 @@ def draw_noise(frame: Frame) -> None:
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
             "its [variance](#variance) in parts (one-way random effects over images). The part of "
             "the images shrinks with more images alone, that of [coding](#coding) with more "
-            f"[draws](#draw) as well. To see: once most is images, more draws are of no use.{more}"
+            "[draws](#draw) as well. To see: once most is images, more draws are of no use. Best "
+            "for the effort is the number of draws an image with which a given number of passes, "
+            f"those of the attack among them, leaves the least error.{more}"
         )
     )
     with st.container(key="rsc-wide-noise"):
@@ -128,12 +131,21 @@ def draw_noise(frame: Frame) -> None:
     draw_provenance(frame, points)
 
 
+def _best(row: Row) -> str:
+    """The number of draws, and what it weighs: what an image costs before its first draw."""
+    if not row.image_cost:
+        return "–"
+    draws = row.parts.best_draws(row.image_cost)
+    number = "as many as can be" if draws is None else f"{draws}"
+    return f"{number} (an attack takes {row.image_cost:.0f} passes)"
+
+
 def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
         "| setting | variance between images, % (interval) | standard error, points: from 1 draw "
-        "| from those measured | from any number |",
-        "| --- | --- | --- | --- | --- |",
+        "| from those measured | from any number | draws, best for the effort |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         parts = row.parts
@@ -143,6 +155,6 @@ def _table(rows: Sequence[Row]) -> str:
         errors = [100 * parts.se_at(parts.n, draws) for draws in (1, parts.draws, float("inf"))]
         lines.append(
             f"| {row.name} | {share} | {errors[0]:.2f} | {errors[1]:.2f} ({parts.draws}) "
-            f"| {errors[2]:.2f} |"
+            f"| {errors[2]:.2f} | {_best(row)} |"
         )
     return "\n".join(lines)
