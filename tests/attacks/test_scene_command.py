@@ -184,7 +184,7 @@ def test_unusable_scenes(
         (["--seed", "1"], "stand beside --scene"),
         (["--attack", "pgd"], "stand beside --scene"),
         (["--threads", "0"], "number of threads must be between 1 and"),
-        (["--out", "missing/folder/a.png"], "cannot be written"),
+        (["--out", "missing/folder/a.png"], "There is no folder"),
     ],
 )
 def test_options_that_do_not_fit(
@@ -216,4 +216,4 @@ def test_what_is_required_without_a_scene(
     with pytest.raises(SystemExit) as stopped:
         main(["attack", *arguments])
     assert stopped.value.code == 2
-    assert f"the following arguments are required: {missing}\n" in capsys.readouterr().err
+    assert f"the following arguments are required: {missing}; see" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_a_neuron_chosen_in_the_raster_is_in_the_link(page: Any, address: str) -
 
 def test_paint_is_scored_and_in_the_link(page: Any, address: str) -> None:
     open_playground(page, address, "model=tiny-rsc&attack=fgsm&view=paint", figures=1)
-    canvas = page.locator(".st-key-playground-painter-32-0 canvas").first
+    canvas = page.locator('[class*="st-key-playground-painter-32"] canvas').first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
@@ -88,6 +88,16 @@ def test_paint_is_scored_and_in_the_link(page: Any, address: str) -> None:
     page.wait_for_url(lambda url: "paint=" in url)
     text = page.url.split("paint=")[1].split("&")[0]
     assert decode_paint(text, (32, 32)).any()
+    # Another stroke, taken back by the browser's own button.
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.7)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.9, steps=4)
+    page.mouse.up()
+    page.wait_for_url(lambda url: "paint=" in url and text not in url)
+    page.go_back()
+    page.wait_for_url(lambda url: f"paint={text}" in url)
+    settle(page)
+    assert f"paint={text}" in page.url
     page.get_by_role("button", name="Reset", exact=True).first.click()
     page.wait_for_url(lambda url: "paint=" not in url)
 

@@ -270,7 +270,7 @@ def test_one_that_fails_stops_its_students_alone(
     [
         ([], "Say what to train"),
         (["nobody"], "no recipe called 'nobody'; there are astudent, elsewhere, teacher"),
-        (["--missing", "--threads", "0"], "--threads must be at least 1"),
+        (["--missing", "--threads", "0"], "number of threads must be between 1 and"),
         (["--missing", "--device", "abacus"], "'abacus' is not available"),
         (["--missing", "--data", "nowhere"], "The data folder 'nowhere' does not exist"),
         (["--missing", "--recipes", "nowhere"], "There are no recipes in nowhere"),
