@@ -50,7 +50,7 @@ def test_value_and_interval_are_those_of_scipy() -> None:
 
 @pytest.mark.parametrize(("n", "share"), [(5, 0.06), (25, 0.08), (60, 0.03), (300, 0.01)])
 def test_intervals_of_rare_differences_cover(n: int, share: float) -> None:
-    """Where the bootstrap alone sees nothing: the one-sided miss is at most about 5 %."""
+    """Where the bootstrap alone sees nothing: one side misses in fewer than 8 %."""
     rng = np.random.default_rng(n)
     columns = (rng.random((n, 2000)) < share).astype(np.float64)
     missed = sum(found.upper < share for found in differences(columns)) / 2000

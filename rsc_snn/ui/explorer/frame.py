@@ -200,7 +200,7 @@ def incomplete(frame: Frame) -> str:
     tried = menu.settings(chosen.models, chosen.steps, menu.chosen(chosen.slugs))
     there = {(point.model, point.time_steps, point.sigma) for point in frame.points}
     absent = [setting for setting in tried if setting not in there]
-    short = too_few_draws(frame)
+    short = _too_few_draws(frame)
     few = [setting for setting in absent if setting in short]
     others = [setting for setting in absent if setting not in short]
     reasons = []
@@ -219,7 +219,7 @@ def _absent(settings: Sequence[Setting]) -> str:
     return f"{len(settings)} {noun} left out (T = {steps})"
 
 
-def too_few_draws(frame: Frame) -> set[Setting]:
+def _too_few_draws(frame: Frame) -> set[Setting]:
     """Settings with noise of which no measurement has the draws of the chosen vote."""
     passes = frame.selection.passes or 1
     most: dict[Setting, int] = {}

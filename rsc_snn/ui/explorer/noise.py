@@ -121,7 +121,7 @@ def draw_noise(frame: Frame) -> None:
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
             "its [variance](#variance) in parts (one-way random effects over images). The part of "
             "the images shrinks with more images alone, that of [coding](#coding) with more "
-            "[draws](#draw) as well. To see: once most is images, more draws are of no use. Best "
+            "[draws](#draw) as well. To see: once most is images, more draws buy little. Best "
             "for the effort is the number of draws an image with which a given number of passes, "
             f"those of the attack among them, leaves the least error.{more}"
         )
