@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from rsc_snn.errors import ConfigError, DeviceMemoryError
+from rsc_snn.settings import check_threads
 
 # Torch has more, such as "meta", which computes nothing.
 _NAMES = re.compile(r"cpu|mps|cuda(:[0-9]+)?")
@@ -21,13 +21,8 @@ _M_MMAP_MAX = -4
 
 
 def use_threads(threads: int) -> None:
-    """Compute on so many threads of the CPU. Raises ConfigError.
-
-    More than there are cores are slower, and far more do not start.
-    """
-    most = os.cpu_count() or 1
-    if not 1 <= threads <= most:
-        raise ConfigError(f"The number of threads must be between 1 and {most}, not {threads}.")
+    """Compute on so many threads of the CPU. Raises ConfigError (see `check_threads`)."""
+    check_threads(threads)
     torch.set_num_threads(threads)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsc_snn.errors import SettingsError
+from rsc_snn.errors import ConfigError, SettingsError
 
 if TYPE_CHECKING:
     from rsc_snn.attacks.parameters import ParameterSpec
@@ -188,6 +188,19 @@ def live_at_once() -> int:
 def job_threads() -> int:
     """Threads of a job in the background: half of the cores, so that pages get along with it."""
     return max(1, min(_cores() // 2, _MOST_THREADS))
+
+
+def most_threads() -> int:
+    """The most that may be asked for: more than there are cores are slower, far more fail."""
+    return _cores()
+
+
+def check_threads(count: int) -> None:
+    """Raise ConfigError unless `count` threads of the CPU may be asked for."""
+    if not 1 <= count <= most_threads():
+        raise ConfigError(
+            f"The number of threads must be between 1 and {most_threads()}, not {count}."
+        )
 
 
 def _cores() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from rsc_snn.attacks.options import add_attack_options, attack_parameters
 from rsc_snn.attacks.registry import get_attack
 from rsc_snn.commands import add_zoo_option, open_zoo
 from rsc_snn.errors import ConfigError, DataError, ImageError
+from rsc_snn.settings import check_threads, most_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,13 +111,8 @@ def _check_options(args: argparse.Namespace, parser: argparse.ArgumentParser) ->
             parser.error(f"the following arguments are required: {', '.join(missing)}")
     if args.out is not None and not args.out.parent.is_dir():
         raise ConfigError(f"There is no folder {str(args.out.parent)!r} for --out.")
-    if args.threads is not None and not 1 <= args.threads <= _most_threads():
-        raise ConfigError(f"The number of threads must be between 1 and {_most_threads()}.")
-
-
-def _most_threads() -> int:
-    """As many as there are cores: more are slower, and far more do not start."""
-    return os.cpu_count() or 1
+    if args.threads is not None:
+        check_threads(args.threads)
 
 
 def _attack(args: argparse.Namespace) -> int:
@@ -192,7 +187,7 @@ def _threads(args: argparse.Namespace, file: SceneFile) -> dict[str, int]:
     """The threads for each model: as asked for, else as many as the file's results had."""
     if args.threads is not None:
         return dict.fromkeys(file.scene.models, args.threads)
-    most = _most_threads()
+    most = most_threads()
     return {item.model: item.threads for item in file.results if 1 <= item.threads <= most}
 
 

@@ -123,7 +123,8 @@ def draw_noise(frame: Frame) -> None:
             "the images shrinks with more images alone, that of [coding](#coding) with more "
             "[draws](#draw) as well. To see: once most is images, more draws buy little. Best "
             "for the effort is the number of draws an image with which a given number of passes, "
-            f"those of the attack among them, leaves the least error.{more}"
+            "those of the attack among them (in brackets, of an image), leaves the least "
+            f"error.{more}"
         )
     )
     with st.container(key="rsc-wide-noise"):
@@ -132,19 +133,20 @@ def draw_noise(frame: Frame) -> None:
 
 
 def _best(row: Row) -> str:
-    """The number of draws, and what it weighs: what an image costs before its first draw."""
+    """The number of draws and, in brackets, what an image costs before its first draw."""
     if not row.image_cost:
         return "–"
     draws = row.parts.best_draws(row.image_cost)
     number = "as many as can be" if draws is None else f"{draws}"
-    return f"{number} (an attack takes {row.image_cost:.0f} passes)"
+    return f"{number} ({row.image_cost:.0f})"
 
 
 def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
         "| setting | variance between images, % (interval) | standard error, points: from 1 draw "
-        "| from those measured | from any number | draws, best for the effort |",
+        "| from those measured | from any number "
+        "| draws, best for the effort (passes of the attack) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
