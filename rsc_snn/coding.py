@@ -166,6 +166,11 @@ def make_coding(name: str, sigma: float = 0.0) -> Coding:
     return RSCCoding(sigma) if name == RSCCoding.name else CODINGS[name]()
 
 
+def has_noise(coding: Coding) -> bool:
+    """True if two calls of `coding` may differ: false for RSC at sigma 0."""
+    return coding.stochastic and coding_sigma(coding) != 0
+
+
 def coding_sigma(coding: Coding) -> float | None:
     """The noise level of an RSC coding; None for the codings that have none."""
     return coding.sigma if isinstance(coding, RSCCoding) else None

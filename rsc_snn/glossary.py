@@ -84,8 +84,8 @@ _TERMS = (
     ),
     Term(
         "attack",
-        "A search for a change of the input, within a budget, that makes the network answer "
-        "wrongly.",
+        "A search for a change of the input, within a budget or as small as can be, that makes "
+        "the network answer wrongly.",
         ("attacks",),
     ),
     Term(
@@ -437,7 +437,7 @@ _TERMS = (
     Term(
         "Square",
         "A black-box attack that changes random squares of the image and keeps those that lower "
-        "the score of the true class (Andriushchenko et al., 2020).",
+        "the lead of the true class (Andriushchenko et al., 2020).",
     ),
     Term(
         "standard error",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsc_snn.coding import coding_sigma
+from rsc_snn.coding import has_noise
 from rsc_snn.errors import ConfigError
 from rsc_snn.randomness import derive_seed, make_generator
 
@@ -161,7 +161,7 @@ def record_activity(
     if tuple(original.shape) != tuple(adversarial.shape):
         raise ConfigError("The original and the attacked image must have the same size.")
     coding = model.resolve_coding(sigma)
-    noisy = coding.stochastic and coding_sigma(coding) != 0
+    noisy = has_noise(coding)
     passes: dict[Which, PassActivity] = {}
     images: tuple[tuple[Which, Pixels], ...] = (("clean", original), ("adversarial", adversarial))
     for which, image in images:

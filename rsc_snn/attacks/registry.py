@@ -55,6 +55,10 @@ class AttackSpec:
         """True if each of its calls takes a gradient."""
         return self.family in ("gradient", "adaptive")
 
+    def follows_one_draw(self, values: Mapping[str, Any]) -> bool:
+        """True if against noise each gradient under these `values` is that of a single draw."""
+        return self.follows_gradients and int(values.get("eot_draws", 1)) == 1
+
     @property
     def pass_cost(self) -> int:
         """What each of its calls takes, in forward passes; one with its gradient about three."""
@@ -511,7 +515,7 @@ _ENTRIES = (
         label="Square",
         explanation=(
             "A black-box attack: it sees the scores but no gradient. It changes random squares of "
-            "the image to plus or minus epsilon and keeps a square if the score of the true class "
+            "the image to plus or minus epsilon and keeps a square if the lead of the true class "
             "falls. If it beats a gradient attack, the gradients were hidden and the robustness "
             "was an illusion (Andriushchenko et al., 2020, arXiv 1912.00049)."
         ),
@@ -546,8 +550,8 @@ _ENTRIES = (
             ),
             _eot_draws(
                 4,
-                "Noise draws whose logits are averaged in every query. With 1 it keeps squares "
-                "that were merely lucky. Models without noise always use 1.",
+                "Noise draws over which the loss is averaged in every query. With 1 it keeps "
+                "squares that were merely lucky. Models without noise always use 1.",
             ),
         ),
         builder=lambda target, p: _library().Square(

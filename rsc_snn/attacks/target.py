@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rsc_snn.coding import Coding, coding_sigma
+from rsc_snn.coding import Coding, has_noise
 from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.errors import Cancelled
 
@@ -261,8 +261,7 @@ def is_stochastic(
     Raises ConfigError if `sigma` is given to a model without it.
     """
     own = model.resolve_coding(sigma)
-    used = own if coding is None else coding
-    return used.stochastic and coding_sigma(used) != 0
+    return has_noise(own if coding is None else coding)
 
 
 def split_images(x: Tensor, time_steps: int, draws: int) -> list[slice]:

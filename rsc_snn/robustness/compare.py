@@ -277,9 +277,9 @@ def outcome(verdicts: Sequence[Verdict]) -> str:
     leaning = {name: verdicts.count(name) for name in ("leans above", "leans below")}
     if any(leaning.values()):
         return (
-            "The claim is not shown: the intervals overlap at every epsilon; the paired test "
-            f"alone speaks for it at {leaning['leans above']} and against it at "
-            f"{leaning['leans below']} {of}."
+            "The claim is not shown: at no epsilon do the intervals part at both ends of the worst "
+            f"case; the paired test, at both ends, speaks for it at {leaning['leans above']} and "
+            f"against it at {leaning['leans below']} {of}."
         )
     return (
         "The claim is not shown: at no epsilon a difference beyond chance at both ends of the "

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.attacks.registry import ATTACKS, AttackSpec, get_attack, validate_parameters
 from rsc_snn.attacks.run import MAX_DRAWS
-from rsc_snn.coding import check_sigma, check_time_steps, coding_sigma, make_coding
+from rsc_snn.coding import check_sigma, check_time_steps, coding_sigma, has_noise, make_coding
 from rsc_snn.data import ImageSet, data_root, gallery_set, load_dataset
 from rsc_snn.data.gallery import images_folder
 from rsc_snn.data.readers import SPLITS
@@ -453,7 +453,7 @@ def _clean_cells(grid: Grid, card: ModelCard, data: str) -> Iterator[Cell]:
     for steps in _time_steps(grid, card):
         for sigma in _sigmas(grid, card):
             coding = make_coding(card.config.coding, sigma or 0.0)
-            noisy = coding.stochastic and coding_sigma(coding) != 0
+            noisy = has_noise(coding)
             yield Cell(
                 model=card.name,
                 sha256=card.identity,

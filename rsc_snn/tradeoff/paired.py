@@ -1,8 +1,8 @@
 """Differences on the same images: intervals, tests, and the correction for many of them.
 
-Two cells share their images and the noise they are scored on, so they are never independent: all
-that is said about a difference is said from the differences image by image. Columns `[n, K]` hold
-K such differences of n images.
+Two cells share their images and, under RSC at one T, the noise they are scored on, so they are not
+independent: all that is said about a difference is said from the differences image by image.
+Columns `[n, K]` hold K such differences of n images.
 """
 
 from __future__ import annotations

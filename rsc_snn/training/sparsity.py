@@ -64,7 +64,9 @@ def gradient_norm(logits: Tensor, moved: Tensor, labels: Tensor, step: float) ->
 
     f_y: probability of the true class in `logits` `[N, K]` of images x and `moved` of the images
     x + h d, h = `step`. With d = `steepest_signs` it is, for small h and a smooth network, the L1
-    norm of the gradient of f_y.
+    norm of the gradient of f_y. In training it stands in for that norm, and is smaller as a rule:
+    h is not small, and the signs are those of eval mode while the difference is taken with the
+    statistics of the batch.
     """
     before, after = true_probability(logits, labels), true_probability(moved, labels)
     return (after - before).abs().mean() / step

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from rsc_snn.attacks import ATTACKS
+from rsc_snn.coding import has_noise, make_coding
 from rsc_snn.figures.style import network_colour
 from rsc_snn.ui import results
 from rsc_snn.ui.epsilon import draw_epsilon, draw_search
 from rsc_snn.ui.playground import Choices, Shown
-from rsc_snn.ui.words import explained
+from rsc_snn.ui.words import explained, one_draw_caution
 
 if TYPE_CHECKING:
     from rsc_snn.zoo import ModelCard
@@ -48,12 +50,23 @@ def title_html(card: ModelCard) -> str:
     )
 
 
+def _draw_caution(item: Shown) -> None:
+    """Under a network that held: whether a stronger attack is at hand."""
+    config, request = item.card.config, item.request
+    sigma = config.sigma if request.sigma is None else request.sigma
+    noisy = has_noise(make_coding(config.coding, sigma))
+    one_draw = ATTACKS[request.attack].follows_one_draw(dict(request.parameters))
+    if noisy and one_draw and item.outcome.verdict == "held":
+        st.caption(explained(f"{one_draw_caution()}."))
+
+
 def _draw_alone(item: Shown) -> None:
     classes = item.card.classes
     left, right = st.columns(SPLIT, gap="large")
     with left:
         st.html(title_html(item.card))
         results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
+        _draw_caution(item)
         results.draw_pictures(item.outcome, classes)
         draw_epsilon(item)
     with right:
@@ -74,6 +87,7 @@ def _draw_column(item: Shown) -> None:
     results.draw_verdict(
         item.outcome, classes, assumed=item.request.image.label is None, short=True
     )
+    _draw_caution(item)
     results.draw_pictures(item.outcome, classes)
     results.draw_answers(item.outcome, classes, item.card.name)
     draw_epsilon(item)

@@ -39,8 +39,9 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
     with st.expander("All attacks", key=f"robustness.table.{dataset}"):
         _draw_wide(report.table_markdown(results), f"attacks-{dataset}")
         st.caption(
-            "Accuracy in percent with its interval. Uniform noise is the control: every attack "
-            f"must do more harm. {report.MINUTES} {report.provenance(results)}"
+            "Accuracy in percent with its interval. Uniform noise is the control: every gradient "
+            "attack must do more harm (Square, of few queries with one draw each, is too weak "
+            f"against noise for that). {report.MINUTES} {report.provenance(results)}"
         )
         published = report.published_markdown(results, {card.name: card for card in cards})
         if published:

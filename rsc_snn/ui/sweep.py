@@ -17,7 +17,7 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.controls import has_sigma
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.tasks import Slot, is_active, polled, progress_row, start_button
-from rsc_snn.ui.words import explained
+from rsc_snn.ui.words import explained, one_draw_caution
 
 if TYPE_CHECKING:
     from rsc_snn.evaluate import SweepPoint
@@ -138,9 +138,14 @@ def _caption(
     steps = request.time_steps or card.config.time_steps
     took = f" Took {sum(point.seconds for point in points):.0f} s."
     state = took if points and not active else ""
+    caution = (
+        f" {one_draw_caution()}: with noise the robust accuracies may be lower than shown."
+        if spec.follows_one_draw(values)
+        else ""
+    )
     return (
         f"Accuracy at each noise level, with 95 % intervals: {card.label}, T = {steps}, against "
         f"{spec.label} ({settings}), on the n = {count} gallery photographs, {DRAWS} draws each, "
         f"seed {request.seed}.{state} Few photographs: the wide intervals say how little such a "
-        + explained("quick measurement can tell of the [trade-off](#trade-off).")
+        + explained(f"quick measurement can tell of the [trade-off](#trade-off).{caution}")
     )

@@ -8,6 +8,14 @@ from rsc_snn.glossary import linked
 _LESSON = "poisson_coding?word="
 
 
+def one_draw_caution(attack: str = "This attack follows") -> str:
+    """That more effort would do more harm to a network with noise; with marks for the glossary."""
+    return (
+        f"**{attack} one [draw](#draw) of the noise a [gradient](#gradient).** Against noise one "
+        "that averages over draws ([EOT](#eot)) is stronger as a rule"
+    )
+
+
 def explained(text: str) -> str:
     """`text` with its marks, such as `[spikes](#spike)`, as links to the lesson's glossary."""
     return linked(text, _LESSON)

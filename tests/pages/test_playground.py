@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.attacks import ATTACKS
+from rsc_snn.outcome import Outcome
 from rsc_snn.ui import link as link_module
 from rsc_snn.ui import resources
 from tests.conftest import CIFAR10
@@ -83,6 +84,32 @@ def test_every_model(assets: Path, page: PageMaker, model: str) -> None:
         assert "do not spike" in texts(app.info)
     if slider.disabled:
         assert "sigma" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "warned"),
+    [
+        ("tiny-rsc", {"attack": "fgsm"}, True),
+        ("tiny-poisson", {"attack": "fgsm"}, True),
+        ("tiny-rsc", {"attack": "fgsm", "eot_draws": "2"}, False),
+        ("tiny-rsc", {"attack": "fgsm", "sigma": "0"}, False),
+        ("tiny-rsc", {"attack": "uniform_noise"}, False),
+        ("tiny-direct", {"attack": "fgsm"}, False),
+    ],
+)
+def test_who_held_against_single_noisy_gradients_is_not_called_robust(
+    assets: Path,
+    page: PageMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    query: dict[str, str],
+    warned: bool,
+) -> None:
+    for verdict in ("held", "fooled"):
+        monkeypatch.setattr(Outcome, "verdict", verdict)
+        app = is_fine(page(PLAYGROUND, model=model, **query).run())
+        expected = warned and verdict == "held"
+        assert ("averages over draws" in texts(app.caption)) == expected
 
 
 @pytest.mark.parametrize("attack", list(ATTACKS))
@@ -237,7 +264,16 @@ def test_the_tradeoff_is_measured(assets: Path, page: PageMaker) -> None:
     spec = curve(is_fine(app))
     assert not [button for button in app.button if (button.key or "").startswith("sweep.")]
     caption = next(c.value for c in app.caption if "Accuracy at each noise level" in c.value)
-    for part in ("Tiny RSC-SNN", "T = 4", "FGSM", "8/255", "n = 20", "4 draws", "seed 0"):
+    for part in (
+        "Tiny RSC-SNN",
+        "T = 4",
+        "FGSM",
+        "8/255",
+        "n = 20",
+        "4 draws",
+        "seed 0",
+        "averages over",
+    ):
         assert part in caption
     assert len(spec["data"]) == 4
 

@@ -30,7 +30,7 @@ from rsc_snn.ui.explorer.measured import (
 )
 from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grids_of, provenance
 from rsc_snn.ui.explorer.sources import Evidence
-from rsc_snn.ui.words import explained
+from rsc_snn.ui.words import explained, one_draw_caution
 
 # With "" or the number of the file, if there are several.
 _FILE = "shown{}.toml"
@@ -239,16 +239,13 @@ def caution(points: Sequence[OperatingPoint]) -> str:
     if not noisy:
         return ""
     attacks = {result.cell for point in noisy for result in point.robust_results}
-    draws = [
-        int(dict(cell.parameters).get("eot_draws", 1))
-        for cell in attacks
-        if ATTACKS[cell.attack].follows_gradients
-    ]
-    if draws and max(draws) == 1:
+    guided = [cell for cell in attacks if ATTACKS[cell.attack].follows_gradients]
+    if guided and all(
+        ATTACKS[cell.attack].follows_one_draw(dict(cell.parameters)) for cell in guided
+    ):
         return (
-            "**These attacks follow one [draw](#draw) of the noise a [gradient](#gradient).** "
-            "Against noise one that averages over draws ([EOT](#eot)) is stronger as a rule: "
-            "robust accuracies with noise may be lower than what is shown here."
+            f"{one_draw_caution('These attacks follow')}: robust accuracies with noise may be "
+            "lower than what is shown here."
         )
     apart = max(point.alone - point.robust.value for point in noisy)
     if noisy[0].attack != WORST or apart < _APART:

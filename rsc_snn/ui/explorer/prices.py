@@ -89,8 +89,9 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
     )
     st.caption(
         f"Each point is one step of the dial of {_name(frame, dial)}, {frame.answer_words}, under "
-        f"{frame.attack_words}. Above the dotted line a point of accuracy buys more than a point "
-        "of robustness; pale crosses are steps of which a part is within the noise."
+        f"{frame.attack_words}. Right of zero, above the dotted line, each point of accuracy paid "
+        "buys more than a point of robustness; left of zero accuracy was won. Pale crosses are "
+        "steps of which a part is within the noise."
     )
     draw_point(dial, (), clicked, listed=False)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
