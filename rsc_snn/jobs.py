@@ -94,6 +94,11 @@ class JobContext:
         with self._lock:
             self._job.notes.append(sentence)
 
+    def advise(self, sentence: str) -> None:
+        """What to tell whoever waits if the job takes longer than it may, in place of the usual."""
+        with self._lock:
+            self._job.advice = sentence
+
     def publish(self, item: Any) -> None:
         """Add one partial result."""
         with self._lock:
@@ -132,6 +137,7 @@ class _Job:
     state: JobState = JobState.QUEUED
     progress: float = 0.0
     pace: str = ""
+    advice: str = "Choose fewer steps, draws or time steps."
     notes: list[str] = field(default_factory=list)
     items: list[Any] = field(default_factory=list)
     result: Any = None
@@ -425,7 +431,7 @@ class JobQueue:
     def _why_stopped(self, job: _Job) -> tuple[JobState, str]:
         if not job.stop.is_set() and self._is_late(job):
             return JobState.FAILED, (
-                f"The computation took over {self._time_limit:g} s, the most it may take here; "
-                "choose fewer steps, draws or time steps."
+                f"The computation took over {self._time_limit:g} s, the most it may take here. "
+                f"{job.advice}"
             )
         return JobState.CANCELLED, _CANCELLED

@@ -287,6 +287,21 @@ def test_work_out_of_time_fails(make_queue: Callable[..., JobQueue]) -> None:
     assert done.error is not None and "over 60 s" in done.error and done.error.endswith(".")
 
 
+def test_work_may_say_what_to_do_when_it_is_out_of_time(
+    make_queue: Callable[..., JobQueue],
+) -> None:
+    clock = Clock()
+    queue = make_queue(time_limit=60, clock=clock)
+
+    def advise(context: JobContext) -> None:
+        context.advise("All is kept; go on.")
+        clock.now += 61
+        context.check()
+
+    done = finish(queue, queue.submit("a", "advise", advise))
+    assert done.error is not None and done.error.endswith("here. All is kept; go on.")
+
+
 def test_who_leaves_and_does_not_come_back_is_not_waited_for(
     make_queue: Callable[..., JobQueue],
 ) -> None:

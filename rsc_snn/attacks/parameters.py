@@ -60,7 +60,7 @@ class ParameterSpec:
                 f"{self.label} must be between {self.minimum:g} and {self.maximum:g}{self.unit}, "
                 f"not {_short(value)}."
             )
-        return int(value) if whole else float(value)
+        return int(value) if whole else float(value) + 0.0  # -0 is 0 for all that is made of it.
 
     def parse(self, text: str) -> Value:
         """The value written as `text` (command line, URL). Raises AttackError with a sentence."""

@@ -12,20 +12,20 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsc_snn.commands import add_zoo_option, open_zoo
-from rsc_snn.errors import ConfigError, DataError, SweepError
+from rsc_snn.errors import ConfigError, DataError, SweepError, ZooError
 
 if TYPE_CHECKING:
     import torch
     from tqdm import tqdm
 
-    from rsc_snn.sweep.cells import Cell, CellResult
+    from rsc_snn.sweep.cells import Cell
     from rsc_snn.sweep.cost import Cost
     from rsc_snn.sweep.grid import Grid
     from rsc_snn.sweep.run import SweepReport
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rsc_snn.zoo import Zoo
 
 _INTERRUPTED = 130
-_SENTENCES_SHOWN = 5
+_CELLS_SHOWN = 5
 
 
 def add_parser(subparsers: Any) -> None:
@@ -93,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
     if args.target is not None and args.target.suffix not in {".parquet", ".csv"}:
         raise ConfigError("--export needs a name that ends in .parquet or .csv.")
 
+    if str(args.store) == ":memory:":
+        raise ConfigError("--store needs the name of a file; in memory all would be lost.")
+
     from rsc_snn.sweep.grid import read_grid
     from rsc_snn.sweep.store import Store
     from rsc_snn.sweep.transfer import check_export, import_parquet
@@ -117,24 +120,30 @@ def _place(args: argparse.Namespace) -> Path | str:
 
 
 def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
-    """The cells of the grid; a model that only a pattern names may lack its data.
+    """The cells of the grid; a model that only a pattern names may lack its data, or not work.
 
     Raises SweepError, DataError, ZooError.
     """
     from rsc_snn.robustness.cells import fingerprint
-    from rsc_snn.sweep.grid import expand, measured_images, model_names
+    from rsc_snn.sweep.grid import expand, left_out, measured_images, model_names
 
     zoo = open_zoo(args)
     marks: dict[str, str] = {}
+    reasons = left_out(grid, zoo)
     for name in model_names(grid, zoo):
         try:
-            marks[name] = fingerprint(measured_images(zoo.card(name), grid, args.data))
-        except DataError as error:
+            mark = fingerprint(measured_images(zoo.card(name), grid, args.data))
+            zoo.load(name)
+        except (DataError, SweepError, ZooError) as error:
             if name in grid.models:
                 raise
-            print(f"skip {name}: {error}", file=sys.stderr)
+            reasons[name] = str(error)
+        else:
+            marks[name] = mark
+    for name, reason in reasons.items():
+        print(f"skip {name}: {reason}", file=sys.stderr)
     if not marks:
-        raise DataError("There is no model whose data is at hand.")
+        raise DataError("There is no model that can be measured.")
     return expand(replace(grid, models=tuple(marks)), zoo, marks)
 
 
@@ -148,25 +157,27 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
     if not missing:
         print(f"All {len(cells):,} cells are in {store.path}.")
         return 0
-    device = pick_device(args.device)
+    # The workers of a cluster may have devices that this machine lacks.
+    device = pick_device(None if args.cluster else args.device)
     zoo = open_zoo(args)
     cost = _cost(missing, zoo, device)
-    workers = args.workers or default_workers(device.type)
     if args.cluster:
         workers = cluster_threads(args.cluster)
         if not workers:
             print("The cluster has no workers yet; the sweep waits for them.", file=sys.stderr)
+    else:
+        workers = args.workers or default_workers(args.device or device.type)
     print(_plan(cost, len(cells), workers or None), flush=True)
     if args.dry_run:
         return 0
-    if _too_much(cost, max(workers, 1)) and not args.yes:
+    if cost.on(max(workers, 1)).large and not args.yes:
         raise SweepError("That is a large sweep; say --yes to start it, or make its grid smaller.")
     store.check_writable()
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
         if not alone:
             progress.say(NOT_ALONE)
         report = _run(args, zoo, store, cells, progress, stop, alone)
-    return _end(report, store, len(cells) - len(store.missing(cells)), len(cells), stop.is_set())
+    return _end(report, store, cells, len(cells) - len(store.missing(cells)), stop.is_set())
 
 
 def _run(
@@ -193,17 +204,19 @@ def _run(
         workers=args.workers,
         cluster=args.cluster,
         alone=alone,
-        on_result=progress.finish,
+        on_result=lambda result: progress.finish(result.cell),
+        on_skipped=progress.finish,
         cancelled=stop.is_set,
     )
 
 
 def _cost(missing: Sequence[Cell], zoo: Zoo, device: torch.device) -> Cost:
     """The cost of the missing cells at the speed of each model here. Raises ZooError."""
-    from rsc_snn.sweep.cost import estimate_cost, measure_speed
+    from rsc_snn.sweep.cost import estimate_cost, longest_chain, measure_speed
 
     names = dict.fromkeys(cell.model for cell in missing)
-    return estimate_cost(missing, {name: measure_speed(zoo.load(name, device)) for name in names})
+    speeds = {name: measure_speed(zoo.load(name, device)) for name in names}
+    return replace(estimate_cost(missing, speeds), longest=longest_chain(missing, speeds))
 
 
 def _plan(cost: Cost, total: int, workers: int | None) -> str:
@@ -211,7 +224,7 @@ def _plan(cost: Cost, total: int, workers: int | None) -> str:
     from rsc_snn.sweep.cost import duration_text
 
     done = total - cost.cells
-    seconds = duration_text(cost.seconds / (workers or 1))
+    seconds = duration_text(cost.on(workers or 1).seconds)
     where = "one worker like this machine" if workers is None else _count(workers, "worker")
     return f"{total:,} cells, {done:,} done already, at most about {seconds} on {where}."
 
@@ -220,15 +233,30 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _too_much(cost: Cost, workers: int) -> bool:
-    return replace(cost, seconds=cost.seconds / workers).large
+def _failures(cells: Sequence[Cell], failed: Mapping[str, str]) -> Iterator[str]:
+    """A line for each cell that failed by itself, as far as they are not too many."""
+    from rsc_snn.sweep.grid import cell_words, predecessor
+
+    own = []
+    for cell in cells:
+        before = predecessor(cell)
+        if cell.key in failed and (before is None or before.key not in failed):
+            own.append(cell)
+    for cell in own[:_CELLS_SHOWN]:
+        yield f"{cell_words(cell)}: {failed[cell.key]}"
+    if len(own) > _CELLS_SHOWN:
+        yield f"So did {_count(len(own) - _CELLS_SHOWN, 'other cell')}."
+    if len(failed) > len(own):
+        yield f"{_count(len(failed) - len(own), 'cell')} could not be begun, building on these."
 
 
-def _end(report: SweepReport, store: Store, stored: int, total: int, stopped: bool) -> int:
+def _end(
+    report: SweepReport, store: Store, cells: Sequence[Cell], stored: int, stopped: bool
+) -> int:
     """Say what became of the cells; the exit code."""
-    sentences = list(dict.fromkeys(report.failed.values()))
-    for sentence in sentences[:_SENTENCES_SHOWN]:
-        print(sentence, file=sys.stderr)
+    total = len(cells)
+    for line in _failures(cells, report.failed):
+        print(line, file=sys.stderr)
     if stopped or report.cancelled:
         print(
             f"Stopped: {stored:,} of {total:,} cells are in {store.path}; the same command goes "
@@ -258,11 +286,18 @@ def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Inside, the first Ctrl-C sets the event; a second one ends the program as usual."""
+    """Inside, the first Ctrl-C sets the event; a second one ends the program at once.
+
+    Not by an exception: it would leave a pool of processes half shut down, which the interpreter
+    waits for at its end. The store bears a kill, and workers end with their parent.
+    """
     stop = threading.Event()
 
+    def leave(*_: object) -> None:
+        os._exit(_INTERRUPTED)
+
     def note(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, leave)
         stop.set()
         os.write(2, b"\nStopping; once more to leave at once.\n")  # Safe inside a handler.
 
@@ -289,9 +324,9 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def finish(self, result: CellResult) -> None:
+    def finish(self, cell: Cell) -> None:
         """A cell is stored."""
-        work = self._work.pop(result.cell.key, 0)
+        work = self._work.pop(cell.key, 0)
         self._bar.set_description_str(self._text(), refresh=False)
         self._bar.update(work)
 

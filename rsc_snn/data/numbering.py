@@ -6,6 +6,7 @@ A model's classes are in the order of its outputs, which need not be that of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,6 +16,13 @@ from rsc_snn.data.readers import ImageSet
 from rsc_snn.errors import DataError
 
 _NAMED = 20
+
+
+def renumbered(data: ImageSet, dataset: str, classes: Sequence[str]) -> ImageSet:
+    """`data` with a model's `classes` and labels in their numbering, see `model_labels`."""
+    if data.classes == tuple(classes):
+        return data
+    return replace(data, labels=model_labels(data, dataset, classes), classes=tuple(classes))
 
 
 def class_numbers(dataset: str, classes: Sequence[str]) -> dict[str, int]:

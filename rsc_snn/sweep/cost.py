@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,6 +14,7 @@ from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.randomness import make_generator
 from rsc_snn.scene import cpu_threads
 from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell
+from rsc_snn.sweep.grid import predecessor
 
 # Above these a sweep asks whether it is meant.
 MANY_SECONDS = 2 * 3600.0
@@ -27,12 +28,17 @@ class Cost:
     """An upper bound, for images that a smaller epsilon broke are not attacked again.
 
     passes: single images times time steps, one with its gradient counted as three. seconds: of
-    one worker.
+    one worker. longest: seconds of the longest chain of cells that build on each other, if known.
     """
 
     cells: int
     passes: int
     seconds: float
+    longest: float = 0.0
+
+    def on(self, workers: int) -> Cost:
+        """The same work on several workers, each of which can follow one chain at a time."""
+        return replace(self, seconds=max(self.seconds / workers, self.longest))
 
     @property
     def large(self) -> bool:
@@ -63,6 +69,19 @@ def estimate_cost(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) 
         count, passes = count + 1, passes + work
         seconds += work * seconds_per_pass.get(cell.model, slowest)
     return Cost(count, passes, seconds)
+
+
+def longest_chain(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) -> float:
+    """Seconds of the longest chain of cells that build on each other; speeds of all models.
+
+    However many workers there are, a sweep takes as long.
+    """
+    ends: dict[str, float] = {}
+    for cell in sorted(cells, key=lambda cell: (cell.attack != CLEAN, len(cell.chain))):
+        before = predecessor(cell)
+        start = 0.0 if before is None else ends.get(before.key, 0.0)
+        ends[cell.key] = start + passes_of(cell) * seconds_per_pass[cell.model]
+    return max(ends.values(), default=0.0)
 
 
 def measure_speed(model: SpikingClassifier) -> float:

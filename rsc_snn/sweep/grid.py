@@ -34,6 +34,7 @@ from rsc_snn.attacks.run import MAX_DRAWS
 from rsc_snn.coding import check_sigma, check_time_steps, coding_sigma, has_noise, make_coding
 from rsc_snn.data import ImageSet, data_root, gallery_set, load_dataset
 from rsc_snn.data.gallery import images_folder
+from rsc_snn.data.numbering import renumbered
 from rsc_snn.data.readers import SPLITS
 from rsc_snn.errors import AttackError, ConfigError, SweepError
 from rsc_snn.robustness.cells import fingerprint, subset_rows
@@ -368,18 +369,25 @@ def model_names(grid: Grid, zoo: Zoo) -> tuple[str, ...]:
     return tuple(found)
 
 
-def measured_images(card: ModelCard, grid: Grid, root: Path | None = None) -> ImageSet:
-    """The random subset of the data that a grid measures a model on, remembered.
+def left_out(grid: Grid, zoo: Zoo) -> dict[str, str]:
+    """Why models do not take part that a pattern of a grid would name if their cards were right."""
+    return {
+        name: problem
+        for name, problem in zoo.problems().items()
+        if name not in zoo.names() and any(fnmatch.fnmatchcase(name, text) for text in grid.models)
+    }
 
-    Raises SweepError if the data has too few images or other classes, DataError if it is not at
-    hand.
+
+def measured_images(card: ModelCard, grid: Grid, root: Path | None = None) -> ImageSet:
+    """The random subset of the data that a grid measures a model on, in the model's numbering.
+
+    Raises SweepError if the data has too few images, DataError if it is not at hand or has classes
+    that the model does not know.
     """
     size = card.config.image_size
     place = split_place(grid.split, root or data_root())
     data = _subset(card.dataset, grid.split, place, size, grid.images, grid.seed)
-    if tuple(data.classes) != tuple(card.classes):
-        raise SweepError(f"The classes of the data {card.dataset} are not those of {card.name}.")
-    return data
+    return renumbered(data, card.dataset, card.classes)
 
 
 def split_place(split: str, root: Path) -> Path:
@@ -520,6 +528,8 @@ def attack_label(cell: Cell) -> str:
     """
     if cell.attack == CLEAN:
         return "clean"
+    if cell.attack not in ATTACKS:  # Of a store that another version made.
+        return cell.attack
     for name, preset in PRESETS.items():
         if preset.attack == cell.attack and preset.at(cell.epsilon) == cell.parameters:
             return _PRESET_LABELS[name]
@@ -538,6 +548,14 @@ def attack_label(cell: Cell) -> str:
     return f"{label} ({', '.join(changed)})" if changed else label
 
 
+def cell_words(cell: Cell) -> str:
+    """A cell for a person: `cifar10-snn-rsc-020, sigma 0.2, T 4, PGD-10 at epsilon 8`."""
+    sigma = "" if cell.sigma is None else f", sigma {cell.sigma:g}"
+    attack = attack_label(cell)
+    size = "" if cell.attack == CLEAN else f" at epsilon {cell.epsilon:g}"
+    return f"{cell.model}{sigma}, T {cell.time_steps}, {attack}{size}"
+
+
 def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
     """The command that measures what a cell measures, alone and with noise of its own.
 
@@ -549,9 +567,9 @@ def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
     words += ["--batch-size", str(cell.batch_size), "--draws", str(cell.draws)]
     words += ["--seed", str(cell.seed), "--time-steps", str(cell.time_steps)]
     if cell.sigma is not None:
-        words += ["--sigma", f"{cell.sigma:g}"]
+        words += ["--sigma", f"{cell.sigma:.9g}"]
     if cell.attack != CLEAN:
-        words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:g}"]
+        words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:.9g}"]
         for name, value in cell.parameters:
             text = f"{value:.9g}" if isinstance(value, float) else str(value).lower()
             words += [f"--{name.replace('_', '-')}", text]

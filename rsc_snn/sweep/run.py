@@ -73,6 +73,7 @@ def run_sweep(
     cluster: str | None = None,
     alone: bool = True,
     on_result: Callable[[CellResult], object] | None = None,
+    on_skipped: Callable[[Cell], object] | None = None,
     cancelled: CancelCheck | None = None,
 ) -> SweepReport:
     """Measure the cells that `store` lacks; the answers do not depend on who measures.
@@ -81,8 +82,9 @@ def run_sweep(
     thread, all that is safe inside the app. executor: any other, with `workers` workers, left
     open. cluster: the address of a Dask scheduler, or its scheduler file. alone: False if another
     sweep fills the store, which is then shared with it. on_result: gets each result once it is
-    stored, in this thread. cancelled: asked ten times a second; then no cell is
-    begun, and those in flight are dropped.
+    stored, in this thread. on_skipped: gets each cell that another sweep stored meanwhile, in this
+    thread. cancelled: asked ten times a second; then no cell is begun, and those in flight are
+    dropped.
 
     A cell that fails takes with it only those that build on it. Raises SweepError if a cell
     builds on one that is not among `cells`, the cluster does not answer or workers cannot be
@@ -94,7 +96,7 @@ def run_sweep(
     known = [key for key in plan.cells if key not in lacking]
     for key in known:
         plan.finish(key)
-    sweep = _Sweep(plan, store, on_result, cancelled)
+    sweep = _Sweep(plan, store, on_result, on_skipped, cancelled)
     if len(plan):
         runner = _runner(workspace, workers, executor, cluster, cancelled)
         try:
@@ -140,11 +142,13 @@ class _Sweep:
         plan: Plan,
         store: CellStore,
         on_result: Callable[[CellResult], object] | None,
+        on_skipped: Callable[[Cell], object] | None,
         cancelled: CancelCheck | None,
     ) -> None:
         self._plan = plan
         self._store = store
         self._on_result = on_result
+        self._on_skipped = on_skipped
         self._cancelled = cancelled
         self._flying: dict[Future[CellResult], str] = {}
         self._landed: SimpleQueue[Future[CellResult]] = SimpleQueue()
@@ -181,6 +185,8 @@ class _Sweep:
             if not self._store.missing([cell]):
                 self.skipped += 1  # Another sweep was quicker.
                 self._plan.finish(cell.key)
+                if self._on_skipped is not None:
+                    self._on_skipped(cell)
                 continue
             try:
                 self._submit(runner, cell.key)

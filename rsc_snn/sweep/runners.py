@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -167,7 +167,8 @@ class Processes:
         self._workspace = workspace
         self._count = workers
         self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.Event()
+        # No event: all workers would share its lock, which one that is killed may hold for ever.
+        self._stop = self._context.RawValue("b", 0)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
@@ -199,22 +200,27 @@ class Processes:
 
     def close(self) -> None:
         """Cancel what runs, which takes a forward pass, and end the workers."""
-        self._stop.set()
+        self._stop.value = 1
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def start_worker(stop: Any, gpus: Any) -> None:
     """Make a new process ready: its GPU, who stops it, and whose death ends it.
 
-    stop: a multiprocessing event, gpus: a queue of names for CUDA_VISIBLE_DEVICES, or None.
+    stop: a number in shared memory that is 0 until all shall stop. gpus: a queue of names for
+    CUDA_VISIBLE_DEVICES, or None.
     """
     global _stopped
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
     # Ctrl-C is the parent's to deal with; until here the process was born deaf to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _stopped = stop.is_set
+    _stopped = partial(_is_set, stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _is_set(stop: Any) -> bool:
+    return bool(stop.value)
 
 
 @contextmanager

@@ -209,8 +209,9 @@ class Store:
     def results(self, **where: Any) -> list[CellResult]:
         """The results whose columns have the given values, clean ones first.
 
-        where: `key` or fields of `Cell`, each a value, None (for sigma) or a collection of
-        values: `results(model="cifar10-ann", attack=["none", "fgsm"], time_steps=4)`.
+        where: `key` or fields of `Cell` but `parameters` and `chain`, each a value, None (for
+        sigma) or a collection of these:
+        `results(model="cifar10-ann", attack=["none", "fgsm"], time_steps=4)`.
         """
         text, values = _where(where)
         rows = self._rows(f"{_select_results()}{text} {_ORDER}", values)
@@ -344,7 +345,9 @@ class Store:
             raise SweepError(text.format(path=self.path, error=error)) from error
 
 
-_UNWRITABLE = "The store {path} cannot be opened for writing; choose another place for it."
+_UNWRITABLE = (
+    "The store {path} cannot be opened for writing; choose another place for it, or copy it there."
+)
 _BUSY = (
     "The store {path} has been locked by another program for too long; try again when that has "
     "ended."
@@ -586,9 +589,9 @@ def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _known(column: str) -> str:
-    """`column` if it is one of the table; queries are made from nothing else."""
-    if column != "key" and column not in _CELL_FIELDS:
-        raise SweepError(f"The store has no column {column!r}.")
+    """`column` if it is one that can be asked for; queries are made from nothing else."""
+    if column != "key" and (column not in _CELL_FIELDS or column in _JSON_FIELDS):
+        raise SweepError(f"The store cannot be asked for {column!r}.")
     return column
 
 
@@ -598,12 +601,10 @@ def _where(conditions: Mapping[str, Any]) -> tuple[str, list[Any]]:
     values: list[Any] = []
     for column, wanted in conditions.items():
         name = f"cells.{_known(column)}"
-        if wanted is None:
-            parts.append(f"{name} IS NULL")
-            continue
-        chosen = (
-            [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else [*wanted]
-        )
-        parts.append(f"{name} IN ({','.join('?' * len(chosen))})")
+        single = isinstance(wanted, str) or not isinstance(wanted, Collection)
+        every = [wanted] if single else [*wanted]
+        chosen = [value for value in every if value is not None]
+        choice = f"{name} IN ({','.join('?' * len(chosen))})"
+        parts.append(choice if len(chosen) == len(every) else f"({choice} OR {name} IS NULL)")
         values += chosen
     return f" WHERE {' AND '.join(parts)}" if parts else "", values

@@ -23,7 +23,7 @@ from rsc_snn.errors import DataError, SweepError
 from rsc_snn.files import try_folder, write_atomically
 from rsc_snn.robustness.store import FILE as COUNTS_FILE
 from rsc_snn.robustness.store import results_folder
-from rsc_snn.sweep.cells import PROTOCOL, Cell, CellResult
+from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.grid import attack_label, cell_command
 from rsc_snn.sweep.store import Store, Summary, pack_bits, unpack_bits
 
@@ -114,14 +114,14 @@ def _check_target(path: Path, keys: Iterable[str]) -> None:
 
 
 def _exported(path: Path) -> set[str]:
-    """Keys of the results in an exported file that count: those of the present protocol.
+    """Keys of the results in an exported file, none if there is no file.
 
-    None if there is no file. Raises SweepError for one that cannot be read.
+    Raises SweepError for one that cannot be read.
     """
     if not path.exists():
         return set()
     try:
-        return {r.cell.key for r in _read(path) if r.cell.protocol == PROTOCOL}
+        return {result.cell.key for result in _read(path)}
     except SweepError as error:
         raise SweepError(
             f"{path} is not overwritten, since it is no export that this program can read; name "

@@ -46,6 +46,7 @@ from rsc_snn.attacks.target import is_stochastic
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
+from rsc_snn.data.numbering import renumbered
 from rsc_snn.data.pixels import to_unit
 from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import SweepError
@@ -87,10 +88,11 @@ def measure(
     """
     start = time.perf_counter()
     device = pick_device(workspace.device)
-    model = _model(workspace.folders, cell.model, cell.sha256, str(device))
+    model, classes = _model(workspace.folders, cell.model, cell.sha256, str(device))
     data = _images(
         split_place(cell.split, workspace.data),
         (cell.dataset, cell.split, model.config.image_size),
+        classes,
         cell.images,
         cell.seed,
         cell.data,
@@ -236,12 +238,18 @@ def _check_coding(cell: Cell, model: SpikingClassifier) -> None:
 
 
 @lru_cache(maxsize=8)
-def _model(folders: tuple[Path, ...], name: str, identity: str, device: str) -> SpikingClassifier:
-    """A model of the zoo that is still the one of the cell. Raises SweepError, ZooError."""
+def _model(
+    folders: tuple[Path, ...], name: str, identity: str, device: str
+) -> tuple[SpikingClassifier, tuple[str, ...]]:
+    """A model of the zoo that is still the one of the cell, and its classes.
+
+    Raises SweepError, ZooError.
+    """
     zoo = Zoo(folders[0], folders[1:])
-    if zoo.card(name).identity != identity:
+    card = zoo.card(name)
+    if card.identity != identity:
         raise SweepError(f"The model {name} has changed since the sweep was set up.")
-    return zoo.load(name, device)
+    return zoo.load(name, device), tuple(card.classes)
 
 
 @lru_cache(maxsize=4)
@@ -251,12 +259,21 @@ def _split(place: Path, dataset: str, split: str, image_size: int) -> ImageSet:
 
 @lru_cache(maxsize=16)
 def _images(
-    place: Path, source: tuple[str, str, int], images: int, seed: int, mark: str
+    place: Path,
+    source: tuple[str, str, int],
+    classes: tuple[str, ...],
+    images: int,
+    seed: int,
+    mark: str,
 ) -> ImageSet:
-    """The images of a cell, from `source` (data set, split, size). Raises SweepError, DataError."""
+    """The images of a cell, from `source` (data set, split, size), labels into `classes`.
+
+    Raises SweepError, DataError.
+    """
     data = _split(place, *source)
     rows = subset_rows(len(data), images, seed)
     subset = replace(data, images=data.images[rows], labels=data.labels[rows])
+    subset = renumbered(subset, source[0], classes)
     if len(subset) != images or fingerprint(subset) != mark:
         raise SweepError(f"The images of {source[0]} have changed since the sweep was set up.")
     return subset

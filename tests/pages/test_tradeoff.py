@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,6 +25,7 @@ from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_g
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.tradeoff import WORST, operating_points
+from rsc_snn.ui.explorer import live
 from rsc_snn.ui.explorer.frame import caution
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
@@ -208,6 +210,35 @@ def test_a_sweep_of_the_command_line_shows_up(
         own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
         app.run()
     assert "16/255" in app.segmented_control(key="tradeoff.epsilon").options
+
+
+def test_attacks_of_a_later_version_do_not_count(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    known = make_results(make_grid(["tiny-rsc"]), Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all([replace(result, cell=replace(result.cell, attack="zeta")) for result in known])
+    assert len(figures(is_fine(page(PAGE).run()))) == 1
+
+
+def test_a_model_of_another_order_of_classes_does_not_hide_the_gallery_from_others(
+    shipped_grid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = Zoo(shipped_grid / "models")
+    strange = replace(zoo.card("tiny-ann"), name="strange", classes=tuple("abcdefghij"))
+    monkeypatch.setitem(zoo._cards, "strange", strange)
+    monkeypatch.setattr(live.resources, "zoo", lambda: zoo)
+    assert live.splits_at_hand("strange") == []
+    assert live.splits_at_hand("tiny-ann") == ["gallery"]
+
+
+def test_a_step_that_is_no_share_of_epsilon_can_be_measured_again(assets: Path) -> None:
+    for size in (0.0, 2.0):
+        cell = make_result(
+            [True], attack="pgd", chain=(), epsilon=0.1, parameters=(("step_size", size),)
+        ).cell
+        (grid,) = grids_of([cell])
+        assert dict(grid.attacks[0].parameters)["step_size"] == size
 
 
 def measured_again(shown: Iterable[Cell], zoo: Zoo, file: Path) -> list[set[str]]:
@@ -846,6 +877,9 @@ class Listener:
 
     def progress(self, share: float, pace: str = "") -> None:
         self.paces.append(f"{share:.0%}: {pace}")
+
+    def advise(self, sentence: str) -> None:
+        assert sentence.startswith("What was measured is kept")
 
     def note(self, sentence: str) -> None:
         self.notes.append(sentence)

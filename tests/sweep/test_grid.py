@@ -30,6 +30,7 @@ from rsc_snn.sweep.cost import (
     Cost,
     duration_text,
     estimate_cost,
+    longest_chain,
     measure_speed,
     passes_of,
 )
@@ -380,7 +381,7 @@ def test_images_are_those_of_evaluate(zoo: Zoo, tmp_path: Path) -> None:
 
 def test_data_of_other_classes(zoo: Zoo, tmp_path: Path) -> None:
     card = replace(zoo.card("tiny-ann"), classes=tuple("abcdefghij"))
-    with pytest.raises(SweepError, match="are not those of tiny-ann"):
+    with pytest.raises(DataError, match="does not know"):
         measured_images(card, make_grid(), make_data(tmp_path))
 
 
@@ -433,6 +434,25 @@ def test_large_sweeps() -> None:
     assert Cost(MANY_CELLS + 1, 1, 1.0).large
     assert Cost(1, 1, MANY_SECONDS + 1).large
     assert estimate_cost([], {}).seconds == 0
+
+
+def test_no_number_of_workers_is_quicker_than_the_longest_chain() -> None:
+    clean = make_cell(attack="none", parameters=(), epsilon=0.0, chain=())
+    first = make_cell(epsilon=2.0, chain=())
+    second = make_cell()
+    other = make_cell(epsilon=2.0, chain=(), time_steps=1)
+    cells = [second, other, first, clean]
+    speeds = {"tiny-rsc": 0.5}
+    cost = estimate_cost(cells, speeds)
+    longest = longest_chain(cells, speeds)
+    assert longest == estimate_cost([clean, first, second], speeds).seconds < cost.seconds
+    # What a store holds of a chain takes no time.
+    assert longest_chain([second, first], speeds) < longest
+    cost = replace(cost, longest=longest)
+    assert [cost.on(workers).seconds for workers in (1, 64)] == [cost.seconds, longest]
+    assert longest_chain([], {}) == 0
+    assert not Cost(2, 1, MANY_SECONDS * 1.5).on(2).large
+    assert Cost(2, 1, MANY_SECONDS * 1.5, longest=MANY_SECONDS + 1).on(64).large
 
 
 def test_speed_is_measured_quickly(zoo: Zoo) -> None:

@@ -474,9 +474,12 @@ def test_what_another_sweep_measured_meanwhile_is_not_measured_again() -> None:
             if cell.attack == "square":
                 store.put(made_up_result(cell))
 
-    executor = Pretend()
-    report = run_pretend(cells, store, executor, workers=1, on_result=other_sweep)
+    executor, skipped = Pretend(), list[Cell]()
+    report = run_pretend(
+        cells, store, executor, workers=1, on_result=other_sweep, on_skipped=skipped.append
+    )
     assert (report.done, report.skipped) == (4, 3)
+    assert [cell.attack for cell in skipped] == ["square"] * 3
     assert {cell.attack for cell in executor.cells} == {"none", "fgsm"}
 
 
@@ -599,7 +602,7 @@ def test_every_gpu_gets_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
     assert sorted(seen) == ["3", "GPU-a", "GPU-a"]
     assert not runners._stopped()
-    stop.set()
+    stop.value = 1
     assert runners._stopped()
 
 

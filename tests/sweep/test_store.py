@@ -103,11 +103,14 @@ def test_queries_by_column(path: Path) -> None:
             cell.key for cell in cells if (cell.sigma, cell.epsilon) == (0.1, 4.0)
         }
         assert found(sigma=None) == {cell.key for cell in cells if cell.sigma is None}
+        chosen = {cell.key for cell in cells if cell.sigma in (None, 0.1)}
+        assert found(sigma=[None, 0.1]) == found(sigma=[0.1, None]) == chosen
+        assert found(sigma=[None]) == found(sigma=None)
         assert found(attack=[]) == set()
         assert found(key=cells[3].key) == {cells[3].key}
         epsilons = [summary.cell.epsilon for summary in store.summaries()]
         assert epsilons == sorted(epsilons)
-        with pytest.raises(SweepError, match="no column 'answers; --'"):
+        with pytest.raises(SweepError, match="cannot be asked for 'answers; --'"):
             store.results(**{"answers; --": 1})
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from rsc_snn.cli import main
 from rsc_snn.commands import sweep as command
@@ -27,6 +28,7 @@ from rsc_snn.sweep.cost import Cost
 from rsc_snn.sweep.runners import Here
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import export_parquet, import_parquet, shipped_results
+from tests.conftest import CIFAR10
 from tests.sweep.synthetic import make_cell, make_data, make_result, same
 
 GRID = """
@@ -223,17 +225,14 @@ def test_a_large_sweep_asks(
     Path("tiny.toml").write_text(GRID.replace("[4, 8]", "[0]"))
     assert sweep("tiny.toml", "--yes") == 0
     assert len(stored()) == 2
-    monkeypatch.setattr(command, "_cost", lambda *_: Cost(8, 1, 3.1 * 3600))
-    # Two workers would take half of it, which is below the limit.
-    assert not command._too_much(Cost(8, 1, 3.1 * 3600), 2)
 
 
 def on_first_result(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Let `act` happen once the first cell is stored."""
     finish = command._Progress.finish
 
-    def then_act(progress: Any, result: CellResult) -> None:
-        finish(progress, result)
+    def then_act(progress: Any, cell: Cell) -> None:
+        finish(progress, cell)
         act()
 
     monkeypatch.setattr(command._Progress, "finish", then_act)
@@ -254,7 +253,8 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert len(stored()) == CELLS
 
 
-def test_ctrl_c_while_workers_start_is_clean() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_while_workers_start_is_clean(times: int) -> None:
     words = "sweep grid.toml --device cpu --workers 2".split()
     process = subprocess.Popen(
         [sys.executable, "-m", "rsc_snn", *words],
@@ -272,14 +272,18 @@ def test_ctrl_c_while_workers_start_is_clean() -> None:
             assert process.poll() is None
             time.sleep(0.01)
         time.sleep(0.5)  # Python is up in the workers, and torch is not.
-        os.killpg(process.pid, signal.SIGINT)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.3)
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 130, err
     assert "Traceback" not in err and "KeyboardInterrupt" not in err
-    assert "cells are in runs/sweep.sqlite; the same command goes on from there." in err
+    assert "once more to leave at once" in err
+    if times == 1:
+        assert "cells are in runs/sweep.sqlite; the same command goes on from there." in err
 
 
 def command_of(pid: str) -> str:
@@ -302,7 +306,9 @@ def test_cells_that_fail_are_told(
     assert sweep("grid.toml") == 2
     out, err = capsys.readouterr()
     assert "6 of 10 cells are in" in out
-    assert "This one is broken." in err
+    for model in ("tiny-ann", "tiny-rsc, sigma 0.1"):
+        assert f"{model}, T {1 + ('rsc' in model)}, PGD (steps 2) at epsilon 4: This one" in err
+    assert "2 cells could not be begun, building on these." in err
     assert "4 cells could not be measured." in err
 
 
@@ -340,9 +346,53 @@ def test_models_of_a_pattern_may_lack_their_data(
         assert "No CIFAR-10 data" in err
 
 
+def test_a_model_that_only_a_pattern_names_may_be_damaged(
+    tiny_zoo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own").mkdir()
+    card = json.loads((tiny_zoo / "tiny-rsc.json").read_text())
+    for name in ("my-good", "my-bad", "my-odd"):
+        Path(f"own/{name}.json").write_text(json.dumps(card | {"name": name}))
+        shutil.copy(tiny_zoo / "tiny-rsc.safetensors", f"own/{name}.safetensors")
+    Path("own/my-bad.safetensors").write_bytes(b"short")
+    Path("own/my-odd.json").write_text("{")
+    for models, code in (('"my-*"', 0), ('"my-*", "my-bad"', 2)):
+        Path("own.toml").write_text(GRID.replace('"tiny-ann", "tiny-rsc"', models))
+        assert sweep("own.toml", "--dry-run", "--zoo", "own") == code
+        out, err = capsys.readouterr()
+        assert ("5 cells, 0 done" in out) == (code == 0)
+        assert ("skip my-bad: " in err) == ("skip my-odd: " in err) == (code == 0)
+        assert "my-bad" in err and "Traceback" not in err
+
+
+def test_a_model_with_its_classes_in_another_order(tiny_zoo: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    classes = CIFAR10[::-1]
+    weights = load_file(tiny_zoo / "tiny-ann.safetensors")
+    for name in ("backbone.readout.linear.weight", "backbone.readout.linear.bias"):
+        weights[name] = weights[name].flip(0).contiguous()
+    save_file(weights, own / "mine.safetensors")
+    config = json.loads((tiny_zoo / "tiny-ann.json").read_text())["config"]
+    card = {"dataset": "cifar10", "classes": list(classes), "config": config}
+    (own / "mine.json").write_text(json.dumps(card))
+    Path("own.toml").write_text(GRID.replace('"tiny-rsc"', '"mine"'))
+    assert sweep("own.toml", "--zoo", "own") == 0
+    right: dict[str, list[float]] = {"tiny-ann": [], "mine": []}
+    names: dict[str, list[str]] = {}
+    for result in stored():
+        model = result.cell.model
+        right[model].append(result.estimate().value)
+        order = CIFAR10 if model == "tiny-ann" else classes
+        names[model] = [order[label] for label in result.labels]
+    assert names["mine"] == names["tiny-ann"]
+    assert len(right["mine"]) == 5 and right["mine"] == right["tiny-ann"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["grid.toml", "--store", ":memory:"], "--store needs the name of a file"),
         ([], "Say what to do: a sweep FILE, --import or --export."),
         (["none.toml"], "cannot be read"),
         (["--export", "x.txt"], "--export needs a name that ends in .parquet or .csv."),

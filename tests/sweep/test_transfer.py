@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from rsc_snn.cli import build_parser
 from rsc_snn.errors import SweepError
 from rsc_snn.robustness.store import write_results
-from rsc_snn.sweep.cells import CLEAN, CellResult
+from rsc_snn.sweep.cells import CLEAN, PROTOCOL, CellResult
+from rsc_snn.sweep.grid import cell_command
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import (
     check_export,
@@ -153,6 +154,30 @@ def test_damaged_rows_are_refused_whole(
         with pytest.raises(SweepError, match="damaged"):
             import_parquet(other, path)
         assert len(other) == 0
+
+
+def test_results_of_another_protocol_are_not_lost_either(tmp_path: Path, store: Store) -> None:
+    path = tmp_path / "sweep.parquet"
+    with Store(":memory:") as older:
+        older.put(make_result(make_cell(protocol=PROTOCOL - 1)))
+        export_parquet(older, path)
+    with pytest.raises(SweepError, match="holds 1 result that this export lacks"):
+        export_parquet(store, path)
+    import_parquet(store, path)
+    assert export_parquet(store, path) == len(store)
+
+
+def test_csv_of_an_attack_that_a_later_version_added(tmp_path: Path) -> None:
+    with Store(":memory:") as store:
+        store.put(make_result(make_cell(attack="zeta")))
+        assert export_csv(store, tmp_path / "sweep.csv") == 1
+    with (tmp_path / "sweep.csv").open(newline="", encoding="utf-8") as file:
+        assert [line["attack_label"] for line in csv.DictReader(file)] == ["zeta"]
+
+
+def test_the_command_of_a_cell_has_all_digits() -> None:
+    words = cell_command(make_cell(epsilon=12.345678, sigma=0.123457))
+    assert "--epsilon 12.345678 " in words and "--sigma 0.123457 " in words
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path: Path, store: Store) -> None:

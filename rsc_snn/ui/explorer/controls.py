@@ -208,7 +208,7 @@ def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> 
     """A size at which all of the attacks were measured; any if there is none."""
     shown = variants or menu.variants
     found = menu.epsilons(shown) or menu.epsilons(shown[:1])
-    sizes = {f"{epsilon:g}": epsilon for epsilon in found}
+    sizes = {f"{epsilon:.9g}": epsilon for epsilon in found}
     default = _DEFAULT_EPSILON if _DEFAULT_EPSILON in found else found[len(found) // 2]
     unit = shown[0].unit
     chosen = choose_button(
@@ -216,7 +216,7 @@ def _choose_epsilon(link: PageLink, menu: Menu, variants: Sequence[Variant]) -> 
         "epsilon",
         "Size of the attack ε (epsilon)",
         {size: f"{size}{unit}" for size in sizes},
-        f"{default:g}",
+        f"{default:.9g}",
         help=explained(
             "[Epsilon](#epsilon): the most that a pixel may change, in 255ths of the pixel range."
             if unit

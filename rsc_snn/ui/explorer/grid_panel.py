@@ -314,7 +314,7 @@ def _show(plan: Plan) -> None:
         "models": ",".join(sorted({other.model for other in own})),
         "steps": ",".join(map(str, steps)),
         "attack": variant_of(cell).slug,
-        "epsilon": f"{cell.epsilon:g}",
+        "epsilon": f"{cell.epsilon:.9g}",
     }
     query = st.query_params.to_dict()
     kept = {name: value for name, value in query.items() if name not in ("beside", "worst")}

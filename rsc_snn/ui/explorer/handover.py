@@ -31,11 +31,11 @@ def playground_query(cell: Cell) -> dict[str, str]:
     # Alone: networks that were compared before would bring their own sigma.
     query = {"model": cell.model, "compare": ""}
     if cell.sigma is not None:
-        query["sigma"] = f"{cell.sigma:g}"
+        query["sigma"] = f"{cell.sigma:.9g}"
     if resources.zoo().card(cell.model).config.neuron == "lif":
         query["time_steps"] = str(cell.time_steps)
     if cell.attack != CLEAN:
-        query |= {"attack": cell.attack, "epsilon": f"{cell.epsilon:g}"}
+        query |= {"attack": cell.attack, "epsilon": f"{cell.epsilon:.9g}"}
         query |= {name: _text(value) for name, value in cell.parameters}
     draws = min(cell.draws, _MOST_DRAWS, resources.settings().draws)
     return query | ({"draws": str(draws)} if cell.draws > 1 else {})
@@ -49,7 +49,7 @@ def playground_address(cell: Cell) -> str:
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def link_point(link: PageLink) -> None:

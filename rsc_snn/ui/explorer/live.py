@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rsc_snn.data import data_root
-from rsc_snn.errors import RscSnnError
+from rsc_snn.errors import DataError
 from rsc_snn.jobs import JobContext
 from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.cost import (
@@ -24,6 +25,9 @@ from rsc_snn.sweep.work import Workspace
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import shipped_among, store_path
 
+if TYPE_CHECKING:
+    from rsc_snn.zoo import ModelCard
+
 
 def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
     """The cells of a grid, remembered. Raises SweepError, DataError, ZooError."""
@@ -36,19 +40,22 @@ def cells_of_grid(grid: Grid) -> tuple[Cell, ...]:
 def splits_at_hand(model: str) -> list[str]:
     """Where images can come from: the test split if its data is at hand, and the gallery."""
     card = resources.zoo().card(model)
+    return [split for split in ("test", GALLERY) if _is_at_hand(card, split)]
 
-    def work() -> list[str]:
-        found = []
-        for split in ("test", GALLERY):
-            try:
-                measured_images(card, Grid((model,), ("fgsm",), (0,), images=1, split=split))  # type: ignore[arg-type]
-            except RscSnnError:
-                continue
-            found.append(split)
-        return found
 
-    key = ("explorer.splits", card.dataset, card.config.image_size, str(data_root()))
-    return resources.memo().compute(key, list, work)
+def _is_at_hand(card: ModelCard, split: str) -> bool:
+    """True if the model can be measured on a split; remembered, for data rarely goes away."""
+    key = (
+        *("explorer.split", split, card.dataset, card.classes, card.config.image_size),
+        str(data_root()),
+    )
+    if resources.memo().get(key, bool) is None:
+        try:
+            measured_images(card, Grid((card.name,), ("fgsm",), (0,), images=1, split=split))  # type: ignore[arg-type]
+        except DataError:
+            return False
+        resources.memo().put(key, True)
+    return True
 
 
 def cost_of(cells: Sequence[Cell]) -> Cost:
@@ -100,13 +107,17 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
     with Store(store_path()) as store:
         store.check_writable()
         store.put_all(shipped_among(cells))
+        context.advise("What was measured is kept; what is missing can be measured from there.")
         pace = _Pace(store.missing(cells))
         context.progress(0.0, pace.words())
 
-        def keep(result: CellResult) -> None:
-            pace.finish(result.cell)
-            context.publish(result)
+        def count(cell: Cell) -> None:
+            pace.finish(cell)
             context.progress(pace.share, pace.words())
+
+        def keep(result: CellResult) -> None:
+            context.publish(result)
+            count(result.cell)
 
         with store.sweeping() as alone:
             if not alone:
@@ -118,6 +129,7 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
                 workers=1,
                 alone=alone,
                 on_result=keep,
+                on_skipped=count,
                 cancelled=context.cancelled,
             )
     if report.cancelled:

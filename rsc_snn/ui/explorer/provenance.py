@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rsc_snn.data import DATASETS
+from rsc_snn.errors import SweepError
 from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.sweep.grid import GALLERY, Grid, GridAttack
 from rsc_snn.tradeoff import OperatingPoint
@@ -104,10 +105,14 @@ def _attack(cell: Cell, cells: Sequence[Cell]) -> GridAttack:
         for other in cells
         if (other.attack, other.parameters, other.chain) == (cell.attack, cell.parameters, ())
     }
-    share = GridAttack(cell.attack, tuple(values.items()), round(float(size) / cell.epsilon, 6))
-    if len(same) > 1 or share.at(cell.epsilon) != cell.parameters:
-        return GridAttack(cell.attack, cell.parameters)
-    return share
+    fixed = GridAttack(cell.attack, cell.parameters)
+    if len(same) > 1:
+        return fixed
+    try:
+        share = GridAttack(cell.attack, tuple(values.items()), round(float(size) / cell.epsilon, 6))
+    except SweepError:
+        return fixed  # No share that a grid may have.
+    return share if share.at(cell.epsilon) == cell.parameters else fixed
 
 
 def _blocks(settings: Iterable[_Setting]) -> dict[_Block, set[str]]:

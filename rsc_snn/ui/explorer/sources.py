@@ -1,8 +1,8 @@
 """Where the explorer's numbers come from: the results that ship, and the app's own store.
 
-Results are those of the models at hand: cells of other weights or networks, or of another
-protocol, do not count. A source that cannot be read is a sentence, and the page goes on with the
-other.
+Results are those of the models at hand: cells of other weights or networks, of another protocol,
+or of attacks that this version does not have, do not count. A source that cannot be read is a
+sentence, and the page goes on with the other.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from rsc_snn.attacks import ATTACKS
 from rsc_snn.errors import RscSnnError
 from rsc_snn.robustness.store import results_folder
-from rsc_snn.sweep.cells import PROTOCOL, Cell, CellResult
+from rsc_snn.sweep.cells import CLEAN, PROTOCOL, Cell, CellResult
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, shipped_results
 from rsc_snn.ui import resources
@@ -115,7 +116,9 @@ def _current(
     cells = {
         key: cell
         for key, cell in every.items()
-        if (cell.model, cell.sha256) in known and cell.protocol == PROTOCOL
+        if (cell.model, cell.sha256) in known
+        and cell.protocol == PROTOCOL
+        and cell.attack in (CLEAN, *ATTACKS)
     }
     return cells, frozenset(key for key in cells if key not in _shipped)
 
