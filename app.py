@@ -13,11 +13,13 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from rsc_snn.ui import resources
-from rsc_snn.ui.burst import burst
+from rsc_snn.ui.burst import burst, flush
 from rsc_snn.ui.components import plot_routes
 from rsc_snn.ui.health import health_routes
 from rsc_snn.ui.shell import device_badge, icon
 from rsc_snn.ui.style import apply_style
+
+_PAGE = "app.page"
 
 
 @burst()
@@ -41,6 +43,10 @@ def run() -> None:
         ],
         position="top",
     )
+    if st.session_state.get(_PAGE) != page.url_path:
+        # The new address goes first: the browser would put this page's link behind the old one.
+        flush()
+        st.session_state[_PAGE] = page.url_path
     device_badge()
     page.run()
     resources.settle_memory()

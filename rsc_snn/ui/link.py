@@ -36,7 +36,11 @@ class PageLink:
             st.session_state[self._link_key] = st.session_state.get(self._link_key, [])[-1:]
         query = st.query_params.to_dict()
         known = st.session_state.setdefault(self._link_key, [])
-        own = query in (known[-1:] if _by_history() else known)
+        by_history = _by_history()
+        own = query in (known[-1:] if by_history else known)
+        # What such a link leaves out was as it is by default.
+        self._restores = by_history and not own
+        self._unlinked: set[str] = st.session_state.setdefault(f"{page}.unlinked", set())
         self._query = query
         self._published = False
         self.arrived = {} if own else query
@@ -52,6 +56,10 @@ class PageLink:
     @property
     def _deferred_key(self) -> str:
         return f"{self._page}.deferred"
+
+    def brings(self, name: str) -> bool:
+        """True if the link that won may have changed the control `name`."""
+        return name in self.arrived or self._restores
 
     def defer(self, names: Iterable[str]) -> None:
         """Keep the link's values of controls that this run has not drawn for a run that does."""
@@ -71,6 +79,8 @@ class PageLink:
             if problem is not None:
                 self.problems.append(problem)
             st.session_state[widget] = value
+        elif self._restores and field.key not in self._unlinked:
+            st.session_state[widget] = field.default
         elif widget not in st.session_state or not field.usable(st.session_state[widget]):
             remembered = field.mend(self._store.get(field.key))
             known = field.key in self._store and field.usable(remembered)
@@ -97,6 +107,10 @@ class PageLink:
         self._store[field.key] = value
         if linked:
             self._written[field.name] = format_value(value)
+        if linked or value == field.default:
+            self._unlinked.discard(field.key)
+        else:
+            self._unlinked.add(field.key)
         return value
 
     def publish(self) -> None:

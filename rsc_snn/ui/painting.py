@@ -104,7 +104,7 @@ def _read_pattern(link: PageLink, item: Shown) -> str:
         link.problems.append(f"{error} Nothing is painted.")
         start = ""
     # The browser's canvas would win over a painting that a link brings: that one gets a new canvas.
-    canvas = int(st.session_state.get(_CANVAS, 0)) + ("paint" in link.arrived)
+    canvas = int(st.session_state.get(_CANVAS, 0)) + link.brings("paint")
     st.session_state[_CANVAS] = canvas
     key = f"playground.painter.{pixels.shape[0]}.{link.generation}.{canvas}"
     painted = painter(PaintData(pixels, start), key=key)
@@ -121,7 +121,7 @@ def _draw(
     with place:
         st.subheader("What the networks say")
         if not painting.pattern:
-            st.caption("Nothing is painted yet: drag over the photograph on the left.")
+            st.caption("Nothing is painted yet: drag over the photograph.")
         for item in shown:
             _draw_one(item, painting)
         st.caption(

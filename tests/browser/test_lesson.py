@@ -57,9 +57,16 @@ def answer(page: Any, step: str, value: float) -> None:
 
 def test_a_newcomer_walks_all_six_steps(page: Any, address: str) -> None:
     open_playground(page, address)
+    page.evaluate(
+        "window.gone = []; const push = history.pushState; history.pushState = function(...all) {"
+        "window.gone.push(all[2]); return push.apply(this, all); }; null"
+    )
     page.get_by_role("link", name="Lesson").click()
     for step in STEPS:
         wait_for_step(page, step)
+        if step == STEPS[0]:
+            gone = page.evaluate("window.gone")
+            assert gone and all("/poisson_coding" in place for place in gone), gone
         assert f"step={step}" in page.url
         page.wait_for_function(f"{AREA}.scrollTop === 0")
         if step == SKIPPED:

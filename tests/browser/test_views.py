@@ -98,8 +98,10 @@ def test_paint_is_scored_and_in_the_link(page: Any, address: str) -> None:
     page.wait_for_url(lambda url: f"paint={text}" in url)
     settle(page)
     assert f"paint={text}" in page.url
-    page.get_by_role("button", name="Reset", exact=True).first.click()
+    page.go_back()
     page.wait_for_url(lambda url: "paint=" not in url)
+    settle(page)
+    assert "paint=" not in page.url
 
 
 def test_downloads_are_made_when_clicked_and_the_scene_replays(

@@ -248,5 +248,25 @@ def test_going_back_takes_back_a_brush_stroke(
     monkeypatch.setattr("rsc_snn.ui.link._by_history", lambda: True)
     app.query_params["paint"] = links[0]
     assert app.run().query_params["paint"] == links[0]
+    del app.query_params["paint"]
+    assert "paint" not in app.run().query_params
     monkeypatch.setattr("rsc_snn.ui.link._by_history", lambda: False)
-    assert app.run().query_params["paint"] == links[0]
+    assert "paint" not in app.run().query_params
+
+
+def test_going_back_takes_back_what_the_link_leaves_out(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(PLAYGROUND, model="tiny-rsc", attack="fgsm").run()
+    app.slider(key="playground.sigma").set_value(0.6).run()
+    before = app.query_params.copy()
+    assert "compare" not in before
+    app.multiselect(key="playground.compare").set_value(["tiny-ann"]).run()
+    app.selectbox(key="playground.model").set_value("tiny-direct").run()
+    assert "compare" in app.query_params and "sigma" not in app.query_params
+    monkeypatch.setattr("rsc_snn.ui.link._by_history", lambda: True)
+    app.query_params.clear()
+    for name, value in before.items():
+        app.query_params[name] = value
+    assert app.run().query_params == before
+    assert app.multiselect(key="playground.compare").value == []
