@@ -195,7 +195,7 @@ def attack_image(
     x = request.image.pixels.to(device)
     label = request.image.label
     if label is None:
-        label = answer_of(model, x, request)
+        label = answer_of(model, request)
     result = run_attack(
         model,
         x,
@@ -223,17 +223,22 @@ def attack_image(
     )
 
 
-def answer_of(model: SpikingClassifier, x: Tensor, request: AttackRequest) -> int:
+def answer_of(model: SpikingClassifier, request: AttackRequest) -> int:
     """What most draws take an image of unknown class for."""
+    return int(vote_counts(clean_logits(model, request)).argmax())
+
+
+def clean_logits(model: SpikingClassifier, request: AttackRequest) -> NDArray[np.float32]:
+    """Logits `[D, K]` of the original image over the draws, as the outcome will have them."""
     logits = score(
         model,
-        x,
+        request.image.pixels.to(next(model.parameters()).device),
         request.draws,
         time_steps=request.time_steps,
         sigma=request.sigma,
         seed=request.seed,
     )
-    return int(logits[:, 0].argmax(dim=-1).mode().values)
+    return _numpy(logits[:, 0])
 
 
 def record(model: SpikingClassifier, request: AttackRequest) -> Trace:

@@ -102,7 +102,7 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
     ]
     names = [
         {
-            "text": f"{row.name}: ± {100 * row.parts.se:.2f} points",
+            "text": f"{row.name}: standard error {100 * row.parts.se:.2f} points",
             "x": 0,
             "xanchor": "left",
             "xref": "paper",
@@ -118,7 +118,7 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
         barmode="stack",
         bargap=0.55,
         annotations=names,
-        xaxis=axis("share of the variance", range=[0, 1.03], tickformat=".0%"),
+        xaxis=axis("share of the measured accuracy's variance", range=[0, 1.03], tickformat=".0%"),
         yaxis=axis(
             "", range=[len(rows) - 0.5, -0.7], showgrid=False, showticklabels=False, tickvals=[]
         ),

@@ -80,13 +80,18 @@ class Choice:
         """Rivals that beat the chosen point where no luck of choosing is, the best first."""
         return tuple(rival for rival in self.rivals if rival.better)
 
+    @property
+    def held_sentence(self) -> str:
+        """Whether the budget is kept on the images that report."""
+        return _HELD[self.held]
+
     def sentence(self) -> str:
         """The answer in two sentences."""
         loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
         return (
             f"{self.budget}: {self.name} at {self.point.setting}, with "
             f"{_percent(self.robust)} robust and {_percent(self.clean)} clean accuracy{loss}. "
-            f"{_HELD[self.held]}"
+            f"{self.held_sentence}"
         )
 
     def caveat(self) -> str:

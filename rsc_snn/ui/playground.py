@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from rsc_snn.attacks import AttackSpec
 from rsc_snn.jobs import JobContext
-from rsc_snn.outcome import AttackRequest, Outcome, attack_image, is_heavy
+from rsc_snn.outcome import AttackRequest, Outcome, attack_image, clean_logits, is_heavy
 from rsc_snn.ui import controls, photograph, resources
+from rsc_snn.ui.images import Panel, row_html, to_bytes
 from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.results import seen_as
 from rsc_snn.ui.sweep import SweepRequest
 from rsc_snn.ui.tasks import Slot, is_active, polled, task_row
 
@@ -134,9 +138,30 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
         for card, request in zip(choices.cards, choices.requests, strict=True)
     ]
     found = tuple(item for item in shown if item is not None)
+    if not found:
+        _draw_originals(choices)
     if any(item.stale for item in found):
         st.info("Below is still the attack before this one.", icon=":material/history:")
     return found
+
+
+def _draw_originals(choices: Choices) -> None:
+    """The photograph and what each network makes of it, until the attack has run."""
+    panels = []
+    for card, request in zip(choices.cards, choices.requests, strict=True):
+        logits = resources.live(
+            ("clean", replace(request, attack="", parameters=())),
+            np.ndarray,
+            partial(_clean_logits, request),
+        )
+        pixels = to_bytes(request.image.pixels[0].numpy())
+        panels.append(Panel(pixels, card.label, seen_as(logits.argmax(axis=1), card.classes)))
+    st.html(row_html(panels))
+    st.caption("The original photograph, before the attack.")
+
+
+def _clean_logits(request: AttackRequest) -> NDArray[np.float32]:
+    return clean_logits(resources.zoo().load(request.model, resources.device()), request)
 
 
 def _latest(request: AttackRequest) -> Outcome | None:

@@ -83,8 +83,8 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     change = outcome.adversarial - outcome.original
     shown, factor = amplify(change)
     peak, length = float(np.abs(change).max()) * 255, float(np.linalg.norm(change))
-    before = _seen_as(outcome.clean_votes, classes)
-    after = _seen_as(outcome.adversarial_votes, classes)
+    before = seen_as(outcome.clean_votes, classes)
+    after = seen_as(outcome.adversarial_votes, classes)
     panels = [
         Panel(to_bytes(outcome.original), "Original", before),
         Panel(shown, f"Change × {factor}", f"at most {peak:.3g}/255, L2 {length:.2f}"),
@@ -102,7 +102,7 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     )
 
 
-def _seen_as(votes: np.ndarray, classes: Sequence[str]) -> str:
+def seen_as(votes: np.ndarray, classes: Sequence[str]) -> str:
     """The class that most draws give, and how many of them."""
     counts = np.bincount(votes)
     return f"{classes[int(counts.argmax())]}, {counts.max()} of {len(votes)} looks"

@@ -85,7 +85,7 @@ def _measure(key: Hashable, choices: Choices, context: JobContext) -> None:
     x = first.image.pixels.to(device)
     label = first.image.label
     if label is None:
-        label = answer_of(models[first.model], x, first)
+        label = answer_of(models[first.model], first)
     matrix = None
     if len(requests) > 1:
         matrix = transfer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -234,9 +235,18 @@ def test_a_heavy_attack_runs_on_its_button(assets: Path, page: PageMaker) -> Non
     app = page(PLAYGROUND, attack="eot_pgd", eot_draws="2", steps="2").run()
     assert not app.exception
     assert not [element for element in app.error if "Fooled" in element.value]
+    before = row_of(app)
+    assert "The original photograph, before the attack." in texts(app.caption)
     app.button(key="attack.start").click().run()
     wait_for(app, lambda app: [*app.error, *app.success, *app.warning])
-    is_fine(app)
+    (seen,) = re.findall(r"\w+, \d of 8 looks", before)
+    assert row_of(is_fine(app)).index(seen) < row_of(app).index("Attacked"), "as it was said"
+
+
+def row_of(app: AppTest) -> str:
+    """The row of pictures."""
+    rows = [element.proto.body for element in app.get("html")]
+    return next(row for row in rows if "rsc-row" in row and "<img" in row)
 
 
 def test_a_heavy_attack_can_be_cancelled(assets: Path, page: PageMaker) -> None:

@@ -532,7 +532,9 @@ def test_the_answer_names_setting_interval_energy_and_time(
         "Accuracy", "Robust accuracy", "Energy of a pass", "Time of a pass",
     ]  # fmt: skip
     assert all(" to " in metric.delta for metric in app.metric[:2])
-    assert re.search(r"^\*\*.+ at (sigma [\d.]+, )?T = \d\*\*$", app.success[0].value)
+    answer = app.success[0].value
+    assert re.search(r"^\*\*.+ at (sigma [\d.]+, )?T = \d\.\*\* It loses .+ of at most 5", answer)
+    assert answer.endswith("The budget is kept.")
     assert "At most 5 points of accuracy below" in words(app) and "tiny-rsc at" not in words(app)
     assert "times the energy" not in words(app)
     vote = is_fine(page(PAGE, **link, predictor="vote", passes="3").run())

@@ -20,6 +20,10 @@ def test_the_ends_stay_and_the_rest_is_even() -> None:
     assert spread(SIGMAS, 3) == [0, 0.25, 0.5]
     assert spread([1, 2, 4, 8], 1) == [4]
     assert spread([], 1) == []
+    assert spread([1, 2, 3, 4, 5], 3, wanted=4) in ([1, 4, 5], [1, 3, 4])
+    assert spread([1, 2, 3, 4, 5], 2, wanted=2) == [1, 2], "the lowest stays"
+    assert spread([1, 2, 3, 4, 5], 1, wanted=5) == [5]
+    assert spread([1, 2, 3, 4, 5], 2, wanted=9) == [1, 5]
 
 
 def test_a_dozen_dials_at_most_and_every_model_has_one() -> None:
@@ -39,3 +43,7 @@ def test_eight_settings_at_most_with_the_ends_of_the_dials() -> None:
     assert len(few_settings(settings(1, (4,)))) == 8, "one dial has room for seven sigmas"
     assert len(few_settings(settings(6))) == 7, "one sigma of each of many models"
     assert few_settings([]) == frozenset()
+    wanted = [("m0", t, 0.3) for t in (1, 2, 4, 8)]
+    every = [("m0", t, sigma) for t in (1, 2, 4, 8) for sigma in (0.0, 0.1, 0.2, 0.3, 0.4, 1.0)]
+    kept = few_settings(every, wanted)
+    assert kept == {("m0", t, sigma) for t in (1, 2, 4, 8) for sigma in (0.0, 0.3)}

@@ -55,9 +55,13 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         st.info("No setting that was measured stays within this budget.", icon=":material/info:")
         return
     point = choice.point
-    st.success(f"**{_name(frame, point)}**", icon=":material/my_location:")
+    say = {"yes": st.success, "perhaps": st.info, "no": st.warning}[choice.held]
+    say(
+        f"**{_name(frame, point)}.** {verdict(choice, lose)}",
+        icon=":material/my_location:",
+    )
     _draw_numbers(frame, choice)
-    st.caption(f"{choice.sentence()} {choice.caveat()}")
+    st.caption(f"{choice.budget}. {choice.caveat()}")
     _draw_rivals(frame, choice)
     passes = frame.selection.passes
     vote = "" if passes is None else f" A vote takes {passes} times the energy and time of a pass."
@@ -71,10 +75,19 @@ def _draw_answer(lose: float, frame: Frame) -> None:
     draw_provenance(frame, points)
 
 
+def verdict(choice: Choice, lose: float) -> str:
+    """What the setting costs, against what it may cost, and whether that is certain."""
+    if choice.loss is None:
+        return choice.held_sentence
+    cost = f"It loses {choice.loss.text()} of at most {lose:g} points of clean accuracy."
+    return f"{cost} {choice.held_sentence}"
+
+
 def _draw_numbers(frame: Frame, choice: Choice) -> None:
     """Accuracies, energy and latency of the setting; the last two need a photograph of its data."""
     pictures = resources.gallery(frame.selection.dataset)
-    columns = st.columns(4)
+    with st.container(key="rsc-metrics"):
+        columns = st.columns(4)
     for column, name, estimate in (
         (columns[0], "Accuracy", choice.clean),
         (columns[1], "Robust accuracy", choice.robust),

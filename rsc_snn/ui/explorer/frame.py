@@ -230,10 +230,11 @@ def _too_few_draws(frame: Frame) -> set[Setting]:
     return {setting for setting, draws in most.items() if draws < passes}
 
 
-def caution(points: Sequence[OperatingPoint]) -> str:
+def caution(points: Sequence[OperatingPoint], *, alone: bool = False) -> str:
     """What makes robustness under noise look other than it is, with marks for the glossary.
 
-    "" without noise, or if nothing does.
+    alone: the strongest attack is shown, not the lowest score of each image. "" without noise, or
+    if nothing does.
     """
     noisy = [point for point in points if point.robust_result.cell.noisy]
     if not noisy:
@@ -247,6 +248,8 @@ def caution(points: Sequence[OperatingPoint]) -> str:
             f"{one_draw_caution('These attacks follow')}: robust accuracies with noise may be "
             "lower than what is shown here."
         )
+    if alone:
+        return ""
     apart = max(point.alone - point.robust.value for point in noisy)
     if noisy[0].attack != WORST or apart < _APART:
         return ""
@@ -261,10 +264,12 @@ def draw_provenance(
     frame: Frame,
     points: Sequence[OperatingPoint] = (),
     beside: Sequence[OperatingPoint] = (),
+    *,
+    alone: bool = False,
 ) -> None:
     """Under a figure: what it rests on, and the command that measures it again.
 
-    beside: points of the figure that are of other images.
+    beside: points of the figure that are of other images. alone: as in `caution`.
     """
     shown = tuple(points) or frame.points
     if not shown and not beside:
@@ -272,7 +277,7 @@ def draw_provenance(
     groups: dict[Sample, list[OperatingPoint]] = {}
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
-    cautions = " ".join(filter(None, (caution((*shown, *beside)), incomplete(frame))))
+    cautions = " ".join(filter(None, (caution((*shown, *beside), alone=alone), incomplete(frame))))
     if cautions:
         st.caption(explained(cautions))
     sentences = [provenance(group, frame.labels) for group in groups.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from rsc_snn.tradeoff import OperatingPoint
 from rsc_snn.ui.explorer.measured import Setting
 
 # A model at one T.
@@ -22,11 +23,15 @@ def few_dials(settings: Iterable[Setting], most: int = _DIALS) -> frozenset[Dial
     return frozenset((model, t) for model, found in steps.items() for t in spread(found, each))
 
 
-def few_settings(settings: Sequence[Setting], most: int = _SETTINGS) -> frozenset[Setting]:
+def few_settings(
+    settings: Sequence[Setting], wanted: Iterable[Setting] = (), most: int = _SETTINGS
+) -> frozenset[Setting]:
     """At most `most` settings if there are no more models, each dial's ends if there is room.
 
-    Rather fewer T than fewer than two sigmas of a dial.
+    Rather fewer T than fewer than two sigmas of a dial. wanted: a setting of each dial that takes
+    the place of the nearest one.
     """
+    sought = {(model, steps): sigma for model, steps, sigma in wanted}
     for number in range(len(settings), 0, -1):
         kept = few_dials(settings, number)
         dials: dict[Dial, list[float | None]] = {}
@@ -39,18 +44,38 @@ def few_settings(settings: Sequence[Setting], most: int = _SETTINGS) -> frozense
             return frozenset(
                 (*dial, sigma)
                 for dial, sigmas in dials.items()
-                for sigma in spread(sigmas, max(1, each))
+                for sigma in spread(sigmas, max(1, each), sought.get(dial))
             )
     return frozenset()
 
 
-def spread(values: Sequence[V], most: int) -> list[V]:
-    """At most `most` of the values, the first and the last among them; of one, the middle."""
+def best_of_dials(points: Iterable[OperatingPoint]) -> list[Setting]:
+    """The setting of the best harmonic mean of each dial."""
+    best: dict[Dial, OperatingPoint] = {}
+    for point in points:
+        dial = (point.model, point.time_steps)
+        if dial not in best or point.harmonic > best[dial].harmonic:
+            best[dial] = point
+    return [(*dial, point.sigma) for dial, point in best.items()]
+
+
+def spread(values: Sequence[V], most: int, wanted: V | None = None) -> list[V]:
+    """At most `most` of the values, the first and the last among them; of one, the middle.
+
+    wanted: one that takes the place of the one nearest to it, not of the first if there are two.
+    """
     if len(values) <= most:
         return list(values)
     if most == 1:
-        return [values[len(values) // 2]]
-    return [values[round(at * (len(values) - 1) / (most - 1))] for at in range(most)]
+        places = [len(values) // 2]
+    else:
+        places = [round(at * (len(values) - 1) / (most - 1)) for at in range(most)]
+    if wanted is not None and wanted in values:
+        here = values.index(wanted)
+        free = range(min(1, most - 1), most)
+        if here not in places:
+            places[min(free, key=lambda at: abs(places[at] - here))] = here
+    return [values[place] for place in places]
 
 
 def _steps(settings: Iterable[Setting]) -> dict[str, list[int]]:

@@ -10,20 +10,18 @@ import streamlit as st
 from rsc_snn.errors import RscSnnError
 from rsc_snn.figures.indices import Row, components_figure, votes_figure
 from rsc_snn.sweep.grid import cell_command
-from rsc_snn.tradeoff import OperatingPoint, attack_cost, variance_components, vote_curve
+from rsc_snn.tradeoff import WORST, OperatingPoint, attack_cost, variance_components, vote_curve
 from rsc_snn.tradeoff.rows import accuracy_words, passes_words, vote_rows
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
 from rsc_snn.ui.explorer.handover import attack_name, chosen_point, draw_handover
-from rsc_snn.ui.explorer.legible import spread
+from rsc_snn.ui.explorer.legible import best_of_dials, few_settings
+from rsc_snn.ui.explorer.measured import setting_order
 from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
-
-# Bars of the figure of components: settings evenly from the lowest to the highest sigma.
-_BARS = 8
 
 
 def read_votes(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
@@ -70,6 +68,12 @@ def _draw_votes(slug: str, frame: Frame) -> None:
         number = "One draw is" if draws == 1 else "Two draws are"
         st.caption(f"{number} too few for a vote; measure this setting with three or more.")
     else:
+        strongest = (
+            " Of those of the worst case it is the one that does most harm to all images together, "
+            "so that its accuracy is above that of the worst case of each image."
+            if point.attack == WORST
+            else ""
+        )
         st.caption(
             f"{frame.labels[point.model]} at {point.setting}: "
             + explained(
@@ -77,19 +81,19 @@ def _draw_votes(slug: str, frame: Frame) -> None:
                 "[passes](#noisy-pass) answers; m = 1 is a single pass. To see: whether averaging "
                 "the coding noise out helps. An image that most of all passes get right gains, "
                 "one that few get right loses. The attack, "
-                f"{attack_name(point)}, did not aim at the vote."
+                f"{attack_name(point)}, did not aim at the vote.{strongest}"
             )
         )
     draw_handover(point)
     draw_numbers(frame, rows, "votes", votes=True)
-    draw_provenance(frame, [point])
+    draw_provenance(frame, [point], alone=True)
 
 
 def draw_noise(frame: Frame) -> None:
     """How much of each accuracy's noise is of the images, and how much of the coding."""
     if nothing_here(frame):
         return
-    points, zoo = spread(frame.points, _BARS), resources.zoo()
+    points, zoo = _few(frame.points), resources.zoo()
 
     def work() -> tuple[Row, ...]:
         return tuple(
@@ -119,7 +123,9 @@ def draw_noise(frame: Frame) -> None:
     st.caption(
         explained(
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
-            "its [variance](#variance) in parts (one-way random effects over images). The part of "
+            "its [variance](#variance) in parts (one-way random effects over images). Bars: of the "
+            "accuracy as it was measured, with all draws; the table's share is that of a single "
+            "answer, in which there is more coding noise. The part of "
             "the images shrinks with more images alone, that of [coding](#coding) with more "
             "[draws](#draw) as well. To see: once most is images, more draws buy little. Best "
             "for the effort is the number of draws an image with which a given number of passes, "
@@ -129,7 +135,15 @@ def draw_noise(frame: Frame) -> None:
     )
     with st.container(key="rsc-wide-noise"):
         st.markdown(_table(rows))
-    draw_provenance(frame, points)
+    draw_provenance(frame, points, alone=True)
+
+
+def _few(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """As many as a figure holds, by model, T and sigma."""
+    found = {(point.model, point.time_steps, point.sigma): point for point in points}
+    every = setting_order(found)
+    kept = few_settings(every, best_of_dials(points))
+    return [found[setting] for setting in every if setting in kept]
 
 
 def _best(row: Row) -> str:
@@ -144,8 +158,8 @@ def _best(row: Row) -> str:
 def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
-        "| setting | variance between images, % (interval) | standard error, points: from 1 draw "
-        "| from those measured | from any number "
+        "| setting | images in the variance of an answer, % (interval) "
+        "| standard error, points: from 1 draw | from those measured | from any number "
         "| draws, best for the effort (passes of the attack) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]

@@ -37,7 +37,7 @@ from rsc_snn.ui.explorer.frame import (
     left_out_words,
     nothing_here,
 )
-from rsc_snn.ui.explorer.legible import few_dials, few_settings
+from rsc_snn.ui.explorer.legible import best_of_dials, few_dials, few_settings
 from rsc_snn.ui.explorer.measured import setting_order
 from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
@@ -246,7 +246,7 @@ def _draw_epsilon(frame: Frame) -> None:
     every = setting_order(
         (point.model, point.time_steps, point.sigma) for point in (*frame.points, *frame.beside)
     )
-    kept = few_settings(every)
+    kept = few_settings(every, best_of_dials(frame.points))
     sizes = [frame.other(epsilon=size, settings=kept) for size in frame.menu.epsilons(variants)]
     points = [point for each in sizes for point in each.points]
     beside = [point for each in sizes for point in each.beside]
