@@ -102,7 +102,7 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
     ]
     names = [
         {
-            "text": f"{row.name}: standard error {100 * row.parts.se:.2f} points",
+            "text": f"{row.name}: SE {100 * row.parts.se:.2f} points",
             "x": 0,
             "xanchor": "left",
             "xref": "paper",

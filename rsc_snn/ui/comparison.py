@@ -39,6 +39,8 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
             "attacked with its own [gradients](#gradient)."
         )
     )
+    if any(map(_is_flattered, shown)):
+        st.caption(explained(f"{one_draw_caution()}, against networks that held too."))
     draw_search(choices, shown)
 
 
@@ -50,14 +52,13 @@ def title_html(card: ModelCard) -> str:
     )
 
 
-def _draw_caution(item: Shown) -> None:
-    """Under a network that held: whether a stronger attack is at hand."""
+def _is_flattered(item: Shown) -> bool:
+    """True for a network that held against an attack that does not see through its noise."""
     config, request = item.card.config, item.request
     sigma = config.sigma if request.sigma is None else request.sigma
     noisy = has_noise(make_coding(config.coding, sigma))
     one_draw = ATTACKS[request.attack].follows_one_draw(dict(request.parameters))
-    if noisy and one_draw and item.outcome.verdict == "held":
-        st.caption(explained(f"{one_draw_caution()}."))
+    return noisy and one_draw and item.outcome.verdict == "held"
 
 
 def _draw_alone(item: Shown) -> None:
@@ -66,7 +67,8 @@ def _draw_alone(item: Shown) -> None:
     with left:
         st.html(title_html(item.card))
         results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
-        _draw_caution(item)
+        if _is_flattered(item):
+            st.caption(explained(f"{one_draw_caution()}."))
         results.draw_pictures(item.outcome, classes)
         draw_epsilon(item)
     with right:
@@ -87,7 +89,6 @@ def _draw_column(item: Shown) -> None:
     results.draw_verdict(
         item.outcome, classes, assumed=item.request.image.label is None, short=True
     )
-    _draw_caution(item)
     results.draw_pictures(item.outcome, classes)
     results.draw_answers(item.outcome, classes, item.card.name)
     draw_epsilon(item)

@@ -135,9 +135,11 @@ class PageLink:
         st.session_state[self._link_key] = [*known, query][-_MOST_SENT:]
 
     def complain(self) -> None:
-        """Say what in the old link could not be used."""
-        for problem in self.problems:
-            st.warning(problem, icon=":material/link_off:")
+        """Say what in the old link could not be used, in one box however much it is."""
+        if self.problems:
+            several = len(self.problems) > 1
+            lines = [f"- {problem}" for problem in self.problems] if several else self.problems
+            st.warning("\n".join(lines), icon=":material/link_off:")
 
 
 def _by_history() -> bool:

@@ -8,7 +8,11 @@ _CSS = """
 <style>
 [data-testid="stMainBlockContainer"] { padding: 3.4rem 2.2rem 3rem; max-width: 1500px; }
 [data-testid="stSidebarUserContent"] { padding-bottom: 3rem; }
-[data-testid="stSidebar"] h2 { padding-top: 0.4rem; padding-bottom: 0; }
+[data-testid="stSidebar"] h2 { padding-top: 0.4rem; padding-bottom: 0.2rem; }
+/* The framework shows where the keyboard is on everything but links. */
+[data-testid="stApp"] a:focus-visible {
+  outline: 2px solid currentColor; outline-offset: 2px; border-radius: 0.25rem;
+}
 [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.78; }
 .rsc-row { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 0.75rem; }
 .rsc-row figure { margin: 0; }
@@ -34,7 +38,8 @@ _CSS = """
 }
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
 /* Rows of a list have one height, which holds two lines of a long name. */
-[data-testid="stSelectboxVirtualDropdown"] [role="option"] > div {
+:is([data-testid="stSelectboxVirtualDropdown"], [data-testid="stMultiSelectDropdown"])
+  [role="option"] > div {
   white-space: normal; line-height: 1.15;
 }
 .st-key-rsc-stale { opacity: 0.55; }
@@ -47,7 +52,18 @@ _CSS = """
   [class*="st-key-rsc-column-"] .rsc-network { min-height: calc(2lh + 0.4rem + 4px); }
   [class*="st-key-rsc-column-"] [data-testid="stAlertContainer"] { min-height: calc(3lh + 2rem); }
 }
+@media (min-width: 641px) and (max-width: 1100px) {
+  [class*="st-key-rsc-column-"] [data-testid="stAlertContainer"] { min-height: calc(4lh + 2rem); }
+}
 @media (max-width: 640px) {
+  /* Columns that became rows; the wide gap is for columns. */
+  [data-testid="stMain"] [data-testid="stHorizontalBlock"] { gap: 1rem !important; }
+  .st-key-rsc-metrics [data-testid="stColumn"] {
+    min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem);
+  }
+  [data-testid="stExpandSidebarButton"]::after {
+    content: "Menu and settings"; font-size: 0.9rem; white-space: nowrap; padding: 0 0.3rem;
+  }
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
   [data-testid="stMain"] h1 { font-size: 1.55rem; }
   .rsc-row { gap: 0.4rem; }

@@ -334,7 +334,7 @@ def test_parts_of_the_noise_add_up() -> None:
     images, coding = figure.data
     np.testing.assert_allclose(np.add(images.x, coding.x), 1)
     assert images.x[0] == pytest.approx((parts.se_images / parts.se) ** 2)
-    assert figure.layout.annotations[0].text == f"clean: standard error {100 * parts.se:.2f} points"
+    assert figure.layout.annotations[0].text == f"clean: SE {100 * parts.se:.2f} points"
     assert images.customdata[0][-1] == "<br>run it" and images.customdata[0][2] == N
     assert f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}" in images.customdata[0][5]
     assert images.marker.pattern.shape != coding.marker.pattern.shape

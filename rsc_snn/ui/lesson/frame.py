@@ -42,9 +42,6 @@ _STYLE = """
 .st-key-lesson-tools .st-key-copy-link { min-width: 8.5rem; }
 .st-key-lesson-arrive { position: absolute; }
 .st-key-lesson-question { max-width: 60rem; }
-@media (max-width: 640px) {
-  [data-testid="stMain"] [data-testid="stHorizontalBlock"] { gap: 1rem !important; }
-}
 </style>
 """
 # Everything on a page is in units of this size, but for the figures; their legends, which are laid
