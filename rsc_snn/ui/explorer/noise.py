@@ -124,8 +124,8 @@ def draw_noise(frame: Frame) -> None:
         explained(
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
             "its [variance](#variance) in parts (one-way random effects over images). Bars: of the "
-            "accuracy as it was measured, with all draws, and its standard error SE; the table's share is that of a single "
-            "answer, in which there is more coding noise. The part of "
+            "accuracy as it was measured, with all draws; SE is its standard error. The table's "
+            "share is that of a single answer, in which there is more coding noise. The part of "
             "the images shrinks with more images alone, that of [coding](#coding) with more "
             "[draws](#draw) as well. To see: once most is images, more draws buy little. Best "
             "for the effort is the number of draws an image with which a given number of passes, "
