@@ -213,6 +213,11 @@ def test_a_phone_shows_everything_without_scrolling_sideways(page: Any, address:
         "plots => plots.map(plot => plot.getBoundingClientRect().right)"
     )
     assert len(widths) == FIGURES and max(widths) <= 390
+    rooms = page.locator(".js-plotly-plot").evaluate_all(
+        "plots => plots.map(plot => plot.querySelector('.main-svg').getBoundingClientRect().top"
+        " - plot.querySelector('.modebar').getBoundingClientRect().bottom)"
+    )
+    assert min(rooms) >= 0, "buttons lie on no drawing"
 
 
 @pytest.mark.parametrize("page", [DARK], indirect=True)
