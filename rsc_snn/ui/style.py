@@ -36,6 +36,10 @@ _CSS = """
 [data-testid="stApp"] :is(a[href^="#glossary"], a[href^="poisson_coding?word="]) {
   color: inherit; text-decoration: underline dotted; text-underline-offset: 0.2em;
 }
+/* The dark theme's primary colour is too light for the framework's white text. */
+[data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
+  color: light-dark(#ffffff, #0f1419);
+}
 [class*="st-key-rsc-wide-"] { overflow-x: auto; }
 /* Rows of a list have one height, which holds two lines of a long name. */
 :is([data-testid="stSelectboxVirtualDropdown"], [data-testid="stMultiSelectDropdown"])
