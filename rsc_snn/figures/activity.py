@@ -13,6 +13,7 @@ from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
     NEUTRAL,
+    QUIET,
     axis,
     figure,
     hatch,
@@ -139,7 +140,7 @@ def _with_difference(spiking: bool, **extra: Any) -> dict[str, Any]:
                 "yanchor": "bottom",
                 "yref": "paper",
                 "showarrow": False,
-                "font": {"size": 14, "color": NEUTRAL},
+                "opacity": QUIET,
             }
         ],
         **extra,

@@ -16,6 +16,7 @@ from rsc_snn.figures.style import (
     CLEAN,
     CODING_COLOURS,
     NEUTRAL,
+    QUIET,
     axis,
     figure,
     layout,
@@ -43,7 +44,8 @@ _THRESHOLD_NAME = {
     "yanchor": "bottom",
     "yref": "paper",
     "showarrow": False,
-    "font": {"size": 12, "color": NEUTRAL},
+    "font": {"size": 12},
+    "opacity": QUIET,
 }
 
 

@@ -16,7 +16,7 @@ from plotly.colors import sequential
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
-    NEUTRAL,
+    QUIET,
     axis,
     figure,
     layout,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
+# Symbols of plotly in text.
+_MARKS = {"circle": "●", "diamond": "◆"}
 # How much of the photograph the busiest place covers.
 _OVERLAY_ALPHA = 0.7
 # From RGB to luma, ITU-R BT.601.
@@ -61,7 +63,9 @@ def membrane_figure(clean: NeuronTrace, adversarial: NeuronTrace) -> go.Figure:
             "potential", domain=domain, range=span, nticks=5, anchor="x"
         )
         arrangement["shapes"].append(level_line(trace.threshold, key))
-        arrangement["annotations"] += _membrane_titles(trace, name, colour, key, domain[1])
+        arrangement["annotations"] += _membrane_titles(
+            trace, name, colour, _MARKS[symbol], key, domain[1]
+        )
     return figure(traces, arrangement)
 
 
@@ -137,12 +141,14 @@ def potential_path(
 
 
 def _membrane_titles(
-    neuron: NeuronTrace, name: str, colour: str, yaxis: str, top: float
+    neuron: NeuronTrace, name: str, colour: str, mark: str, yaxis: str, top: float
 ) -> list[dict[str, Any]]:
     count, steps = int(neuron.spikes.sum()), len(neuron.spikes)
     spikes = "1 spike" if count == 1 else f"{count} spikes"
     title = {
-        "text": f"<b>{name}</b>: {spikes} in {steps} steps",
+        # The mark alone has the colour of the lines, which is not clear enough for words.
+        "text": f'<span style="color:{colour}">{mark}</span> '
+        f"<b>{name}</b>: {spikes} in {steps} steps",
         "x": 0,
         "xanchor": "left",
         "xref": "paper",
@@ -150,7 +156,6 @@ def _membrane_titles(
         "yanchor": "bottom",
         "yref": "paper",
         "showarrow": False,
-        "font": {"size": 14, "color": colour},
     }
     threshold = {
         "text": "threshold",
@@ -161,7 +166,8 @@ def _membrane_titles(
         "yanchor": "bottom",
         "yref": yaxis,
         "showarrow": False,
-        "font": {"size": 12, "color": NEUTRAL},
+        "font": {"size": 12},
+        "opacity": QUIET,
     }
     return [title, threshold]
 

@@ -25,6 +25,11 @@ _LIGHTEST, _DARKEST = 0.296, 0.123
 # Tests set it.
 VALIDATE = False
 
+# Opacity of words in the page's colour that stay behind the data: at least 4.5:1 on both pages.
+QUIET = 0.8
+# Room at the right of an axis that ends just after a label such as "100%".
+LAST_LABEL = 22
+
 _FONT_SIZE = 14
 
 

@@ -12,6 +12,7 @@ from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
     NEUTRAL,
+    QUIET,
     axis,
     figure,
     interval_bars,
@@ -77,7 +78,8 @@ def tradeoff_figure(
                 "xanchor": side,
                 "text": f" {text} ",
                 "showarrow": False,
-                "font": {"size": 12, "color": NEUTRAL},
+                "font": {"size": 12},
+                "opacity": QUIET,
             }
             for sigma, text, _, side in shown
         ],

@@ -9,13 +9,16 @@ import pytest
 
 from rsc_snn.figures import (
     CurvePoint,
+    channel_rates_figure,
     evolution_figure,
     probability_figure,
     tradeoff_figure,
     training_figure,
 )
+from rsc_snn.figures.lesson_neuron import course_figure
 from rsc_snn.figures.style import ADVERSARIAL, CLEAN, translucent
 from rsc_snn.trace import sample_neurons
+from tests.figures.test_lesson_neuron import course
 
 CLASSES = ("cat", "dog", "frog")
 
@@ -102,6 +105,18 @@ def test_tradeoff_shows_values_intervals_and_n_in_order() -> None:
     assert [list(row) for row in clean.customdata] == [[0.7, 0.85, 50], [0.4, 0.6, 50]]
     assert list(figure.data[3].x) == [0.2]
     assert {shape.x0 for shape in figure.layout.shapes} == {0.1, 0.2}
+
+
+def test_words_in_a_figure_have_the_colour_of_the_page() -> None:
+    """The colours of lines and bars are not clear enough for words."""
+    rates = np.array([0.1, 0.3])
+    for figure in (
+        tradeoff_figure([], [], [0.0, 0.5], here=0.1, trained=0.2),
+        channel_rates_figure(rates, rates, None),
+        course_figure(course()),
+    ):
+        assert figure.layout.annotations
+        assert all(words.font.color is None for words in figure.layout.annotations)
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def test_the_potential_rises_spikes_and_falls_to_rest() -> None:
     assert len(below["spike"].x) == len(below["reset"].x) == 0
     texts = [note.text for note in figure.layout.annotations]
     assert texts[::2] == [
-        "<b>original</b>: 2 spikes in 4 steps",
-        "<b>attacked</b>: 0 spikes in 4 steps",
+        f'<span style="color:{CLEAN}">●</span> <b>original</b>: 2 spikes in 4 steps',
+        f'<span style="color:{ADVERSARIAL}">◆</span> <b>attacked</b>: 0 spikes in 4 steps',
     ]
 
 
