@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.style import CLEAN, NEUTRAL, axis, figure, interval_bars, layout
+from rsc_snn.figures.style import (
+    CLEAN,
+    LAST_LABEL,
+    NEUTRAL,
+    axis,
+    figure,
+    interval_bars,
+    layout,
+    margin,
+)
 
 MOST_CLASSES = 20
 _ROW = 26
@@ -41,7 +50,7 @@ def class_figure(
         "x": [bar.value for bar in ranked],
         "y": [bar.name for bar in ranked],
         "customdata": [[bar.lower, bar.upper, bar.n] for bar in ranked],
-        "error_x": interval_bars(ranked, NEUTRAL, thickness=1.2, width=3),
+        "error_x": interval_bars(ranked, None, thickness=1.2, width=3),
         "marker": {"color": CLEAN, "line": {"width": 0}},
         "hovertemplate": (
             "%{y}: %{x:.1%}<br>%{customdata[0]:.1%} to %{customdata[1]:.1%}, "
@@ -60,6 +69,7 @@ def class_figure(
     }
     arrangement = layout(
         height=90 + _ROW * len(ranked),
+        margin=margin(right=LAST_LABEL),
         xaxis=axis("accuracy", range=[0, 1.02], tickformat=".0%", dtick=0.25),
         yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
         shapes=[] if overall is None else [line],

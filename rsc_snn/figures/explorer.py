@@ -26,6 +26,7 @@ from rsc_snn.figures.style import (
     figure,
     interval_bars,
     layout,
+    margin,
     shades,
     translucent,
 )
@@ -141,7 +142,7 @@ def curves_figure(
     title = "effective sigma, sigma / sqrt(T)" if effective else "noise level sigma"
     arrangement = layout(
         height=520 + _ROW * _rows(series, show),
-        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        margin=margin(top=10),
         xaxis=axis(title, range=[low - room, high + room], anchor="y2"),
         yaxis=_shares("accuracy", [point.clean for point in points], domain=[0.53, 1]),
         yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
@@ -170,7 +171,7 @@ def plane_figure(
     traces += [_chosen(point) for point in points if point.key == show.here]
     arrangement = layout(
         height=430 + _ROW * (_rows(series, show) + bool(front) + 1),
-        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        margin=margin(top=10),
         xaxis=x_axis,
         yaxis=y_axis,
         legend=_column(-0.16),
@@ -224,7 +225,7 @@ def heat_figure(
     }
     arrangement = layout(
         height=110 + _CELL * max(len(steps), 1),
-        margin={"l": 8, "r": 8, "t": 30, "b": 8, "autoexpand": True},
+        margin=margin(top=30),
         title={
             "text": f"{QUANTITIES[quantity]}, %",
             "font": {"size": 14},
@@ -256,7 +257,7 @@ def epsilon_figure(
     every = [estimate for point in points for estimate in (point.clean, point.robust)]
     arrangement = layout(
         height=360 + _ROW * _rows(series, show),
-        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        margin=margin(top=10),
         xaxis=axis(
             f"size of the attack, epsilon{' in 255ths' if unit else ''}; 0 is clean",
             tickvals=sizes,

@@ -19,6 +19,7 @@ from rsc_snn.figures.style import (
     hatch,
     interval_bars,
     layout,
+    margin,
     translucent,
 )
 
@@ -188,7 +189,7 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
     zero = {"zeroline": True, "zerolinecolor": NEUTRAL, "zerolinewidth": 1.5}
     arrangement = layout(
         height=380 + _ROW * 3,
-        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        margin=margin(top=10),
         xaxis=axis("accuracy paid, points", range=across, **zero),
         yaxis=axis("robustness gained, points", range=up, **zero),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.18, "yanchor": "top"},

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
-    NEUTRAL,
+    GRID,
+    LAST_LABEL,
     axis,
     figure,
     hatch,
     layout,
+    margin,
     translucent,
 )
 
@@ -51,8 +53,16 @@ def probability_figure(
     ]
     arrangement = layout(
         height=380,
+        margin=margin(right=LAST_LABEL),
         barmode="group",
-        xaxis=axis("probability", range=[0, 1.02], tickformat=".0%", dtick=0.25),
+        # Labels that stay level in a narrow column, and a line at every quarter.
+        xaxis=axis(
+            "probability",
+            range=[0, 1.02],
+            tickformat=".0%",
+            dtick=0.5,
+            minor={"dtick": 0.25, "showgrid": True, "gridcolor": GRID},
+        ),
         yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
     )
     return figure(traces, arrangement)
@@ -77,8 +87,7 @@ def _bars(
             "array": high - mean,
             "arrayminus": mean - low,
             "thickness": 1.2,
-            "width": 3,
-            "color": NEUTRAL,
+            "width": 3,  # its colour is the page's, as in `interval_bars`
         },
         "marker": {
             "color": colour,

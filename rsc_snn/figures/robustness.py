@@ -8,7 +8,15 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.style import CODING_COLOURS, NEUTRAL, axis, figure, interval_bars, layout
+from rsc_snn.figures.style import (
+    CODING_COLOURS,
+    NEUTRAL,
+    axis,
+    figure,
+    interval_bars,
+    layout,
+    margin,
+)
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
@@ -49,7 +57,7 @@ def robustness_figure(lines: Sequence[RobustLine]) -> go.Figure:
     ]
     arrangement = layout(
         height=340 + _ROW * len(lines),
-        margin={"l": 8, "r": 8, "t": 10, "b": 8, "autoexpand": True},
+        margin=margin(top=10),
         xaxis=axis(
             "size of the attack, epsilon",
             tickvals=sizes,

@@ -95,19 +95,23 @@ class Bounded(Protocol):
 
 def interval_bars(
     estimates: Sequence[Bounded],
-    colour: str,
+    colour: str | None,
     *,
     thickness: float = 1.5,
     width: int = 4,
     scale: float = 1.0,
 ) -> dict[str, Any]:
-    """plotly's error bars from `lower` to `upper`, for values drawn `scale` times as large."""
-    return {
+    """plotly's error bars from `lower` to `upper`, for values drawn `scale` times as large.
+
+    colour: None on bars, for the template of the page, since no one colour is clear on the bars and
+    on both pages.
+    """
+    own = {} if colour is None else {"color": colour}
+    return own | {
         "type": "data",
         "symmetric": False,
         "array": [scale * (each.upper - each.value) for each in estimates],
         "arrayminus": [scale * (each.value - each.lower) for each in estimates],
-        "color": colour,
         "thickness": thickness,
         "width": width,
     }
@@ -127,11 +131,16 @@ def level_line(height: float, yaxis: str) -> dict[str, Any]:
     }
 
 
+def margin(top: int = 34, right: int = 8) -> dict[str, Any]:
+    """The room around the drawing, to which plotly adds that of labels and legend."""
+    return {"l": 8, "r": right, "t": top, "b": 8, "autoexpand": True}
+
+
 def layout(height: int, **extra: Any) -> dict[str, Any]:
     """The common layout at a fixed `height` in pixels, so that a page does not jump."""
     base: dict[str, Any] = {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 34, "b": 8, "autoexpand": True},
+        "margin": margin(),
         "font": {"size": _FONT_SIZE},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,

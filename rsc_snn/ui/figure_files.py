@@ -18,6 +18,12 @@ Titled = tuple[str, go.Figure]
 _SHOWN = "figures.shown"
 _FORMAT = "figures.format"
 _FORMATS = ("png", "svg")
+# As components/plotting.js saves a picture.
+_PAPER = {
+    "paper_bgcolor": "#ffffff",
+    "plot_bgcolor": "#ffffff",
+    "template": {"data": {"bar": [{"error_x": {"color": "#17212b"}}]}},
+}
 _FIELD = choice_field("format", "picture format", _FORMATS, "png")
 
 
@@ -80,7 +86,7 @@ def figures_html(figures: Iterable[Titled]) -> str:
     """One page with all figures and their descriptions; plotly's code is in it once."""
     parts = []
     for index, (title, figure) in enumerate(figures):
-        light = go.Figure(figure).update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff")
+        light = go.Figure(figure).update_layout(_PAPER)
         html = light.to_html(full_html=False, include_plotlyjs=index == 0)
         parts.append(f"<figure>{html}<figcaption>{escape(title)}</figcaption></figure>")
     return (

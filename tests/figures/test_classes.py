@@ -29,6 +29,11 @@ def test_bars_are_values_with_intervals_and_n_best_first() -> None:
     ]
 
 
+def test_the_page_colours_the_whiskers_that_cross_the_bars() -> None:
+    (trace,) = class_figure(BARS).data
+    assert trace.error_x.color is None
+
+
 def test_the_first_bar_is_on_top() -> None:
     assert class_figure(BARS).layout.yaxis.autorange == "reversed"
 

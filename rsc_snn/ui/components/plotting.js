@@ -32,6 +32,7 @@ function template({ text, back, line, tools }, family) {
   const font = { color: text, family };
   const axes = { color: text, zerolinecolor: line };
   return {
+    data: { bar: [{ error_x: { color: text } }] },
     layout: {
       font,
       xaxis: axes,
