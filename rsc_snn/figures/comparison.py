@@ -99,13 +99,13 @@ def energy_figure(estimate: EnergyEstimate, kind: str = "rsc") -> go.Figure:
         | {"customdata": [layer.acs for layer in layers]},
         _bars("multiply-accumulates", names, multiplied, translucent(colour, 0.55), "/", "network")
         | {"customdata": [layer.macs for layer in layers], "base": accumulates},
-        _bars("the ANN's multiply-accumulates", names, dense, CODING_COLOURS["ann"], "x", "ann")
+        _bars("multiply-accumulates, ANN", names, dense, CODING_COLOURS["ann"], "x", "ann")
         | {"customdata": [layer.ann_macs for layer in layers]},
     ]
     arrangement = layout(
         height=130 + _BAR * len(layers),
         barmode="group",
-        xaxis=axis("estimated energy, microjoules", rangemode="tozero"),
+        xaxis=axis("energy, µJ", rangemode="tozero"),
         yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"},
     )

@@ -23,7 +23,7 @@ def draw_energy(shown: Sequence[Shown]) -> None:
     estimates = [obtain_energy(item.request) for item in shown]
     for column, item, estimate in zip(st.columns(len(shown)), shown, estimates, strict=True):
         with column, st.container(key=f"rsc-column-energy-{item.card.name}"):
-            _draw_one(item, estimate)
+            _draw_one(item, estimate, alone=len(shown) == 1)
     st.caption(
         "One pass over the original photograph. Move T and sigma: more steps cost more; other "
         "noise makes more spikes or fewer."
@@ -43,21 +43,22 @@ def obtain_energy(request: AttackRequest) -> EnergyEstimate:
     return resources.live(("energy", request.key), EnergyEstimate, work)
 
 
-def _draw_one(item: Shown, estimate: EnergyEstimate) -> None:
+def _draw_one(item: Shown, estimate: EnergyEstimate, *, alone: bool) -> None:
+    """One network; its two numbers side by side if it is `alone` and has the room."""
     config = item.card.config
     spiking = config.neuron == "lif"
     st.html(title_html(item.card))
     energy, twin = estimate.energy_pj / _PICOJOULES, estimate.ann_energy_pj / _PICOJOULES
     if spiking:
-        left, right = st.columns(2)
-        left.metric(
+        places = st.columns(2) if alone else (st.container(), st.container())
+        places[0].metric(
             "Spiking network",
             f"{energy:.1f} µJ",
             f"{energy / twin:.2f} × its ANN twin",
             delta_color="off",
             delta_arrow="off",
         )
-        right.metric("Its ANN twin", f"{twin:.1f} µJ")
+        places[1].metric("Its ANN twin", f"{twin:.1f} µJ")
         st.caption(
             explained(
                 f"{estimate.acs:,} accumulates after spikes, or "
