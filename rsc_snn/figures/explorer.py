@@ -281,11 +281,14 @@ def _series(
     """
     groups: dict[tuple[Line, str], list[OperatingPoint]] = {}
     kinds: dict[Line, str] = {}
+    level: set[Line] = set()
     for point in points:
         line = (point.model, point.time_steps, point.sigma if by_sigma else None)
         groups.setdefault((line, show.others.get(point.key, "")), []).append(point)
         kinds.setdefault(line, show.look(point).kind)
-    places = {line: place for place, line in enumerate(kinds)}
+        level |= {line} if point.sigma is None else set()
+    # Those over sigma first: a T then has its look whatever else is shown beside the dial.
+    places = {line: place for place, line in enumerate(sorted(kinds, key=level.__contains__))}
     colours = _colours(kinds)
     found = []
     for (line, images), group in groups.items():
