@@ -367,7 +367,7 @@ def _line(
         "y": [each.upper for each in estimates] + [each.lower for each in estimates][::-1],
         "yaxis": panel,
         "fill": "toself",
-        "fillcolor": translucent(line.colour, 0.45 if line.images else 0.13),
+        "fillcolor": translucent(line.colour, 0.13),
         "line": {"width": 0},
         "hoverinfo": "skip",
         "showlegend": False,
@@ -395,9 +395,13 @@ def _line(
 def _with_intervals(
     parts: list[dict[str, Any]], series: Series, lines: int
 ) -> list[dict[str, Any]]:
-    """A band and its line; of many lines or other images, bars of the same intervals instead."""
-    band, line = parts
-    if lines <= _MOST_BANDS and not series.images:
+    """A band and its line; of many lines or other images, bars of the same intervals instead.
+
+    So too where all points are at one place, for a band there would have no area.
+    """
+    line = parts[-1]
+    spread = len(set(line["x"])) > 1
+    if lines <= _MOST_BANDS and spread and not series.images:
         return parts
     custom = line["customdata"]
     bars = {
@@ -405,7 +409,7 @@ def _with_intervals(
         "symmetric": False,
         "array": [row[3] - value for row, value in zip(custom, line["y"], strict=True)],
         "arrayminus": [value - row[2] for row, value in zip(custom, line["y"], strict=True)],
-        "color": band["fillcolor"],
+        "color": translucent(series.colour, 0.45),
         "thickness": 1.5,
         "width": 0,
     }

@@ -166,6 +166,21 @@ def test_many_lines_have_bars_in_place_of_bands() -> None:
     np.testing.assert_allclose(bars.arrayminus[0], 0.8 - points[0].clean.lower)
 
 
+def test_a_line_of_one_setting_has_bars_for_a_band_has_no_area() -> None:
+    alone = point(0.2, 0.8, 0.3, model="other")
+    (trace,) = (t for t in lines(curves_figure([*DIAL, alone]), "y") if keys(t) == [alone.key])
+    np.testing.assert_allclose(trace.error_y.array, [alone.clean.upper - 0.8])
+    np.testing.assert_allclose(trace.error_y.arrayminus, [0.8 - alone.clean.lower])
+
+
+def test_a_t_has_one_mark_whatever_stands_beside_the_dial() -> None:
+    def marks(figure: go.Figure) -> dict[int, str]:
+        found = [trace for trace in lines(figure) if ANN.key not in keys(trace)]
+        return {len(trace.x): trace.marker.symbol[0] for trace in found}
+
+    assert marks(plane_figure([ANN, *SHORT, *DIAL])) == marks(plane_figure([*SHORT, *DIAL]))
+
+
 def test_added_points_are_open_and_a_note_says_so() -> None:
     own = {DIAL[0].key}
     for make in (curves_figure, plane_figure, epsilon_figure):
