@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
+from rsc_snn.figures.labels import Labels
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
@@ -59,8 +61,8 @@ _CELL = 46
 _COMMAND_WIDTH = 64
 # More bands than this lie over each other; thin bars are drawn instead, in half as many traces.
 _MOST_BANDS = 6
-# Room of a label in the plane, as shares of its width and height.
-_APART = (0.06, 0.045)
+# Diameter of the ring around the chosen point, in pixels.
+_RING = 22
 # Room of a label of an axis, as a share of its length on a phone.
 _TICK = 0.05
 
@@ -165,9 +167,10 @@ def plane_figure(
     series = _series(points, show)
     x_axis = _shares("clean accuracy", [point.clean for point in points])
     y_axis = _shares("robust accuracy", [point.robust for point in points])
-    wide, high = (end["range"][1] - end["range"][0] for end in (x_axis, y_axis))
     traces = [_stairs(front)] if front else []
-    traces += [_path(line, texts, show) for line, texts in _labels(series, (wide, high))]
+    traces += [
+        _path(line, labels, show) for line, labels in _labels(series, (x_axis, y_axis), show)
+    ]
     traces += [_chosen(point) for point in points if point.key == show.here]
     arrangement = layout(
         height=430 + _ROW * (_rows(series, show) + bool(front) + 1),
@@ -431,36 +434,32 @@ def _marker(line: Series, points: Sequence[OperatingPoint], show: Show) -> dict[
 
 
 def _labels(
-    lines: Sequence[Series], spans: tuple[float, float]
-) -> Iterator[tuple[Series, list[str]]]:
-    """Each path's labels, its sigmas; one that would stand on an earlier label is left out."""
-    taken: list[tuple[float, float]] = []
+    lines: Sequence[Series], axes: tuple[dict[str, Any], dict[str, Any]], show: Show
+) -> Iterator[tuple[Series, tuple[list[str], list[str]]]]:
+    """Each path's labels, its sigmas, and their sides; one without room is left out."""
+    points = [point for line in lines for point in line.points]
+    chosen = [point for point in points if point.key == show.here]
+    marks = [(*_spot(point), 8.0) for point in points]
+    marks += [(*_spot(point), _RING + 3.0) for point in chosen]
+    strokes = [
+        (*_spot(first), *_spot(second)) for line in lines for first, second in pairwise(line.points)
+    ]
+    for point in chosen:
+        (x, y), clean, robust = _spot(point), point.clean, point.robust
+        strokes += [(clean.lower, y, clean.upper, y), (x, robust.lower, x, robust.upper)]
+    labels = Labels(axes[0]["range"], axes[1]["range"], marks, strokes)
     for line in lines:
-        places = [(point.clean.value, point.robust.value) for point in line.points]
         texts = ["" if point.sigma is None else f"{point.sigma:g}" for point in line.points]
-        yield line, free_labels(texts, places, spans, taken)
+        sizes = _marker(line, line.points, show)["size"]
+        yield line, labels.place(texts, [_spot(point) for point in line.points], sizes)
 
 
-def free_labels(
-    texts: Sequence[str],
-    places: Sequence[tuple[float, float]],
-    spans: tuple[float, float],
-    taken: list[tuple[float, float]],
-) -> list[str]:
-    """The texts, "" where one would stand on another; `taken` grows by the places of the rest.
-
-    spans: of the axes.
-    """
-    shown = []
-    for text, place in zip(texts, places, strict=True):
-        x, y = place[0] / spans[0], place[1] / spans[1]
-        free = all(abs(x - a) >= _APART[0] or abs(y - b) >= _APART[1] for a, b in taken)
-        taken += [(x, y)] if text and free else []
-        shown.append(text if free else "")
-    return shown
+def _spot(point: OperatingPoint) -> tuple[float, float]:
+    """Where a point is in the plane."""
+    return point.clean.value, point.robust.value
 
 
-def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
+def _path(line: Series, labels: tuple[list[str], list[str]], show: Show) -> dict[str, Any]:
     """The dial of one model at one T through the plane."""
     return {
         "type": "scatter",
@@ -468,8 +467,8 @@ def _path(line: Series, texts: list[str], show: Show) -> dict[str, Any]:
         "name": line.name,
         "x": [point.clean.value for point in line.points],
         "y": [point.robust.value for point in line.points],
-        "text": texts,
-        "textposition": "top right",
+        "text": labels[0],
+        "textposition": labels[1],
         "textfont": {"size": 11},  # A light shade is clear enough for a line, but not for text.
         "customdata": [_custom(point, "both", show) for point in line.points],
         "line": {"color": line.colour, "width": 1.0 if line.images else 1.6, "dash": line.dash},
@@ -509,7 +508,7 @@ def _chosen(point: OperatingPoint) -> dict[str, Any]:
         "error_y": _error(point.robust),
         "marker": {
             "symbol": "circle-open",
-            "size": 22,
+            "size": _RING,
             "color": NEUTRAL,
             "line": {"width": 3, "color": NEUTRAL},
         },

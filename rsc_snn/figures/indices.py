@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, Show, free_labels, legend_mark, wrapped
+from rsc_snn.figures.explorer import BARE, Show, legend_mark, wrapped
+from rsc_snn.figures.labels import Labels
 from rsc_snn.figures.style import (
     ADVERSARIAL,
     CLEAN,
@@ -30,6 +31,7 @@ _BAR = 56
 _ROW = 22
 _STEP = CODING_COLOURS["rsc"]
 _PALE = 0.55  # opacity
+_MARK = 10
 
 
 @dataclass(frozen=True)
@@ -194,8 +196,8 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
         yaxis=axis("robustness gained, points", range=up, **zero),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.18, "yanchor": "top"},
     )
-    spans = (across[1] - across[0], up[1] - up[0])
-    return figure([*([_steps(prices, spans, show)] if prices else []), *notes, even], arrangement)
+    labels = _labels(prices, (across, up), even)
+    return figure([*([_steps(prices, labels, show)] if prices else []), *notes, even], arrangement)
 
 
 def _ends(changes: Sequence[Difference]) -> list[float]:
@@ -206,31 +208,49 @@ def _ends(changes: Sequence[Difference]) -> list[float]:
     return [low - room, high + room]
 
 
-def _steps(prices: Sequence[Price], spans: tuple[float, float], show: Show) -> dict[str, Any]:
+def _labels(
+    prices: Sequence[Price], ends: tuple[list[float], list[float]], even: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """The steps in words and the side of each, clear of the intervals and of the line `even`."""
+    places = [(100 * price.paid.value, 100 * price.gained.value) for price in prices]
+    lines = [(even["x"][0], even["y"][0], even["x"][1], even["y"][1])]
+    lines += [(ends[0][0], 0.0, ends[0][1], 0.0), (0.0, ends[1][0], 0.0, ends[1][1])]
+    for (x, y), price in zip(places, prices, strict=True):
+        lines += [(100 * price.paid.lower, y, 100 * price.paid.upper, y)]
+        lines += [(x, 100 * price.gained.lower, x, 100 * price.gained.upper)]
+    labels = Labels(*ends, [(x, y, _MARK) for x, y in places], lines)
+    return labels.place([_step(price) for price in prices], places, [_MARK] * len(places))
+
+
+def _step(price: Price) -> str:
+    return f"{price.before.sigma:g}→{price.after.sigma:g}"
+
+
+def _steps(
+    prices: Sequence[Price], labels: tuple[list[str], list[str]], show: Show
+) -> dict[str, Any]:
     first = prices[0].after
     name = f"{show.look(first).label}, T = {first.time_steps}"
     clear = [price.paid.significant and price.gained.significant for price in prices]
-    places = [(100 * price.paid.value, 100 * price.gained.value) for price in prices]
-    steps = [f"{price.before.sigma:g}→{price.after.sigma:g}" for price in prices]
     return {
         "type": "scatter",
         "mode": "markers+text",
         "name": name,
         "showlegend": False,
-        "x": [x for x, _ in places],
-        "y": [y for _, y in places],
-        "text": free_labels(steps, places, spans, []),
-        "textposition": "top right",
-        "textfont": {"size": 11, "color": _STEP},
+        "x": [100 * price.paid.value for price in prices],
+        "y": [100 * price.gained.value for price in prices],
+        "text": labels[0],
+        "textposition": labels[1],
+        "textfont": {"size": 11},
         "customdata": [
-            [price.after.key, step, *_words(price, show), price.after.key]
-            for price, step in zip(prices, steps, strict=True)
+            [price.after.key, _step(price), *_words(price, show), price.after.key]
+            for price in prices
         ],
         "error_x": _errors([price.paid for price in prices], _STEP),
         "error_y": _errors([price.gained for price in prices], _STEP),
         "marker": {
             "color": _STEP,
-            "size": 10,
+            "size": _MARK,
             "opacity": [1.0 if plain else _PALE for plain in clear],
             "symbol": ["circle" if plain else "x-thin-open" for plain in clear],
             "line": {"width": 2, "color": _STEP},

@@ -377,6 +377,7 @@ def test_prices_are_points_gained_over_points_paid() -> None:
     sure = [p.paid.significant and p.gained.significant for p in prices]
     assert True in sure and False in sure
     assert [symbol == "x-thin-open" for symbol in steps.marker.symbol] == [not s for s in sure]
+    assert steps.textfont.color is None, "the page's, which can be read"
     assert list(even.x) == list(even.y)
 
 
