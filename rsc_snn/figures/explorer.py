@@ -412,7 +412,7 @@ def _with_intervals(
         "symmetric": False,
         "array": [row[3] - value for row, value in zip(custom, line["y"], strict=True)],
         "arrayminus": [value - row[2] for row, value in zip(custom, line["y"], strict=True)],
-        "color": translucent(series.colour, 0.45),
+        "color": translucent(series.colour, 0.7),
         "thickness": 1.5,
         "width": 0,
     }
