@@ -6,6 +6,7 @@ import streamlit as st
 
 _CSS = """
 <style>
+[data-testid="stApp"] { --rsc-ground: GROUND; }
 [data-testid="stMainBlockContainer"] { padding: 3.4rem 2.2rem 3rem; max-width: 1500px; }
 [data-testid="stSidebarUserContent"] { padding-bottom: 3rem; }
 [data-testid="stSidebar"] h2 { padding-top: 0.4rem; padding-bottom: 0.2rem; }
@@ -40,7 +41,27 @@ _CSS = """
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
   color: light-dark(#ffffff, #0f1419);
 }
-[class*="st-key-rsc-wide-"] { overflow-x: auto; }
+/* What is cut off at the right has a shadow there; a piece that scrolls along hides it at the end.
+   There is no other way to know, without a script, whether anything is cut off. */
+[class*="st-key-rsc-wide-"] {
+  overflow-x: auto;
+  background:
+    linear-gradient(to left, var(--rsc-ground) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to left, rgb(128 128 128 / 0.45), transparent) right / 0.7rem 100% no-repeat;
+}
+[class*="st-key-rsc-wide-"] table { min-width: 46rem; }
+[class*="st-key-rsc-wide-"] table:has(th:nth-child(8)) { min-width: 58rem; }
+.st-key-rsc-wide-prices table { min-width: 31rem; }
+[class*="st-key-rsc-wide-"] p { position: sticky; left: 0; width: fit-content; }
+/* The names of the rows stay in sight. */
+[class*="st-key-rsc-wide-"] :is(th, td):first-child,
+[class*="st-key-rsc-wide-published"] :is(th, td):nth-child(3) {
+  position: sticky; left: -2px; z-index: 1; background: var(--rsc-ground);
+  box-shadow: inset -1px 0 rgb(128 128 128 / 0.35);
+}
+[class*="st-key-rsc-wide-published"] :is(th, td):first-child { position: static; }
+[class*="st-key-rsc-wide-"] :is(th, td):has(a) { min-width: 8rem; }
+[class*="st-key-rsc-wide-claims"] td:nth-child(2) { min-width: 13rem; }
 /* Rows of a list have one height, which holds two lines of a long name. */
 :is([data-testid="stSelectboxVirtualDropdown"], [data-testid="stMultiSelectDropdown"])
   [role="option"] > div {
@@ -81,4 +102,6 @@ _CSS = """
 
 def apply_style() -> None:
     """Put the rules onto the page."""
-    st.html(_CSS)
+    light, dark = (st.get_option(f"theme.{name}.backgroundColor") for name in ("light", "dark"))
+    ground = f"light-dark({light}, {dark})" if light and dark else "Canvas"
+    st.html(_CSS.replace("GROUND", ground))
