@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -43,6 +44,26 @@ def by_dataset(cards: list[ModelCard]) -> list[tuple[str, list[ModelCard]]]:
     return [(dataset_label(group[0].dataset), group) for group in groups if group]
 
 
+def dataset_anchor(dataset: str) -> str:
+    """Where on the page a data set begins; the names of models are the anchors of their cards."""
+    return "data-" + re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-")
+
+
+def draw_contents(groups: list[tuple[str, list[ModelCard]]]) -> None:
+    """The way to each data set, if there are several."""
+    if len(groups) > 1:
+        links = [
+            f"[{label}](#{dataset_anchor(cards[0].dataset)}), {_count(len(cards), 'model')}"
+            for label, cards in groups
+        ]
+        st.markdown(f"On this page: {' · '.join(links)}")
+
+
+def card_link(card: ModelCard) -> str:
+    """A model's name as a link to its card."""
+    return f"[{card.label}](#{card.name})"
+
+
 def draw_table(cards: list[ModelCard]) -> None:
     """Models of one data set side by side.
 
@@ -54,7 +75,8 @@ def draw_table(cards: list[ModelCard]) -> None:
         "([95 % interval](#confidence-interval)) | n |"
     )
     rows = [
-        f"| {card.label} | {_coding(card)} | {_steps(card)} | {_accuracy(card)} | {_images(card)} |"
+        f"| {card_link(card)} | {_coding(card)} | {_steps(card)} | {_accuracy(card)} "
+        f"| {_images(card)} |"
         for card in cards
     ]
     st.markdown("\n".join([head, "| --- | --- | --- | --- | --- |", *rows]))
@@ -98,7 +120,8 @@ def _draw_accuracy(card: ModelCard) -> None:
         return
     st.caption(
         f"{clean.confidence:.0%} interval {clean.lower:.1%} to {clean.upper:.1%}; n = {clean.n:,} "
-        f"({clean.split}), {_count(clean.draws, 'draw')} each, seed {clean.seed}. {clean.note}"
+        f"({clean.split}), {_count(clean.draws, 'draw')} each, seed {clean.seed}."
+        + (f" Test photographs: {clean.note}." if clean.note else "")
     )
     if not card.class_accuracy:
         return
@@ -163,7 +186,7 @@ def _draw_training(card: ModelCard) -> None:
     st.markdown("**Train it again**")
     st.code(card.training.command, language="bash", wrap_lines=True)
     if card.training.note:
-        st.caption(card.training.note)
+        st.caption(f"Training photographs: {card.training.note}.")
 
 
 def _curve_text(card: ModelCard) -> str:
@@ -209,8 +232,13 @@ def _rounding(card: ModelCard) -> str:
     rounded = card.recipe.get("float16_epochs")
     if isinstance(rounded, int) and rounded and exact.difference == 0:
         return f"changed nothing: training ended on rounded weights ({_count(rounded, 'epoch')})"
-    points = 100 * exact.difference
-    return f"changed the accuracy by {points:+.2f} points, from {exact.value:.2%} in float32"
+    before = f"from {exact.value:.2%} in float32"
+    if exact.difference == 0:
+        return f"did not change the accuracy of {exact.value:.2%} in float32"
+    points = f"{100 * exact.difference:+.2f}"
+    if float(points) == 0:
+        return f"changed the accuracy by less than 0.01 points, {before}"
+    return f"changed the accuracy by {points} points, {before}"
 
 
 def _accuracy(card: ModelCard) -> str:

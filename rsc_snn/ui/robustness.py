@@ -13,6 +13,7 @@ from rsc_snn.robustness import report
 from rsc_snn.robustness.compare import CLAIMS, Claim, Results, claims, outcome
 from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
 from rsc_snn.robustness.suite import CLEAN, WORST
+from rsc_snn.ui.cards import card_link
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
 from rsc_snn.zoo import ModelCard
@@ -35,9 +36,9 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
         )
         return
     _draw_figures(dataset, results, cards)
-    _draw_claims(results)
+    _draw_claims(dataset, results, cards)
     with st.expander("All attacks", key=f"robustness.table.{dataset}"):
-        _draw_wide(report.table_markdown(results), f"attacks-{dataset}")
+        _draw_wide(_named(report.table_markdown(results), cards), f"attacks-{dataset}")
         st.caption(
             "Accuracy in percent with its interval. Uniform noise is the control: every gradient "
             "attack must do more harm (Square, of few queries with one draw each, is too weak "
@@ -46,7 +47,7 @@ def draw_robustness(dataset: str, cards: list[ModelCard]) -> None:
         published = report.published_markdown(results, {card.name: card for card in cards})
         if published:
             st.markdown("**Published numbers beside ours, at 8/255**")
-            _draw_wide(published, f"published-{dataset}")
+            _draw_wide(_named(published, cards), f"published-{dataset}")
             st.caption(
                 "The published ones are secondary, as later papers quote them. Networks, time "
                 "steps, epochs, test images and protocols differ, so that they cannot be ranked "
@@ -58,6 +59,13 @@ def _draw_wide(table: str, key: str) -> None:
     """A table that scrolls by itself where the screen is narrower, so that the page does not."""
     with st.container(key=f"rsc-wide-{key}"):
         st.markdown(table)
+
+
+def _named(table: str, cards: list[ModelCard]) -> str:
+    """The table with the models called as in the figures, each name a link to its card."""
+    for card in cards:
+        table = table.replace(f"`{card.name}`", card_link(card))
+    return table
 
 
 def _measured(dataset: str, cards: list[ModelCard]) -> Results:
@@ -126,10 +134,11 @@ def _attacked(card: ModelCard) -> bool:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _outcomes(_results: Results, marks: tuple[str, ...]) -> list[str]:
-    """A sentence for each pair of models; `marks` says which measurements they rest on."""
+def _outcomes(_results: Results, marks: tuple[str, ...]) -> str:
+    """A row for each pair of models; `marks` says which measurements they rest on."""
     found = list(claims(_results))
-    sentences = []
+    sizes = [f"{epsilon:g}" for epsilon in _results.epsilons()]
+    rows = []
     for first, second in CLAIMS:
         pair = [
             item
@@ -137,32 +146,37 @@ def _outcomes(_results: Results, marks: tuple[str, ...]) -> list[str]:
             if item.first.model.endswith(f"-{first}") and item.second.model.endswith(f"-{second}")
         ]
         if pair:
-            names = f"**{pair[0].first.label}** against **{pair[0].second.label}**"
-            detail = "; ".join(f"{item.first.epsilon_255:g}/255: {_ends(item)}" for item in pair)
-            sentences.append(
-                f"- {names}: {outcome([item.verdict for item in pair])} Difference over the same "
-                f"images, with its interval: {detail}."
-            )
-    return sentences
+            ends = {f"{item.first.epsilon_255:g}": _ends(item) for item in pair}
+            verdict, _, detail = outcome([item.verdict for item in pair]).partition(": ")
+            cells = [
+                f"`{pair[0].first.model}` against `{pair[0].second.model}`",
+                f"**{verdict}:** {detail}",
+                *(ends.get(size, "–") for size in sizes),
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    if not rows:
+        return ""
+    heads = ["model and twin", "verdict", *(f"at {size}/255, points" for size in sizes)]
+    return "\n".join([f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads), *rows])
 
 
 def _ends(item: Claim) -> str:
-    """A difference in points, from its lower to its upper end if there is noise."""
-    if item.exact:
-        return f"{report.points(item.at_least)} points"
-    return f"{report.points(item.at_least)} to {report.points(item.at_most)} points"
+    """A difference from its lower to its upper end if there is noise; a line for each end."""
+    ends = [item.at_least] if item.exact else [item.at_least, item.at_most]
+    return " to ".join(report.points(end).replace(" ", "\u00a0") for end in ends)
 
 
-def _draw_claims(results: Results) -> None:
+def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None:
     marks = tuple(f"{row.place}{row.sha256}{row.data}{row.n}{row.value}" for row in results.rows)
-    sentences = _outcomes(results, marks)
-    if sentences:
+    table = _outcomes(results, marks)
+    if table:
         st.markdown("**What makes a network more robust than its twin?**")
-        st.markdown("\n".join(sentences))
+        _draw_wide(_named(table, cards), f"claims-{dataset}")
         st.caption(
-            "A difference from one value to another: the worst case of a network with noise lies "
-            "between the lowest score of each image, which errs low, and the attack that does most "
-            "harm by itself, which errs high; a claim must hold at both ends. "
+            "Points: the difference over the same images, with its interval. From one value to "
+            "another: the worst case of a network with noise lies between the lowest score of "
+            "each image, which errs low, and the attack that does most harm by itself, which errs "
+            "high; a claim must hold at both ends. "
             "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
             "more of both adds, and what a surrogate gradient that adapts to each neuron (SA-PGD) "
             "finds on a few images, is in docs/results.md. The spiking networks learned from the "

@@ -106,6 +106,16 @@ def test_a_card_whose_training_ended_on_rounded_weights(assets: Path, page: Page
     assert "changed nothing: training ended on rounded weights (2 epochs)" in text
 
 
+def test_a_change_too_small_to_show_has_no_sign(assets: Path, page: PageMaker) -> None:
+    def change_little(card: dict[str, Any]) -> None:
+        add_details(card)
+        card["float32_accuracy"] = {"value": 0.10004, "difference": -0.00004}
+
+    change(assets, "tiny-rsc", change_little)
+    text = words(opened(page(MODELS), "tiny-rsc"))
+    assert "changed the accuracy by less than 0.01 points, from 10.00% in float32" in text
+
+
 def test_cards_of_the_first_version_do_without_what_they_lack(
     assets: Path, page: PageMaker
 ) -> None:
@@ -131,7 +141,10 @@ def test_models_are_grouped_by_data_set(assets: Path, page: PageMaker) -> None:
     assert [element.value for element in app.header] == ["CIFAR-10", "Imagenette", "folder:mine"]
     tables = [element.value for element in app.markdown if "| --- |" in element.value]
     assert [table.count("\n") - 1 for table in tables] == [2, 1, 1]
-    assert "Tiny ANN" in tables[2]
+    assert "[Tiny ANN](#tiny-ann)" in tables[2]
+    contents = next(text.value for text in app.markdown if text.value.startswith("On this page"))
+    anchors = [element.anchor for element in app.header]
+    assert all(f"(#{anchor})" in contents for anchor in anchors) and len(set(anchors)) == 3
     titles = [element.value for element in app.subheader]
     assert titles[2:] == ["Tiny SNN, direct coding", "Tiny ANN"]
 

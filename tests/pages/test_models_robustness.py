@@ -51,17 +51,18 @@ def test_figure_claim_and_table(measured: Path, page: PageMaker) -> None:
     assert [trace["name"] for trace in traces] == ["Tiny ANN", "Tiny RSC-SNN, sigma 0.2"]
     assert [trace["y"][0] for trace in traces] == [1.0, 1.0]
     text = words(app)
-    assert "**RSC-SNN, sigma 0.2** against **ANN**: The claim holds: above its twin" in text
+    rsc, ann = f"[Tiny RSC-SNN, sigma 0.2](#{RSC})", f"[Tiny ANN](#{TWIN})"
+    assert f"| {rsc} against {ann} | **The claim holds:** above its twin" in text
     assert "n = 600 for clean and FGSM, 500 of them at random" in text
     assert "; 10 fresh noise draws an image, 1 for models without noise; seed 0" in text
     assert "`python -m rsc_snn zoo evaluate --images 500 --epsilons 2 8`" in text
-    assert f"| `{TWIN}` | – | 4 | 100.0 (" in text
+    assert f"| {ann} | – | 4 | 100.0 (" in text
     assert "82.03" in text and "secondary" in text
 
 
 def test_a_claim_that_fails_is_said_as_plainly(measured: Path, page: PageMaker) -> None:
     write(measured, 0.6, 0.3)
-    assert "The claim fails: below its twin" in words(page(MODELS).run())
+    assert "**The claim fails:** below its twin" in words(page(MODELS).run())
 
 
 def test_new_results_are_read_by_a_running_app(measured: Path, page: PageMaker) -> None:
@@ -94,8 +95,8 @@ def test_results_of_other_weights_are_not_shown(measured: Path, page: PageMaker)
     path.write_text(json.dumps(card), encoding="utf-8")
     app = page(MODELS).run()
     text = words(app)
-    assert f"| `{TWIN}` |" not in text and f"| `{RSC}` |" in text
-    assert "against" not in text
+    assert f"(#{TWIN}) | – | 4 |" not in text and f"(#{RSC}) | 0.2 | 4 |" in text
+    assert " against [" not in text
 
 
 def test_without_results_a_sentence_says_how_to_make_them(assets: Path, page: PageMaker) -> None:
@@ -122,4 +123,4 @@ def test_results_without_a_worst_case_have_no_figure(measured: Path, page: PageM
     app = page(MODELS).run()
     assert not app.exception and not app.error
     assert not figures(app)
-    assert f"| `{TWIN}` | – | 4 | 100.0 (" in words(app)
+    assert f"(#{TWIN}) | – | 4 | 100.0 (" in words(app)
