@@ -31,24 +31,25 @@ def run() -> None:
         layout="wide",
         initial_sidebar_state="auto",
     )
-    apply_style()
-    page = st.navigation(
-        [
-            st.Page(
-                "pages/playground.py", title="Playground", icon=":material/bolt:", default=True
-            ),
-            st.Page("pages/poisson_coding.py", title="Lesson", icon=":material/school:"),
-            st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/tune:"),
-            st.Page("pages/models.py", title="Models", icon=":material/inventory_2:"),
-        ],
-        position="top",
+    playground = st.Page(
+        "pages/playground.py", title="Playground", icon=":material/bolt:", default=True
     )
+    lesson = st.Page("pages/poisson_coding.py", title="Lesson", icon=":material/school:")
+    tradeoff = st.Page("pages/tradeoff.py", title="Trade-off", icon=":material/tune:")
+    models = st.Page("pages/models.py", title="Models", icon=":material/inventory_2:")
+    page = st.navigation([playground, lesson, tradeoff, models], position="top")
+    panel = page in (playground, tradeoff)
+    apply_style(panel=panel)
     if st.session_state.get(_PAGE) != page.url_path:
         # The new address goes first: the browser would put this page's link behind the old one.
         flush()
         st.session_state[_PAGE] = page.url_path
-    device_badge()
+    if panel:
+        with st.sidebar:
+            device_badge()
     page.run()
+    if not panel:
+        device_badge()
     resources.settle_memory()
 
 

@@ -23,8 +23,8 @@ def icon() -> Image.Image:
 
 
 def device_badge() -> None:
-    """Where the app computes, at the top of the sidebar."""
-    st.sidebar.badge(
+    """Where the app computes."""
+    st.badge(
         resources.device_text(),
         icon=":material/memory:",
         color="gray",

@@ -99,9 +99,19 @@ _CSS = """
 </style>
 """
 
+# The framework keeps the sidebar of the page before, empty, until something runs on this one. A
+# phone has the menu there.
+_NO_PANEL = """
+<style>
+@media (min-width: 769px) {
+  [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] { display: none; }
+}
+</style>
+"""
 
-def apply_style() -> None:
-    """Put the rules onto the page."""
+
+def apply_style(*, panel: bool) -> None:
+    """Put the rules onto the page; `panel`: whether it has controls in the sidebar."""
     light, dark = (st.get_option(f"theme.{name}.backgroundColor") for name in ("light", "dark"))
     ground = f"light-dark({light}, {dark})" if light and dark else "Canvas"
-    st.html(_CSS.replace("GROUND", ground))
+    st.html(_CSS.replace("GROUND", ground) + ("" if panel else _NO_PANEL))

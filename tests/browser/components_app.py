@@ -71,7 +71,7 @@ def returned(name: str, value: object) -> None:
 def main() -> None:
     """The page."""
     st.set_page_config(layout="wide")
-    apply_style()
+    apply_style(panel=True)
     runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     returned("runs", runs)
     steps = st.radio("Steps", (8, 4, 1), horizontal=True, key="steps")

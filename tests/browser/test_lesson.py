@@ -57,6 +57,8 @@ def answer(page: Any, step: str, value: float) -> None:
 
 def test_a_newcomer_walks_all_six_steps(page: Any, address: str) -> None:
     open_playground(page, address)
+    sidebar = page.locator('[data-testid="stSidebar"]')
+    assert sidebar.is_visible()
     page.evaluate(
         "window.gone = []; const push = history.pushState; history.pushState = function(...all) {"
         "window.gone.push(all[2]); return push.apply(this, all); }; null"
@@ -64,6 +66,7 @@ def test_a_newcomer_walks_all_six_steps(page: Any, address: str) -> None:
     page.get_by_role("link", name="Lesson").click()
     for step in STEPS:
         wait_for_step(page, step)
+        assert not sidebar.is_visible()
         if step == STEPS[0]:
             gone = page.evaluate("window.gone")
             assert gone and all("/poisson_coding" in place for place in gone), gone
@@ -208,7 +211,7 @@ def test_a_word_of_the_playground_leads_to_the_glossary(page: Any, address: str)
     other.close()
 
 
-def test_the_projector_has_larger_type_and_no_sidebar(page: Any, address: str) -> None:
+def test_the_projector_has_larger_type(page: Any, address: str) -> None:
     open_step(page, address, "step=decision", "decision")
 
     def size() -> float:
@@ -219,12 +222,10 @@ def test_the_projector_has_larger_type_and_no_sidebar(page: Any, address: str) -
         )
 
     before = size()
-    assert page.locator('[data-testid="stSidebar"]').is_visible()
     page.locator(f"{control(page, 'lesson.presentation')} label").first.click()
     page.wait_for_url(re.compile("presentation=true"))
     settle(page)
     assert size() > 1.15 * before
-    assert not page.locator('[data-testid="stSidebar"]').is_visible()
     form = page.locator(control(page, "lesson.check.decision"))
     assert not form.is_visible()
     page.get_by_text("The question", exact=True).click()
@@ -248,3 +249,6 @@ def test_a_phone_shows_every_step_without_scrolling_sideways(page: Any, address:
             "parts => parts.map(part => part.getBoundingClientRect().right)"
         )
         assert max(edges) <= 390, step
+    open_step(page, address, "step=pixel&presentation=true", "pixel")
+    page.locator('[data-testid="stExpandSidebarButton"]').click()
+    page.get_by_role("link", name="Models").wait_for()

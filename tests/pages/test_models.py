@@ -201,3 +201,4 @@ def test_the_app_opens_on_the_playground(assets: Path, page: PageMaker) -> None:
     app = page("app.py").run()
     assert not app.exception
     assert app.title[0].value.startswith("Attack a photograph")
+    assert any("memory" in text.value for text in app.sidebar.markdown)

@@ -49,7 +49,6 @@ _STYLE = """
 _LARGE = """
 <style>
 html { font-size: 20px !important; }
-[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"] { display: none; }
 [data-testid="stMainBlockContainer"] { max-width: none; }
 .js-plotly-plot .xtick text, .js-plotly-plot .ytick text { font-size: 15px !important; }
 .js-plotly-plot :is(.xtitle, [class^="y"][class$="title"]) { font-size: 17px !important; }
