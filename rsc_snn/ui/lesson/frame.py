@@ -42,6 +42,29 @@ _STYLE = """
 .st-key-lesson-tools .st-key-copy-link { min-width: 8.5rem; }
 .st-key-lesson-arrive { position: absolute; }
 .st-key-lesson-question { max-width: 60rem; }
+@media (max-width: 640px) {
+  /* Sliders side by side and the first figure next, so that one sees what a slider does. */
+  [class*="st-key-lesson-live-"] {
+    display: grid; grid-template-columns: 1fr 1fr; gap: 0.5rem 1rem;
+  }
+  [class*="st-key-lesson-live-"]
+    :is([data-testid="stLayoutWrapper"], [data-testid^="stHorizontal"], [data-testid="stColumn"],
+    [data-testid="stVerticalBlock"]) { display: contents; }
+  [class*="st-key-lesson-live-"] [data-testid="stElementContainer"] { grid-column: 1 / -1; }
+  [class*="st-key-lesson-live-"]
+    [data-testid="stElementContainer"]:has([data-testid="stSlider"], [data-testid="stButton"]) {
+    grid-column: auto; align-self: end;
+  }
+  [class*="st-key-lesson-live-"] [data-testid="stElementContainer"]:is(
+    .st-key-lesson-bill_attacked, .st-key-lesson-currents_channel) { grid-column: 1 / -1; }
+  .st-key-lesson-live-decision [data-testid="stElementContainer"] { order: 2; }
+  .st-key-lesson-live-decision
+    :is(.st-key-lesson-decision_draws, .st-key-lesson-decision_seed-again) { order: 1; }
+  .st-key-lesson-live-decision .st-key-lesson-decision-plane,
+  .st-key-lesson-live-decision [data-testid="stElementContainer"]:has([data-testid="stSlider"]) {
+    order: 0;
+  }
+}
 </style>
 """
 # Everything on a page is in units of this size, but for the figures; their legends, which are laid
@@ -156,7 +179,7 @@ def draw_step(link: PageLink, frame: Frame) -> None:
         for equation in text.equations:
             st.latex(equation)
     module = import_module(f"{__package__}.{step}")
-    _draw_figures(link, module.draw)
+    _draw_figures(link, step, module.draw)
     if frame.projector:
         with st.expander("The question", icon=":material/quiz:"):
             _draw_question(link, step)
@@ -167,9 +190,9 @@ def draw_step(link: PageLink, frame: Frame) -> None:
 
 
 @st.fragment
-def _draw_figures(link: PageLink, draw: Callable[[PageLink], None]) -> None:
+def _draw_figures(link: PageLink, step: str, draw: Callable[[PageLink], None]) -> None:
     """The step's controls and figures; a move of a control runs, and draws, nothing else."""
-    with shown_errors():
+    with st.container(key=f"lesson-live-{step}"), shown_errors():
         draw(link)
     link.publish()
 
