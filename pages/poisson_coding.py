@@ -10,7 +10,7 @@ from rsc_snn.ui.lesson.glossary import draw_glossary
 from rsc_snn.ui.link import PageLink
 
 begin_figures()
-st.title("From pixels to spikes to smoothing")
+st.title("From pixels to spikes to smoothing", anchor="lesson")
 link = PageLink("lesson")
 frame = read_frame(link)
 notices = st.container()

@@ -572,10 +572,11 @@ def plain(text: str) -> str:
 
 
 def glossary_html() -> str:
-    """All terms, alphabetical, as a definition list with an anchor each."""
+    """All terms, alphabetical, as a definition list with an anchor, and a way back, each."""
     entries = "".join(
         f'<div id="{term.anchor}"><dt>{escape(term.name)}</dt>'
-        f"<dd>{escape(term.definition)}</dd></div>"
+        f"<dd>{escape(term.definition)} "
+        '<a class="rsc-back" href="#lesson">Back to the text</a></dd></div>'
         for term in TERMS.values()
     )
     return f'<dl class="rsc-glossary">{entries}</dl>'

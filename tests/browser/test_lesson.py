@@ -188,6 +188,7 @@ def test_words_lead_to_the_glossary_and_back(page: Any, address: str) -> None:
     link = page.locator(f'.st-key-lesson-idea a[href="#{term.anchor}"]')
     assert link.get_attribute("title") == term.definition
     entry = page.locator(f"#{term.anchor}")
+    left = page.evaluate(f"{AREA}.scrollTop")
     link.click()
     wait_until_in_view(page, term.anchor)
     assert term.definition in entry.inner_text()
@@ -195,6 +196,12 @@ def test_words_lead_to_the_glossary_and_back(page: Any, address: str) -> None:
     assert "step=neuron" in page.url
     assert len(page.context.pages) == 1
     assert page.locator(".rsc-glossary dt").count() == len(TERMS)
+    entry.get_by_role("link", name="Back to the text").click()
+    page.wait_for_function(f"{AREA}.scrollTop === {left}")
+    link.click()
+    wait_until_in_view(page, term.anchor)
+    page.go_back()
+    page.wait_for_function(f"{AREA}.scrollTop === {left}")
 
 
 def test_a_word_of_the_playground_leads_to_the_glossary(page: Any, address: str) -> None:
@@ -249,6 +256,12 @@ def test_a_phone_shows_every_step_without_scrolling_sideways(page: Any, address:
             "parts => parts.map(part => part.getBoundingClientRect().right)"
         )
         assert max(edges) <= 390, step
+        if step in ("neuron", "decision"):
+            tops = page.locator("[class*=st-key-lesson-live] .stSlider, .draglayer").evaluate_all(
+                "parts => parts.map(part => part.getBoundingClientRect())"
+            )
+            slider, figure = tops[0], next(top for top in tops if top["height"] > 100)
+            assert figure["bottom"] - slider["top"] < 844 - 60, step
     open_step(page, address, "step=pixel&presentation=true", "pixel")
     page.locator('[data-testid="stExpandSidebarButton"]').click()
     page.get_by_role("link", name="Models").wait_for()

@@ -15,6 +15,8 @@ _STYLE = """
 }
 .rsc-glossary > div { break-inside: avoid; padding: 0.3rem 0.5rem; scroll-margin-top: 6rem; }
 .rsc-glossary > div:target { outline: 2px solid currentColor; border-radius: 0.4rem; }
+.rsc-glossary .rsc-back { display: none; color: inherit; }
+.rsc-glossary > :is(:target, .rsc-here) .rsc-back { display: block; padding: 0.3rem 0; }
 .rsc-glossary dt { font-weight: 650; }
 .rsc-glossary dd { margin: 0; opacity: 0.85; }
 </style>
