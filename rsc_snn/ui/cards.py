@@ -90,7 +90,7 @@ def draw_table(cards: list[ModelCard]) -> None:
 
 def draw_card(card: ModelCard) -> None:
     """One model in two lines; what it can do and how it came to be only once it is opened."""
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         st.subheader(card.label, anchor=card.name)
         st.caption(f"`{card.name}` · {_network(card)} · {card.size_bytes / 1e6:.1f} MB")
         details = st.expander(

@@ -163,7 +163,7 @@ def _outcomes(_results: Results, marks: tuple[str, ...]) -> str:
 def _ends(item: Claim) -> str:
     """A difference from its lower to its upper end if there is noise; a line for each end."""
     ends = [item.at_least] if item.exact else [item.at_least, item.at_most]
-    return " to ".join(report.points(end).replace(" ", "\u00a0") for end in ends)
+    return " to\u00a0".join(report.points(end).replace(" ", "\u00a0") for end in ends)
 
 
 def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None:

@@ -51,6 +51,7 @@ _CSS = """
 }
 [class*="st-key-rsc-wide-"] table { min-width: 46rem; }
 [class*="st-key-rsc-wide-"] table:has(th:nth-child(8)) { min-width: 58rem; }
+[class*="st-key-rsc-wide-claims"] table { min-width: 42rem; }
 .st-key-rsc-wide-prices table { min-width: 31rem; }
 [class*="st-key-rsc-wide-"] p { position: sticky; left: 0; width: fit-content; }
 /* The names of the rows stay in sight. */
@@ -59,9 +60,11 @@ _CSS = """
   position: sticky; left: -2px; z-index: 1; background: var(--rsc-ground);
   box-shadow: inset -1px 0 rgb(128 128 128 / 0.35);
 }
-[class*="st-key-rsc-wide-published"] :is(th, td):first-child { position: static; }
+[class*="st-key-rsc-wide-published"] :is(th, td):first-child {
+  position: static; box-shadow: none;
+}
 [class*="st-key-rsc-wide-"] :is(th, td):has(a) { min-width: 8rem; }
-[class*="st-key-rsc-wide-claims"] td:nth-child(2) { min-width: 13rem; }
+[class*="st-key-rsc-wide-claims"] td:nth-child(2) { min-width: 11rem; }
 /* Rows of a list have one height, which holds two lines of a long name. */
 :is([data-testid="stSelectboxVirtualDropdown"], [data-testid="stMultiSelectDropdown"])
   [role="option"] > div {
