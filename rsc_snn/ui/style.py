@@ -90,7 +90,7 @@ _CSS = """
     min-width: calc(50% - 1rem); flex: 1 1 calc(50% - 1rem);
   }
   [data-testid="stExpandSidebarButton"]::after {
-    content: "Menu and settings"; font-size: 0.9rem; white-space: nowrap; padding: 0 0.3rem;
+    content: "MENU"; font-size: 0.9rem; white-space: nowrap; padding: 0 0.3rem;
   }
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
   [data-testid="stMain"] h1 { font-size: 1.55rem; }
@@ -117,4 +117,6 @@ def apply_style(*, panel: bool) -> None:
     """Put the rules onto the page; `panel`: whether it has controls in the sidebar."""
     light, dark = (st.get_option(f"theme.{name}.backgroundColor") for name in ("light", "dark"))
     ground = f"light-dark({light}, {dark})" if light and dark else "Canvas"
-    st.html(_CSS.replace("GROUND", ground) + ("" if panel else _NO_PANEL))
+    menu = "Menu and settings" if panel else "Menu"
+    rules = _CSS.replace("GROUND", ground).replace("MENU", menu)
+    st.html(rules + ("" if panel else _NO_PANEL))
