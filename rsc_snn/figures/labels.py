@@ -1,4 +1,7 @@
-"""Where the labels of points stand, so that they lie on nothing that is drawn."""
+"""Where the labels of points stand, so that they lie on nothing that is drawn.
+
+plotly puts every label on one given side of its point, whatever is there.
+"""
 
 from __future__ import annotations
 
