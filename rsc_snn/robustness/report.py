@@ -137,7 +137,10 @@ def _tables(results: Results, cards: Cards) -> str:
             for name, card in cards.items()
             if card.dataset == dataset and name not in part.models()
         ]
+        whole = {row.model for row in part.rows if row.attack == WORST}
+        begun = [f"`{name}`" for name in part.models() if name not in whole]
         rest = f"Not measured yet: {', '.join(lacking)}.\n" if lacking else ""
+        rest += f"Measured in part: {', '.join(begun)}.\n" if begun else ""
         parts.append(
             f"### {dataset_label(dataset)}\n\n{table_markdown(part)}\n{provenance(part)}\n"
             f"{MINUTES} Measured in {hours:.1f} hours on {', '.join(devices)}.\n{rest}"
