@@ -100,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.sweep.store import Store
     from rsc_snn.sweep.transfer import check_export, import_parquet
 
-    cells = None if args.file is None else _cells(args, read_grid(args.file))
+    grid = None if args.file is None else read_grid(args.file)
+    zoo = open_zoo(args)
+    cells = None if grid is None else _cells(args, zoo, grid)
     if cells is not None and args.target is not None:
         check_export(args.target, cells, dry=args.dry_run)  # Better known now than days later.
     only_export = cells is None and args.source is None
@@ -108,10 +110,10 @@ def run(args: argparse.Namespace) -> int:
         if args.source is not None:
             added, skipped = import_parquet(store, args.source)
             print(f"{_count(added, 'cell')} imported into {store.path}, {skipped:,} were there.")
-        code = 0 if cells is None else _sweep(args, store, cells)
+        code = 0 if cells is None else _sweep(args, zoo, store, cells)
         if code == _INTERRUPTED or args.dry_run:
             return code
-        return max(code, _export(args, store, cells))  # Cells that failed are left out.
+        return max(code, _export(args, zoo, store, cells))  # Cells that failed are left out.
 
 
 def _place(args: argparse.Namespace) -> Path | str:
@@ -119,7 +121,7 @@ def _place(args: argparse.Namespace) -> Path | str:
     return ":memory:" if args.dry_run and not args.store.exists() else args.store
 
 
-def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
+def _cells(args: argparse.Namespace, zoo: Zoo, grid: Grid) -> tuple[Cell, ...]:
     """The cells of the grid; a model that only a pattern names may lack its data, or not work.
 
     Raises SweepError, DataError, ZooError.
@@ -127,7 +129,6 @@ def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
     from rsc_snn.robustness.cells import fingerprint
     from rsc_snn.sweep.grid import expand, left_out, measured_images, model_names
 
-    zoo = open_zoo(args)
     marks: dict[str, str] = {}
     reasons = left_out(grid, zoo)
     for name in model_names(grid, zoo):
@@ -147,7 +148,7 @@ def _cells(args: argparse.Namespace, grid: Grid) -> tuple[Cell, ...]:
     return expand(replace(grid, models=tuple(marks)), zoo, marks)
 
 
-def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int:
+def _sweep(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cell]) -> int:
     """Say what it takes, and measure what is missing. Raises SweepError, and what that raises."""
     from rsc_snn.device import pick_device
     from rsc_snn.sweep.runners import cluster_threads, default_workers
@@ -159,7 +160,6 @@ def _sweep(args: argparse.Namespace, store: Store, cells: Sequence[Cell]) -> int
         return 0
     # The workers of a cluster may have devices that this machine lacks.
     device = pick_device(None if args.cluster else args.device)
-    zoo = open_zoo(args)
     cost = _cost(missing, zoo, device)
     if args.cluster:
         workers = cluster_threads(args.cluster)
@@ -238,14 +238,14 @@ def _failures(cells: Sequence[Cell], failed: Mapping[str, str]) -> Iterator[str]
     from rsc_snn.sweep.grid import cell_words, predecessor
 
     own = []
-    for cell in cells:
+    for cell in (cell for cell in cells if cell.key in failed):
         before = predecessor(cell)
-        if cell.key in failed and (before is None or before.key not in failed):
+        if before is None or before.key not in failed:
             own.append(cell)
     for cell in own[:_CELLS_SHOWN]:
         yield f"{cell_words(cell)}: {failed[cell.key]}"
     if len(own) > _CELLS_SHOWN:
-        yield f"So did {_count(len(own) - _CELLS_SHOWN, 'other cell')}."
+        yield f"{_count(len(own) - _CELLS_SHOWN, 'more cell')} failed."
     if len(failed) > len(own):
         yield f"{_count(len(failed) - len(own), 'cell')} could not be begun, building on these."
 
@@ -270,14 +270,14 @@ def _end(
     return 2 if report.failed else 0
 
 
-def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None) -> int:
+def _export(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cell] | None) -> int:
     """Write the results to where they were asked for, if anywhere. Raises SweepError, ZooError."""
     if args.target is None:
         return 0
     from rsc_snn.sweep.transfer import export_csv, export_parquet
 
     if args.target.suffix == ".csv":
-        count = export_csv(store, args.target, cells, open_zoo(args))
+        count = export_csv(store, args.target, cells, zoo)
     else:
         count = export_parquet(store, args.target, cells)
     print(f"{_count(count, 'cell')} written to {args.target}.")

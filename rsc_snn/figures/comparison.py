@@ -105,7 +105,7 @@ def energy_figure(estimate: EnergyEstimate, kind: str = "rsc") -> go.Figure:
     arrangement = layout(
         height=130 + _BAR * len(layers),
         barmode="group",
-        xaxis=axis("energy, µJ", rangemode="tozero"),
+        xaxis=axis("estimated energy, µJ", rangemode="tozero"),
         yaxis=axis("", autorange="reversed", showgrid=False, type="category"),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"},
     )

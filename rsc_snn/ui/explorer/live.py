@@ -45,10 +45,8 @@ def splits_at_hand(model: str) -> list[str]:
 
 def _is_at_hand(card: ModelCard, split: str) -> bool:
     """True if the model can be measured on a split; remembered, for data rarely goes away."""
-    key = (
-        *("explorer.split", split, card.dataset, card.classes, card.config.image_size),
-        str(data_root()),
-    )
+    source = (split, card.dataset, card.classes, card.config.image_size)
+    key = ("explorer.split", source, str(data_root()))
     if resources.memo().get(key, bool) is None:
         try:
             measured_images(card, Grid((card.name,), ("fgsm",), (0,), images=1, split=split))  # type: ignore[arg-type]
