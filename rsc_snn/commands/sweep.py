@@ -101,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.sweep.transfer import check_export, import_parquet
 
     grid = None if args.file is None else read_grid(args.file)
-    zoo = open_zoo(args)
-    cells = None if grid is None else _cells(args, zoo, grid)
+    zoo = None if grid is None else open_zoo(args)
+    cells = None if grid is None or zoo is None else _cells(args, zoo, grid)
     if cells is not None and args.target is not None:
         check_export(args.target, cells, dry=args.dry_run)  # Better known now than days later.
     only_export = cells is None and args.source is None
@@ -110,10 +110,10 @@ def run(args: argparse.Namespace) -> int:
         if args.source is not None:
             added, skipped = import_parquet(store, args.source)
             print(f"{_count(added, 'cell')} imported into {store.path}, {skipped:,} were there.")
-        code = 0 if cells is None else _sweep(args, zoo, store, cells)
+        code = 0 if cells is None or zoo is None else _sweep(args, zoo, store, cells)
         if code == _INTERRUPTED or args.dry_run:
             return code
-        return max(code, _export(args, zoo, store, cells))  # Cells that failed are left out.
+        return max(code, _export(args, store, cells))  # Cells that failed are left out.
 
 
 def _place(args: argparse.Namespace) -> Path | str:
@@ -270,14 +270,14 @@ def _end(
     return 2 if report.failed else 0
 
 
-def _export(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cell] | None) -> int:
+def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None) -> int:
     """Write the results to where they were asked for, if anywhere. Raises SweepError, ZooError."""
     if args.target is None:
         return 0
     from rsc_snn.sweep.transfer import export_csv, export_parquet
 
     if args.target.suffix == ".csv":
-        count = export_csv(store, args.target, cells, zoo)
+        count = export_csv(store, args.target, cells, open_zoo(args))
     else:
         count = export_parquet(store, args.target, cells)
     print(f"{_count(count, 'cell')} written to {args.target}.")
