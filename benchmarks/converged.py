@@ -1,11 +1,11 @@
 """Whether the suite's EOT-PGD is strong enough: `python -m benchmarks.converged`.
 
-A few test images are attacked anew, each time from the clean image, with the suite's EOT-PGD-20
-(the peer), with more steps, with more draws a gradient, with SA-PGD through a surrogate gradient
-that adapts to each neuron and through the trained one, and with an epsilon so large that no
-accuracy may be left. Scored on fresh draws, the same for all attacks of a model. A point that is in
-the results already, measured with the same weights on the same images in the same way, is not
-measured again, and points of other images or draws stay beside it.
+A few test images are attacked anew, each time from the clean image: with the suite's EOT-PGD-20
+(the peer), with more steps, with more draws a gradient, with SA-PGD through the trained surrogate
+gradient and through one that adapts to each neuron (with each A of `SPREADS`), and with an epsilon
+so large that no accuracy may be left. Scored on fresh draws, the same for all attacks of a model.
+A point that is in the results already, measured with the same weights on the same images in the
+same way, is not measured again, and points of other images or draws stay beside it.
 
 Writes the points to assets/results/converged.csv and the table to docs/results.md.
 """
@@ -32,23 +32,25 @@ DOCS = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "assets" / "results" / "converged.csv"
 MARKERS = ("<!-- converged -->", "<!-- end of converged -->")
 MODELS = ("cifar10-snn-rsc-020", "cifar10-snn-poisson", "cifar10-snn-rsc-020-at")
-EOT_PGD, ADAPTIVE, TRAINED = "EOT-PGD", "SA-PGD, adaptive surrogate", "SA-PGD, trained surrogate"
-# Attack, steps, draws a gradient and epsilon (255ths); the first is the suite's.
-EFFORTS = (
-    (EOT_PGD, 20, 10, 8.0),
+EOT_PGD, TRAINED = "EOT-PGD", "SA-PGD, trained surrogate"
+# SA-PGD's `spread`, the A of its authors, who search it for each model from 0.35 to 0.49.
+SPREADS = {f"SA-PGD, A = {a:g}": a for a in (0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.49)}
+# Attack, steps, draws a gradient and epsilon (255ths).
+Effort = tuple[str, int, int, float]
+SUITE: Effort = (EOT_PGD, 20, 10, 8.0)
+LARGE: Effort = (EOT_PGD, 20, 10, 64.0)
+EFFORTS: tuple[Effort, ...] = (
+    SUITE,
     (EOT_PGD, 50, 10, 8.0),
     (EOT_PGD, 20, 40, 8.0),
-    (ADAPTIVE, 50, 10, 8.0),
     (TRAINED, 50, 10, 8.0),
-    (EOT_PGD, 20, 10, 64.0),
+    LARGE,
+    *((attack, 50, 10, 8.0) for attack in SPREADS),
 )
 SEED, BATCH = 0, 100
-# SA-PGD's `spread`, the A of its authors, who search it for each model in this range.
-SPREAD, SEARCHED = 0.425, (0.35, 0.49)
 # About the largest difference, in points, that chance alone makes between two of these attacks at
 # 100 images and 20 draws; it falls with the root of the scored passes.
 CHANCE, CHANCE_PASSES = 1.5, 100 * 20
-_NUMBERS = ("none", "one", "two", "three", "four")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Point:
         return self.data, self.n, self.draws, self.seed
 
     @property
-    def effort(self) -> tuple[str, int, int, float]:
+    def effort(self) -> Effort:
         """One of EFFORTS."""
         return self.attack, self.steps, self.eot_draws, self.epsilon
 
@@ -101,8 +103,8 @@ def parameters(attack: str, steps: int, eot_draws: int, epsilon: float) -> dict[
     if attack == EOT_PGD:
         return values | {"step_size": epsilon / 4, "random_start": True}
     return values | (
-        {"surrogate": "adaptive", "spread": SPREAD}
-        if attack == ADAPTIVE
+        {"surrogate": "adaptive", "spread": SPREADS[attack]}
+        if attack in SPREADS
         else {"surrogate": "trained"}
     )
 
@@ -122,69 +124,86 @@ def rows(points: Sequence[Point]) -> dict[str, list[Point]]:
 
 
 def table(points: Sequence[Point]) -> str:
-    """A line a model, a column an attack; images and command in each line where they differ."""
+    """A line a model, a column an attack; images and command in each line where they differ.
+
+    The adaptive surrogate, of which each A is an attack, has a table of its own.
+    """
     shown = rows(points)
     about = {(point.setting, point.command) for row in shown.values() for point in row}
-    heads = [
-        f"{attack}, {steps} steps, {draws} draws, {epsilon:g}/255"
-        for attack, steps, draws, epsilon in EFFORTS
-    ]
     if len(about) == 1:
         ((_, n, draws, _), command) = about.pop()
-        heads = ["model", *heads]
         images = f"n = {n} test images, {draws} fresh draws each"
         repeat = f" Repeat: `{command}`."
     else:
-        heads = ["model", "n, draws, images", *heads, "repeat"]
         images, repeat = "n test images, by their fingerprint, so many fresh draws each", ""
-    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
-    for model, row in shown.items():
-        found = {point.effort: point for point in row}
-        cells = [f"`{model}`", *(_cell(found.get(effort)) for effort in EFFORTS)]
-        if not repeat:
-            cells.insert(1, f"{row[0].n}, {row[0].draws}, `{row[0].data}`")
-            cells.append(", ".join(f"`{text}`" for text in {p.command: None for p in row}))
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
+    lines = [
+        *_lines(shown, [effort for effort in EFFORTS if effort[0] not in SPREADS], not repeat),
+        "",
+        *_lines(shown, [effort for effort in EFFORTS if effort[0] in SPREADS], not repeat),
         "",
         f"Accuracy in percent of a single pass, 95 % intervals; {images}, seed {SEED}; random "
-        f"start, EOT-PGD with steps of a quarter of epsilon.{repeat}",
+        "start, EOT-PGD with steps of a quarter of epsilon, SA-PGD with an A through the adaptive "
+        f"surrogate.{repeat}",
     ]
     return "\n".join([*lines, "", *findings(points)]) + "\n"
 
 
+def _lines(
+    shown: Mapping[str, Sequence[Point]], efforts: Sequence[Effort], differ: bool
+) -> list[str]:
+    """One table; with columns for the images and the command if they differ between models."""
+    heads = [
+        f"{attack}, {steps} steps, {draws} draws, {epsilon:g}/255"
+        for attack, steps, draws, epsilon in efforts
+    ]
+    heads = ["model", "n, draws, images", *heads, "repeat"] if differ else ["model", *heads]
+    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+    for model, row in shown.items():
+        found = {point.effort: point for point in row}
+        cells = [f"`{model}`", *(_cell(found.get(effort)) for effort in efforts)]
+        if differ:
+            cells.insert(1, f"{row[0].n}, {row[0].draws}, `{row[0].data}`")
+            cells.append(", ".join(f"`{text}`" for text in {p.command: None for p in row}))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def findings(points: Sequence[Point]) -> list[str]:
     """What more effort took away, and what the adaptive surrogate did, in points of accuracy."""
-    suite, large = EFFORTS[0], EFFORTS[-1]
-    taken, adapted, tries, passes = {}, {}, set(), set()
+    taken, adapted, tries, passes, spreads = {}, {}, set(), set(), set()
     for model, row in rows(points).items():
         found = {point.effort: point.value for point in row}
-        more = [value for effort, value in found.items() if effort not in (suite, large)]
-        if more and suite in found:
-            taken[model] = found[suite] - min(more)
-            tries.add(_NUMBERS[len(more)])
+        more = [value for effort, value in found.items() if effort not in (SUITE, LARGE)]
+        if more and SUITE in found:
+            taken[model] = found[SUITE] - min(more)
+            tries.add(len(more))
             passes.add((row[0].n, row[0].draws))
         of_attack = {effort[0]: value for effort, value in found.items()}
-        if {ADAPTIVE, TRAINED} <= of_attack.keys():
-            adapted[model] = of_attack[ADAPTIVE] - of_attack[TRAINED]
+        searched = {name: of_attack[name] for name in SPREADS if name in of_attack}
+        if searched and TRAINED in of_attack:
+            adapted[model] = min(searched.values()) - of_attack[TRAINED]
+            spreads.add(len(searched))
     lines = []
     if taken:
         n, draws = min(passes, key=math.prod)
         chance = CHANCE * math.sqrt(CHANCE_PASSES / (n * draws))
         lines.append(
-            f"At {suite[-1]:g}/255 the strongest of these takes {_each(taken)} points more than "
-            f"the suite's: the best of {' or '.join(sorted(tries))}, of {n} images and {draws} "
+            f"At {SUITE[-1]:g}/255 the strongest of these takes {_each(taken)} points more than "
+            f"the suite's: the best of {_counts(tries)}, of {n} images and {draws} "
             f"draws{' or more' if len(passes) > 1 else ''}; differences of up to about "
-            f"{chance:.1f} points can be chance."
+            f"{chance:.1f} points can be chance between two of them, and the best of many looks "
+            "stronger than it is."
         )
     if adapted:
-        low, high = SEARCHED
         lines.append(
-            "Accuracy under SA-PGD, adaptive minus trained surrogate: "
-            f"{_each(adapted, sign='+')} points, at A = {SPREAD:g}, not searched per model from "
-            f"{low:g} to {high:g} as its authors do."
+            "Accuracy under SA-PGD, the adaptive surrogate at the A that takes most minus the "
+            f"trained one: {_each(adapted, sign='+')} points; {_counts(spreads)} A tried."
         )
     return lines
+
+
+def _counts(numbers: set[int]) -> str:
+    return " or ".join(str(number) for number in sorted(numbers))
 
 
 def _each(points: Mapping[str, float], sign: str = "") -> str:
