@@ -296,11 +296,11 @@ def _series(
     found = []
     for (line, images), group in groups.items():
         index, first = places[line], group[0]
-        words = first.setting if by_sigma else f"T = {first.time_steps}"
+        words = f" at {first.setting}" if by_sigma else f", T = {first.time_steps}"
         turn = index + index // len(DASHES)  # Each round in another order than the marks.
         found.append(
             Series(
-                name=f"{show.look(first).label}, {words}{images and f'<br>on {images}'}",
+                name=f"{show.look(first).label}{words}{images and f'<br>on {images}'}",
                 points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
                 colour=colours[line],
                 dash="dot" if images else DASHES[turn % len(DASHES)],
@@ -570,7 +570,7 @@ def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: S
     estimate = point.clean if quantity == "clean" else point.robust
     result = point.clean_result if quantity == "clean" else point.robust_result
     command = "" if show.command is None else show.command(result.cell)
-    where = f"{show.look(point).label}, {point.setting}"
+    where = f"{show.look(point).label} at {point.setting}"
     where += f"; {show.others[point.key]}" if point.key in show.others else ""
     where += " (added here)" if point.key in show.own else ""
     if quantity == "both":

@@ -233,7 +233,7 @@ def test_hovering_shows_setting_interval_n_and_command() -> None:
 
     (trace,) = lines(curves_figure(DIAL[:1], show=Show(command=command)), "y")
     row = trace.customdata[0]
-    assert row[1] == "tiny-rsc, sigma 0.2, T = 4"
+    assert row[1] == "tiny-rsc at sigma 0.2, T = 4"
     assert row[5].startswith("<br>python -m rsc_snn evaluate --sigma 0.2 --option")
     assert row[5].replace("<br>", " ").split() == command(DIAL[0].robust_result.cell).split()
     assert max(len(line) for line in row[5].split("<br>")) <= 64
@@ -313,7 +313,7 @@ def test_over_epsilon_each_line_begins_at_its_clean_accuracy() -> None:
     first, second = lines(figure)
     assert list(first.x) == list(second.x) == [0, 2, 8]
     assert first.y[0] == clean[0].estimate().value and first.y[2] == attacked[1].estimate().value
-    assert first.name == "tiny-rsc, sigma 0.1, T = 4"
+    assert first.name == "tiny-rsc at sigma 0.1, T = 4"
     assert keys(first)[1:] == [attacked[0].cell.key, attacked[1].cell.key]
     assert list(figure.layout.xaxis.ticktext) == ["0", "2", "8"]
     assert figure.layout.xaxis.title.text == "size of the attack, epsilon in 255ths; 0 is clean"

@@ -27,7 +27,7 @@ from rsc_snn.ui.words import explained
 def read_votes(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
     """The setting whose votes are shown."""
     names = {
-        setting_slug(point): f"{frame.labels[point.model]}, {point.setting}"
+        setting_slug(point): f"{frame.labels[point.model]} at {point.setting}"
         for point in frame.points
     }
     start = chosen_point(
@@ -98,7 +98,7 @@ def draw_noise(frame: Frame) -> None:
     def work() -> tuple[Row, ...]:
         return tuple(
             Row(
-                f"{frame.labels[point.model]}, {point.setting}",
+                f"{frame.labels[point.model]} at {point.setting}",
                 variance_components(point.robust_result),
                 cell_command(point.robust_result.cell, zoo),
                 attack_cost(point.robust_result),
