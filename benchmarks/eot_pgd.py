@@ -4,8 +4,7 @@
 
 Times one image (10 steps, 8 draws) for both, in turn in each round, so that a busy machine slows
 both alike; the ratio is the median over rounds. Then the robust accuracy of both on the same test
-images, scored on the same fresh draws, shows whether the quicker attack is as strong. Without the
-pretrained model the time is that of random weights of the same architecture; without model or
+images, scored on the same fresh draws, shows whether the quicker attack is as strong; without the
 data there is no accuracy.
 """
 
@@ -21,17 +20,16 @@ import torchattacks
 from torch import Tensor, nn
 
 from rsc_snn.attacks import run_attack, score
-from rsc_snn.classifier import ModelConfig, SpikingClassifier, build_classifier
+from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset, to_unit
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
-from rsc_snn.errors import DataError, ZooError
+from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate, image_scores
 from rsc_snn.randomness import make_generator, seeded_draws
 from rsc_snn.zoo import Zoo
 
 STEPS, DRAWS, SCORING_DRAWS, EPSILON = 10, 8, 8, 8
-FALLBACK = ModelConfig(widths=(32, 64, 128, 256), depths=(1, 1, 2, 2))
 BATCH = 25
 
 
@@ -109,15 +107,6 @@ def compare_strength(model: SpikingClassifier, images: Tensor, labels: Tensor) -
         print(f"  {name:13s}{100 * e.value:6.1f} %  ({100 * e.lower:.1f} to {100 * e.upper:.1f})")
 
 
-def load_model(name: str, device: torch.device) -> SpikingClassifier | None:
-    """The model of the zoo, or None with a sentence printed."""
-    try:
-        return Zoo().load(name, device)
-    except ZooError as error:
-        print(f"No pretrained model ({error}) Timing random weights of the same architecture.")
-        return None
-
-
 def main() -> None:
     """Run both comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -132,14 +121,12 @@ def main() -> None:
     device = pick_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()
+    zoo = Zoo()
+    model, card = zoo.load(args.model, device), zoo.card(args.model)
     print(f"{describe_device(device)}, PyTorch {torch.__version__}")
-    model = load_model(args.model, device)
-    compare_speed(model or build_classifier(FALLBACK).to(device).freeze(), args.repeats)
-    if model is None:
-        print("Without the pretrained model the strength of the attacks cannot be compared.")
-        return
+    compare_speed(model, args.repeats)
     try:
-        data = load_dataset("cifar10", "test", limit=args.images)
+        data = load_dataset(card.dataset, "test", None, card.config.image_size, args.images)
     except DataError as error:
         print(f"The strength of the attacks cannot be compared: {error}")
         return
