@@ -93,6 +93,10 @@ _CSS = """
     content: "MENU"; font-size: 0.9rem; white-space: nowrap; padding: 0 0.3rem;
   }
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
+  /* Names of views that take several lines: each with edges of its own. */
+  [data-testid="stMain"] [data-testid="stButtonGroup"] button {
+    border-radius: 0.5rem; margin-right: 0.3rem;
+  }
   [data-testid="stMain"] h1 { font-size: 1.55rem; }
   .rsc-row { gap: 0.4rem; }
   .rsc-row figcaption { font-size: 0.78rem; }
