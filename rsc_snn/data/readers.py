@@ -260,7 +260,15 @@ def _split_folder(folder: Path, split: str) -> Path:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    paths = _paths_in(folder)
+    return [path for path in paths if path.is_dir() and not path.name.startswith(".")]
+
+
+def _paths_in(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"Cannot read the folder {str(folder)!r}: {error.strerror}.") from error
 
 
 def _member_name(path: Path, folder: Path) -> str:
@@ -270,7 +278,7 @@ def _member_name(path: Path, folder: Path) -> str:
 def _image_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _is_image_name(path.name))
+    return sorted(path for path in _paths_in(folder) if _is_image_name(path.name))
 
 
 def _is_image_name(name: str) -> bool:

@@ -28,14 +28,16 @@ class AdversarialConfig:
     method: "none"; "fgsm", one step from a random start (Wong et al., 2020, arXiv 2001.03994);
     "pgd" (Madry et al., 2018, arXiv 1706.06083); "trades" (Zhang et al., 2019, arXiv 1901.08573).
     epsilon and step_size are in 255ths of the pixel range, in the L-infinity norm; `steps` counts
-    for "pgd" and "trades". beta: weight of the TRADES term. warmup: share of all training steps
-    over which epsilon (and step_size with it) rises to its value.
+    for "pgd" and "trades", which take at least two, none longer than epsilon. beta: weight of the
+    TRADES term. warmup: share of all training steps over which epsilon (and step_size with it)
+    rises to its value.
 
     watched: held-out images that are attacked after every epoch (PGD-10, fresh noise); the curve
     of a run shows it. With "fgsm" they guard against catastrophic overfitting: a network that
     learns to defeat the single step alone loses its robustness within an epoch (Wong et al.,
     2020). If the watched accuracy falls below `guard` times its best, training goes back to the
-    epoch before and on with two-step PGD; the last epoch is then trained again.
+    epoch before and on with two-step PGD; the last epoch is then trained again. Without held-out
+    images there is no guard.
     """
 
     method: str = "none"
@@ -67,6 +69,18 @@ class AdversarialConfig:
                 raise ConfigError(f"{name} must be a number, not {value!r}.")
             if not 0 <= value <= 1:
                 raise ConfigError(f"{name} must be from 0 to 1, not {value!r}.")
+        if self.method in ("pgd", "trades"):
+            self._check_steps()
+
+    def _check_steps(self) -> None:
+        """The defaults are those of a single step."""
+        if self.steps < 2:
+            raise ConfigError(f"{self.method} takes several steps: set steps, such as 7.")
+        if self.step_size > self.epsilon:
+            raise ConfigError(
+                f"The step_size of {self.method}, {self.step_size:g}, is above epsilon, "
+                f"{self.epsilon:g}: set a smaller one, such as epsilon / 4."
+            )
 
     def at(self, share: float) -> AdversarialConfig:
         """The same after `share` (0..1) of all training steps, with epsilon as far as it is."""

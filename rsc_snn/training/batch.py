@@ -8,7 +8,6 @@ so a batch that was killed goes on where it was.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from rsc_snn.data.streaming import NAME as IMAGENET
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
 from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
 from rsc_snn.training.export import check_writable, export_run, test_images
-from rsc_snn.training.loop import Progress, Trainer, TrainingData, Worker, join_workers
+from rsc_snn.training.loop import RUN_FILES, Progress, Trainer, TrainingData, Worker, join_workers
 from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
 from rsc_snn.training.streamed import StreamTrainer
 from rsc_snn.training.teacher import Teacher, load_teacher, unlike
@@ -97,9 +96,9 @@ def train_recipe(
     """Train in the folder `run`, from its checkpoint if it has one; then export, if asked to.
 
     data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
-    discard an earlier run. Returns the card, in the first process alone, if it exported. Raises
-    ZooError if `export` cannot be written, and what `Trainer`, `load_dataset`, `load_teacher` and
-    `export_run` raise.
+    discard the files of an earlier run. Returns the card, in the first process alone, if it
+    exported. Raises ConfigError if an earlier run cannot be discarded, ZooError if `export` cannot
+    be written, and what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
     """
     images, classes, note = training_images(recipe, data)
     if export is not None:
@@ -156,8 +155,13 @@ def make_trainer(
 
 
 def _discard(run: Path, worker: Worker) -> None:
+    """Remove the files of an earlier run, and nothing else of the folder. Raises ConfigError."""
     if worker.first:
-        shutil.rmtree(run, ignore_errors=True)
+        try:
+            for name in RUN_FILES:
+                (run / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(f"Cannot discard the run in {run}: {error.strerror}.") from error
     if worker.world > 1:
         distributed.barrier()  # Nobody looks for a checkpoint before it is gone.
 

@@ -45,6 +45,8 @@ METRICS = (
     "validation_robust",
     "guarded",
 )
+# All that a run writes to its folder.
+RUN_FILES = ("checkpoint.pt", "epoch.pt", "metrics.csv", "recipe.json")
 Progress = Callable[[int, int, float], None]
 # The same for every recipe: a teacher must not have learnt what its student's curve is drawn on.
 _SPLIT_SEED = 0

@@ -247,6 +247,27 @@ def test_any_image_folder(tmp_path: Path, write_files: Any, encode: Any) -> None
     assert test.images.float().mean(dim=(1, 2, 3)).tolist() == [0.0, 255.0]
 
 
+@pytest.mark.parametrize("closed", ["val", "elk"])
+def test_an_image_folder_that_cannot_be_read(
+    tmp_path: Path,
+    write_files: Any,
+    encode: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: str,
+) -> None:
+    write_files(tmp_path, {"val/elk/a.png": encode(np.zeros((3, 9, 9), np.uint8))})
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path.name == closed:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=f"Cannot read the folder .*{closed}': Permission denied"):
+        load_dataset("folder", "test", tmp_path)
+
+
 def test_class_folders_without_splits_are_only_for_testing(
     tmp_path: Path, write_files: Any, encode: Any
 ) -> None:

@@ -85,6 +85,8 @@ def test_epsilon_rises_over_the_warm_up() -> None:
         ({"watched": -1}, "watched must be a whole number from 0"),
         ({"guard": 2}, "guard must be from 0 to 1"),
         ({"warmup": "slow"}, "warmup must be a number"),
+        ({"method": "pgd"}, "pgd takes several steps: set steps, such as 7"),
+        ({"method": "trades", "steps": 7}, "step_size of trades, 10, is above epsilon, 8"),
     ],
 )
 def test_senseless_values_are_one_sentence(values: dict[str, Any], message: str) -> None:

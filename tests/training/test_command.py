@@ -91,8 +91,10 @@ def test_a_finished_run_is_not_trained_again_unless_restarted(folder: Path) -> N
     assert (folder / "run" / "metrics.csv").read_text() == first
     _change(folder, "epochs = 2", "epochs = 1")
     assert main(arguments(folder)) == 2
+    (folder / "run" / "thesis.tex").write_text("years of work")
     assert main(arguments(folder, "--restart")) == 0
     assert (folder / "run" / "metrics.csv").read_text().count("\n") == 2
+    assert (folder / "run" / "thesis.tex").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,10 @@ def test_training_with_it_lowers_the_norm() -> None:
     [
         ({"sparsity": -1.0}, "sparsity must be from 0"),
         ({"sparsity_step": 0.0}, "sparsity_step must be above 0"),
-        ({"adversarial": {"method": "trades"}}, "cannot be combined with TRADES"),
+        (
+            {"adversarial": {"method": "trades", "steps": 7, "step_size": 2}},
+            "cannot be combined with TRADES",
+        ),
     ],
 )
 def test_recipes_without_meaning_are_refused(changes: dict[str, object], sentence: str) -> None:
