@@ -16,7 +16,7 @@ from rsc_snn.training.adversarial import AdversarialConfig, attack_batch
 from rsc_snn.training.losses import distillation, divergence, presynaptic
 from rsc_snn.training.ranges import SigmaRangeCoding, pick_time_steps
 from rsc_snn.training.recipe import Recipe
-from rsc_snn.training.sparsity import SharedNoise, gradient_norm, steepest_signs
+from rsc_snn.training.sparsity import SharedNoise, gradient_penalty, steepest_signs
 
 Draws = Callable[[str], torch.Generator]
 
@@ -84,7 +84,7 @@ class Objective:
                 total = adversarial.beta * divergence(other, logits)
             else:
                 step = self.recipe.sparsity_step / 255
-                total = self.recipe.sparsity * gradient_norm(logits, other, labels, step)
+                total = self.recipe.sparsity * gradient_penalty(logits, other, labels, step)
         total = total + functional.cross_entropy(
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing
         )

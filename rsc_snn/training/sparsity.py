@@ -4,8 +4,10 @@ Liu, Bu, Ding, Hao, Huang and Yu, "Enhancing Adversarial Robustness in SNNs with
 (ICML 2024, arXiv 2405.20355): the gap between the harm of an adversarial and of a random change of
 the image is bounded by how many entries the gradient of the true class' probability has, and its L1
 norm stands in for their number. A finite difference along the gradient's signs avoids a second
-backward pass through the first. On a model with noise both ends of the difference must meet the
-same draw, or it measures the noise: `SharedNoise`.
+backward pass through the first. As in their program the probability is that of the true class
+against its strongest rival, and the difference is squared. Unlike theirs, the signs are found in
+eval mode, and on a model with noise both ends of the difference meet the same draw, or it would
+measure the noise: `SharedNoise`.
 """
 
 from __future__ import annotations
@@ -47,26 +49,35 @@ class SharedNoise:
         return torch.cat([frames, self.base(second, time_steps, generator)], dim=1)
 
 
-def true_probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """The softmax probability `[N]` of the classes `labels` in logits `[N, K]`."""
-    return logits.float().softmax(dim=1).gather(1, labels[:, None])[:, 0]
+def strongest_rivals(logits: Tensor, labels: Tensor) -> Tensor:
+    """The class `[N]` with the highest of the logits `[N, K]` but for the true one."""
+    return logits.detach().scatter(1, labels[:, None], -torch.inf).argmax(dim=1)
+
+
+def duel_probability(logits: Tensor, labels: Tensor, rivals: Tensor) -> Tensor:
+    """The softmax probability `[N]` of classes `labels` against `rivals` alone; logits `[N, K]`."""
+    pairs = torch.stack([labels, rivals], dim=1)
+    return logits.float().gather(1, pairs).softmax(dim=1)[:, 0]
 
 
 def steepest_signs(network: Callable[[Tensor], Tensor], x: Tensor, labels: Tensor) -> Tensor:
-    """Signs of the gradient of the true class' probability, as `x` `[N, C, H, W]`."""
+    """Signs of the gradient of the true class' `duel_probability`, as `x` `[N, C, H, W]`."""
     leaf = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(true_probability(network(leaf), labels).sum(), leaf)
+    logits = network(leaf)
+    probability = duel_probability(logits, labels, strongest_rivals(logits, labels))
+    (gradient,) = torch.autograd.grad(probability.sum(), leaf)
     return gradient.sign()
 
 
-def gradient_norm(logits: Tensor, moved: Tensor, labels: Tensor, step: float) -> Tensor:
-    """`|f_y(x + h d) - f_y(x)| / h`, the mean over the batch.
+def gradient_penalty(logits: Tensor, moved: Tensor, labels: Tensor, step: float) -> Tensor:
+    """`((f(x + h d) - f(x)) / h)^2`, the mean over the batch.
 
-    f_y: probability of the true class in `logits` `[N, K]` of images x and `moved` of the images
-    x + h d, h = `step`. With d = `steepest_signs` it is, for small h and a smooth network, the L1
-    norm of the gradient of f_y. In training it stands in for that norm, and is smaller as a rule:
-    h is not small, and the signs are those of eval mode while the difference is taken with the
-    statistics of the batch.
+    f: `duel_probability` of the true class against the strongest rival at x, in `logits` `[N, K]`
+    of images x and `moved` of the images x + h d, h = `step`. With d = `steepest_signs` it is, for
+    small h and a smooth network, the squared L1 norm of the gradient of f. In training it stands
+    in for that, and is smaller as a rule: h is not small, and the signs are those of eval mode
+    while the difference is taken with the statistics of the batch.
     """
-    before, after = true_probability(logits, labels), true_probability(moved, labels)
-    return (after - before).abs().mean() / step
+    rivals = strongest_rivals(logits, labels)
+    before, after = (duel_probability(each, labels, rivals) for each in (logits, moved))
+    return ((after - before) / step).square().mean()
