@@ -23,6 +23,7 @@ from rsc_snn.robustness.compare import (
     compare,
     masking_signs,
     outcome,
+    sentence,
     upper_end,
 )
 from rsc_snn.robustness.store import (
@@ -303,13 +304,52 @@ def test_a_paired_difference_within_overlapping_intervals_leans(flip: bool, verd
         (["leans above", "below"], "fails: below its twin without overlap at 1 of 2"),
         (
             ["leans above", "leans below", "undecided"],
-            "speaks for it at 1 and against it at 1 of 3",
+            "above its twin at 1 and below at 1 of 3",
         ),
-        (["undecided", "undecided"], "not shown: at no epsilon a difference"),
+        (["undecided", "undecided"], "not shown: at no epsilon is there a difference"),
     ],
 )
 def test_the_outcome_in_a_sentence(verdicts: list[Verdict], words: str) -> None:
-    assert words in outcome(verdicts)
+    assert words in sentence(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.6, "More robust: above"), (0.4, "Not told apart: at no"), (0.2, "Less robust: below")],
+)
+def test_nobody_claims_anything_of_the_control(share: float, words: str) -> None:
+    def right(share: float) -> list[int]:
+        return [1] * int(500 * share) + [0] * int(500 * (1 - share))
+
+    rows = (
+        make_row("cifar10-snn-direct", WORST, 8.0, right(share)),
+        make_row("cifar10-ann", WORST, 8.0, right(0.4)),
+    )
+    items = list(claims(Results(rows)))
+    assert outcome(items).startswith(words)
+    assert "claim" not in report.SECTIONS["claims"](Results(rows), {})
+
+
+def test_leaning_is_corrected_for_the_number_of_claims() -> None:
+    """p is 0.03 alone; beside two claims in which nothing differs it is chance."""
+    right, more = [1] * 250 + [0] * 250, [1] * 256 + [0] * 244
+
+    def verdicts(*epsilons: float) -> list[Verdict]:
+        rows = [make_row("cifar10-ann", WORST, epsilon, right) for epsilon in (2.0, 4.0, 8.0)]
+        first = make_row("cifar10-snn-direct", WORST, 2.0, more)
+        others = [make_row("cifar10-snn-direct", WORST, each, right) for each in epsilons]
+        return [item.verdict for item in claims(Results((*rows, first, *others)))]
+
+    assert verdicts() == ["leans above"]
+    assert verdicts(4.0, 8.0) == ["undecided"] * 3
+
+
+def test_a_claim_in_which_the_ends_disagree_does_not_lean() -> None:
+    """Both ends differ beyond chance, on different sides."""
+    low, high, twin = [10] * 120 + [0] * 380, [10] * 180 + [0] * 320, [1] * 150 + [0] * 350
+    (item,) = claims(worst_cases(low, high, twin))
+    assert item.at_least.p < 0.001 and item.at_most.p < 0.001
+    assert item.adjusted == 1 and item.verdict == "undecided"
 
 
 def test_the_paired_test_agrees_with_scipy() -> None:
@@ -400,7 +440,11 @@ def test_an_attack_that_should_be_weaker_is_a_sign(shares: dict[str, float], wor
 def test_no_sign_where_all_is_in_order_or_chance() -> None:
     assert list(masking_signs(attacked())) == []
     assert list(masking_signs(attacked(square=0.399))) == []
-    assert "No sign" in report.SECTIONS["masking"](attacked(), {})
+    text = report.SECTIONS["masking"](attacked(), {})
+    assert text == (
+        "Looked for in 0 models that were measured under the whole suite and, as far as they were "
+        "measured, in `m`: none was found.\n"
+    )
 
 
 # --- Settings and texts ------------------------------------------------------------------------

@@ -13,19 +13,24 @@ from numpy.typing import NDArray
 from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, differ_in_few, few_interval, sign_flip_p
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import ADVERSARIES, SUITE, WORST, attack_label
+from rsc_snn.tradeoff.paired import holm
 
 Verdict = Literal["above", "leans above", "undecided", "leans below", "below"]
 
 _SEED = 0
 
 # (model, its twin) after the name of the data set: the paper's claim, plain and adversarially
-# trained; the same for Poisson coding, from which the paper says robustness stems; and the control
-# with spikes and without noise: direct coding, which learned from the ANN as the others did.
-CLAIMS = (
+# trained, and the same for Poisson coding, from which the paper says robustness stems.
+PAPER = (
     ("snn-rsc-020", "ann"),
     ("snn-rsc-020-at", "ann-at"),
     ("snn-poisson", "ann"),
     ("snn-poisson-at", "ann-at"),
+)
+# And the control with spikes and without noise, of which nobody claims anything: direct coding,
+# which learned from the ANN as the others did.
+CLAIMS = (
+    *PAPER,
     ("snn-direct", "ann"),
     ("snn-rsc-020", "snn-direct"),
     ("snn-poisson", "snn-direct"),
@@ -134,11 +139,12 @@ class Claim:
     """The worst cases of two models, each between two ends where there is noise.
 
     at_least: the first model's lower end against the second's upper one. at_most: the other way
-    round. See `upper_end`.
+    round. See `upper_end`. adjusted: `p` after Holm's correction over all claims of a data set.
     """
 
     at_least: Comparison
     at_most: Comparison
+    adjusted: float
 
     @property
     def first(self) -> Row:
@@ -151,26 +157,32 @@ class Claim:
         return self.at_most.second
 
     @property
+    def pair(self) -> tuple[str, str]:
+        """The names of both without the data set's, as in `CLAIMS`."""
+        start = len(self.first.dataset) + 1
+        return self.first.model[start:], self.second.model[start:]
+
+    @property
     def exact(self) -> bool:
         """True if neither model has noise, so that there is one comparison."""
         return self.at_least == self.at_most
 
     @property
     def verdict(self) -> Verdict:
-        """What both comparisons say; undecided if they do not agree on the side."""
-        found = {self.at_least.verdict, self.at_most.verdict}
-        for verdict, agreeing in _AGREEING.items():
-            if found <= agreeing:
+        """Above or below if the intervals do not overlap at either end; else what `p` says."""
+        ends = {self.at_least.verdict, self.at_most.verdict}
+        for verdict in ("above", "below"):
+            if ends == {verdict}:
                 return verdict
+        if self.adjusted < SIGNIFICANT:
+            return "leans above" if self.at_least.difference > 0 else "leans below"
         return "undecided"
 
 
-_AGREEING: dict[Verdict, set[Verdict]] = {
-    "above": {"above"},
-    "below": {"below"},
-    "leans above": {"above", "leans above"},
-    "leans below": {"below", "leans below"},
-}
+def _either_end_p(at_least: Comparison, at_most: Comparison) -> float:
+    """The p-value of a difference at both ends: the larger one, 1 if they disagree on the side."""
+    agree = at_least.difference * at_most.difference > 0
+    return max(at_least.p, at_most.p) if agree else 1.0
 
 
 def upper_end(results: Results, model: str, epsilon: float) -> Row | None:
@@ -192,18 +204,23 @@ def upper_end(results: Results, model: str, epsilon: float) -> Row | None:
 def claims(results: Results) -> Iterator[Claim]:
     """Every pair of `CLAIMS` that was measured, at each epsilon, by data set."""
     for dataset in results.datasets():
-        for first, second in CLAIMS:
-            for epsilon in results.epsilons():
-                found = _claim(results, f"{dataset}-{first}", f"{dataset}-{second}", epsilon)
-                if found is not None:
-                    yield found
+        found = [
+            ends
+            for first, second in CLAIMS
+            for epsilon in results.epsilons()
+            if (ends := _ends(results, f"{dataset}-{first}", f"{dataset}-{second}", epsilon))
+        ]
+        adjusted = holm([_either_end_p(*ends) for ends in found])
+        yield from (Claim(*ends, p) for ends, p in zip(found, adjusted, strict=True))
 
 
-def _claim(results: Results, first: str, second: str, epsilon: float) -> Claim | None:
+def _ends(
+    results: Results, first: str, second: str, epsilon: float
+) -> tuple[Comparison, Comparison] | None:
     lower = [results.get(model, WORST, epsilon) for model in (first, second)]
     upper = [upper_end(results, model, epsilon) for model in (first, second)]
     at_least, at_most = compare(lower[0], upper[1]), compare(upper[0], lower[1])
-    return None if at_least is None or at_most is None else Claim(at_least, at_most)
+    return None if at_least is None or at_most is None else (at_least, at_most)
 
 
 def averaging(results: Results, epsilon: float) -> Iterator[Comparison]:
@@ -257,31 +274,56 @@ def _lowest(results: Results, model: str, names: Sequence[str], epsilon: float) 
     return min(rows, key=lambda row: row.value, default=None)
 
 
-def outcome(verdicts: Sequence[Verdict]) -> str:
-    """One sentence on the claim "more robust than its twin", from the verdicts at all epsilons."""
+def outcome(items: Sequence[Claim]) -> str:
+    """One sentence, `what it is: why`, on two models from their claims at all epsilons.
+
+    On the paper's claim, "more robust than its twin", or in neutral words of the control's.
+    """
+    words = _OF_CLAIM if items[0].pair in PAPER else _OF_CONTROL
+    return sentence([item.verdict for item in items], words)
+
+
+@dataclass(frozen=True)
+class Words:
+    """How each outcome begins."""
+
+    above: str
+    below: str
+    part: str
+    open: str
+
+
+_OF_CLAIM = Words(
+    "The claim holds", "The claim fails", "The claim holds in part", "The claim is not shown"
+)
+_OF_CONTROL = Words("More robust", "Less robust", "More robust in part", "Not told apart")
+
+
+def sentence(verdicts: Sequence[Verdict], words: Words = _OF_CLAIM) -> str:
+    """What the verdicts at all epsilons come to."""
     above, below, total = verdicts.count("above"), verdicts.count("below"), len(verdicts)
     of = f"of {total} epsilons"
     if above == total:
-        return "The claim holds: above its twin at every epsilon, and no intervals overlap."
+        return f"{words.above}: above its twin at every epsilon, and no intervals overlap."
     if below == total:
-        return "The claim fails: below its twin at every epsilon, and no intervals overlap."
+        return f"{words.below}: below its twin at every epsilon, and no intervals overlap."
     if above and below:
         return (
             f"It depends on epsilon: above its twin without overlap at {above}, below at {below} "
             f"{of}."
         )
     if above:
-        return f"The claim holds in part: above its twin without overlap at {above} {of}."
+        return f"{words.part}: above its twin without overlap at {above} {of}."
     if below:
-        return f"The claim fails: below its twin without overlap at {below} {of}, above at none."
+        return f"{words.below}: below its twin without overlap at {below} {of}, above at none."
     leaning = {name: verdicts.count(name) for name in ("leans above", "leans below")}
     if any(leaning.values()):
         return (
-            "The claim is not shown: at no epsilon do the intervals part at both ends of the worst "
-            f"case; the paired test, at both ends, speaks for it at {leaning['leans above']} and "
-            f"against it at {leaning['leans below']} {of}."
+            f"{words.open}: at no epsilon are the intervals apart at both ends of the worst case; "
+            f"the paired test, at both ends and corrected, puts it above its twin at "
+            f"{leaning['leans above']} and below at {leaning['leans below']} {of}."
         )
     return (
-        "The claim is not shown: at no epsilon a difference beyond chance at both ends of the "
+        f"{words.open}: at no epsilon is there a difference beyond chance at both ends of the "
         "worst case."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rsc_snn.coding import CODING_LABELS
 from rsc_snn.data.catalogue import DATASETS
@@ -133,19 +133,27 @@ def _tables(results: Results, cards: Cards) -> str:
         devices = sorted({row.device for row in part.rows})
         hours = sum(row.seconds for row in part.rows if row.attack != WORST) / 3600
         lacking = [
-            f"`{name}`"
+            name
             for name, card in cards.items()
             if card.dataset == dataset and name not in part.models()
         ]
-        whole = {row.model for row in part.rows if row.attack == WORST}
-        begun = [f"`{name}`" for name in part.models() if name not in whole]
-        rest = f"Not measured yet: {', '.join(lacking)}.\n" if lacking else ""
-        rest += f"Measured in part: {', '.join(begun)}.\n" if begun else ""
+        begun = [name for name in part.models() if _is_begun(part, name)]
+        rest = f"Not measured yet: {_names(lacking)}.\n" if lacking else ""
+        rest += f"Measured in part: {_names(begun)}.\n" if begun else ""
         parts.append(
             f"### {dataset_label(dataset)}\n\n{table_markdown(part)}\n{provenance(part)}\n"
             f"{MINUTES} Measured in {hours:.1f} hours on {', '.join(devices)}.\n{rest}"
         )
     return "\n".join(parts)
+
+
+def _names(models: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in models)
+
+
+def _is_begun(results: Results, model: str) -> bool:
+    """True if some of the suite is lacking, and so the worst case."""
+    return not any(row.model == model and row.attack == WORST for row in results.rows)
 
 
 def published_markdown(results: Results, cards: Cards) -> str:
@@ -207,9 +215,16 @@ def set_up(card: ModelCard) -> str:
     if card.training is None:
         return f"{network}, training not stated"
     attacked = card.adversarial not in ("", "none")
-    kind = f"adversarially trained ({card.adversarial})" if attacked else "not attacked"
+    kind = f"adversarially trained ({_attack_of_training(card)})" if attacked else "not attacked"
     taught = f", taught by `{card.training.teacher}`" if card.training.teacher else ""
     return f"{network}, {card.training.epochs} epochs{taught}, {kind}"
+
+
+def _attack_of_training(card: ModelCard) -> str:
+    """Such as `fgsm, 4/255`."""
+    recipe = {} if card.training is None else card.training.recipe
+    epsilon = recipe.get("adversarial", {}).get("epsilon")
+    return card.adversarial if epsilon is None else f"{card.adversarial}, {epsilon:g}/255"
 
 
 def _coding(card: ModelCard) -> str:
@@ -238,10 +253,7 @@ def _claims(results: Results, cards: Cards) -> str:
             *(_claim_line(item) for item in items),
         ]
         table = "\n".join(lines)
-        parts.append(
-            f"**`{first}` against `{second}`.** "
-            f"{outcome([item.verdict for item in items])}\n\n{table}\n"
-        )
+        parts.append(f"**`{first}` against `{second}`.** {outcome(items)}\n\n{table}\n")
     return "\n".join(parts)
 
 
@@ -295,9 +307,14 @@ def _masking(results: Results, cards: Cards) -> str:
     if not results.rows:
         return NOTHING
     signs = [sign for dataset in results.datasets() for sign in masking_signs(results.of(dataset))]
+    count = len({row.model for row in results.rows if row.attack == WORST})
+    looked = f"Looked for in {count} models that were measured under the whole suite"
+    if part := [model for model in results.models() if _is_begun(results, model)]:
+        looked += f" and, as far as they were measured, in {_names(part)}"
     if not signs:
-        return "No sign of masked gradients in any model.\n"
-    return "".join(f"- `{sign.model}` at {sign.epsilon:g}/255: {sign.text}.\n" for sign in signs)
+        return f"{looked}: none was found.\n"
+    lines = [f"- `{sign.model}` at {sign.epsilon:g}/255: {sign.text}." for sign in signs]
+    return "\n".join([f"{looked}:", "", *lines]) + "\n"
 
 
 Section = Callable[[Results, Cards], str]

@@ -139,15 +139,11 @@ def _outcomes(_results: Results, marks: tuple[str, ...]) -> str:
     found = list(claims(_results))
     sizes = [f"{epsilon:g}" for epsilon in _results.epsilons()]
     rows = []
-    for first, second in CLAIMS:
-        pair = [
-            item
-            for item in found
-            if item.first.model.endswith(f"-{first}") and item.second.model.endswith(f"-{second}")
-        ]
+    for names in CLAIMS:
+        pair = [item for item in found if item.pair == names]
         if pair:
             ends = {f"{item.first.epsilon_255:g}": _ends(item) for item in pair}
-            verdict, _, detail = outcome([item.verdict for item in pair]).partition(": ")
+            verdict, _, detail = outcome(pair).partition(": ")
             cells = [
                 f"`{pair[0].first.model}` against `{pair[0].second.model}`",
                 f"**{verdict}:** {detail}",
