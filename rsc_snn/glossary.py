@@ -42,8 +42,8 @@ class Term:
 _TERMS = (
     Term(
         "adaptive attack",
-        "An attack made for one defence by someone who knows it. A defence counts for as much as "
-        "it withstands of these.",
+        "An attack made for one defence by someone who knows it. A defence is worth only what it "
+        "withstands of these.",
         ("adaptive attacks",),
     ),
     Term(
@@ -78,9 +78,9 @@ _TERMS = (
     ),
     Term(
         "ASSG",
-        "Adaptive Sharpness Surrogate Gradient: a surrogate gradient for the attack alone, for "
-        "each neuron and time step as wide as its potential strays from the threshold (Wang et "
-        "al., 2025).",
+        "Adaptive Sharpness Surrogate Gradient: a surrogate gradient for the attack alone. For "
+        "each neuron and time step it is as wide as the potential strays from the threshold (Wang "
+        "et al., 2025).",
     ),
     Term(
         "attack",
@@ -100,8 +100,8 @@ _TERMS = (
     ),
     Term(
         "Berry-Esseen theorem",
-        "A ceiling for the distance of a sum of independent random terms from the normal law: it "
-        "falls as the terms become many and none of them dominates.",
+        "An upper bound on the distance of a sum of independent random terms from the normal law: "
+        "it falls as the terms become many and none of them dominates.",
         ("Berry-Esseen",),
     ),
     Term(
@@ -197,7 +197,8 @@ _TERMS = (
     ),
     Term(
         "draw",
-        "One sample of the random noise. A pass with a new draw is one more look of the network.",
+        "One sample of the random noise. A pass with a new draw is what the Playground calls a "
+        "look.",
         ("draws", "noise draw", "noise draws", "look", "looks"),
     ),
     Term(
@@ -284,7 +285,7 @@ _TERMS = (
     Term(
         "masked gradient",
         "A gradient that vanishes or misleads, so that attacks which follow it fail. It makes a "
-        "network look robust, not be it.",
+        "network look robust when it is not.",
         ("masked gradients", "gradient masking"),
     ),
     Term(
@@ -306,7 +307,7 @@ _TERMS = (
     ),
     Term(
         "normal law",
-        "The bell curve, also Gaussian law: set by its mean and its variance alone.",
+        "The bell curve, the normal or Gaussian distribution: set by its mean and variance alone.",
         ("normal", "Gaussian"),
     ),
     Term(

@@ -127,6 +127,13 @@ def test_the_same_columns_give_the_same_bits_and_share_their_resamples() -> None
     assert both.shape == (RESAMPLES, 2)
 
 
+def test_a_resampled_mean_of_zero_is_zero_whatever_the_order_of_summation() -> None:
+    column = np.array([0.8 - 0.6, 0.6 - 0.8, 0.2, -0.2, 0.4 - 0.2, 0.2 - 0.4] * 10)[:, None]
+    means = resampled_means(column)
+    assert (means == 0).sum() > 300
+    assert not ((means != 0) & (np.abs(means) < 1e-9)).any()
+
+
 def test_many_images_are_resampled_in_parts() -> None:
     column = np.random.default_rng(5).normal(size=(1000, 1))
     means = resampled_means(column)

@@ -113,7 +113,7 @@ def _count(name: str, label: str, default: int, low: int, high: int, text: str) 
 
 
 def _steps(default: int) -> ParameterSpec:
-    text = "How many times the attack looks at the gradient and moves. More steps attack better."
+    text = "How many times the attack looks at the gradient and moves. More steps make it stronger."
     return _count("steps", "Steps", default, 1, 1000, text)
 
 
@@ -312,12 +312,13 @@ _ENTRIES = (
         name="sa_pgd",
         label="SA-PGD",
         explanation=(
-            "A spike has no slope, so every attack follows a stand-in, the surrogate gradient that "
-            "the network was trained with. Where potentials stay far from the threshold that one "
-            "vanishes, and the attack is blind without the network being strong. Here each neuron "
-            "gets, at each time step, a surrogate as wide as its potential strays (ASSG), and the "
-            "steps have momentum and adapt to each pixel: Stable Adaptive PGD (Wang et al., 2025, "
-            "arXiv 2512.22522). Run it before believing that spikes protect."
+            "A spike has no slope, so every gradient attack follows a stand-in, the surrogate "
+            "gradient that the network was trained with. Where potentials stay far from the "
+            "threshold, that one vanishes: the attack is blind, but the network is not strong. "
+            "Here each neuron gets, at each time step, a surrogate as wide as its potential "
+            "usually strays from the threshold (ASSG), and the steps have momentum and adapt to "
+            "each pixel: Stable Adaptive PGD (Wang et al., 2025, arXiv 2512.22522). Run it before "
+            "believing that spikes protect."
         ),
         norm="Linf",
         family="adaptive",
@@ -329,7 +330,7 @@ _ENTRIES = (
                 "Surrogate gradient",
                 "choice",
                 "adaptive",
-                "Adaptive: of each neuron and time step. Trained: the one of the training. "
+                "Adaptive: fitted to each neuron and time step. Trained: the one used in training. "
                 "Networks without spikes have none.",
                 choices=("adaptive", "trained"),
             ),
@@ -340,8 +341,9 @@ _ENTRIES = (
                 0.05,
                 0.49,
                 0.005,
-                "How narrow the adaptive surrogate is: the share of its area on either side of "
-                "the threshold that lies within the usual reach of the potential.",
+                "A in the paper: the share of the adaptive surrogate's area on either side of the "
+                "threshold that lies within the usual reach of the potential. A larger share makes "
+                "the surrogate narrower.",
             ),
             _eot_draws(8),
             _PRECISION,
@@ -482,7 +484,7 @@ _ENTRIES = (
             "DeepFool pretends that the network is linear, computes how far the nearest decision "
             "boundary is, steps just across it, and repeats until the answer changes. It measures "
             "how close the nearest wrong answer is, and has no budget. On a noisy network it stops "
-            "at the boundary of its own draws, so fresh draws often answer correctly again "
+            "at the boundary of its own draws, so on fresh draws the answer is often right again "
             "(Moosavi-Dezfooli et al., 2016, arXiv 1511.04599)."
         ),
         norm="L2",

@@ -304,7 +304,7 @@ def fan_in_figure(results: Sequence[FanIn]) -> go.Figure:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": "ceiling of KS",
+            "name": "upper bound of KS",
             "x": [item.fan_in for item in results],
             "y": [item.ceiling for item in results],
             "line": {"color": CLEAN, "width": 2, "dash": "dot"},

@@ -158,7 +158,7 @@ def suite_markdown(settings: Settings | None = None) -> str:
     """The suite as a Markdown table, for the docs."""
     settings = settings or Settings()
     lines = [
-        "| attack | name | steps | step size | noise draws a gradient or query | images |",
+        "| attack | name | steps | step size | noise draws per gradient or query | images |",
         "|" + " --- |" * 6,
     ]
     for attack in SUITE.values():

@@ -130,13 +130,13 @@ class CellResult:
         return self.answers == self.labels
 
     def scores(self, predictor: Predictor = "single", passes: int | None = None) -> torch.Tensor:
-        """Scores `[n]` in 0..1 of the images under a predictor of `rsc_snn.evaluate`.
+        """Scores float64 `[n]` in 0..1 of the images under a predictor of `rsc_snn.evaluate`.
 
         passes: how many draws the vote is over, from the first; None for all. For "single" all
         draws are used in any case, as they make each score more certain.
         """
         if predictor == "single":  # Without the votes, for a sweep asks for each of its cells.
-            return torch.from_numpy(self.right).float().mean(dim=0)
+            return torch.from_numpy(self.right).double().mean(dim=0)
         used = self.answers if passes is None else self.answers[:passes]
         classes = int(max(used.max(), self.labels.max())) + 1
         chosen = torch.from_numpy(used.astype(np.int64))

@@ -226,10 +226,10 @@ def limits_text(recipe: Recipe, *, guarded: bool = False) -> str:
 def _noise_known(recipe: Recipe) -> str:
     if recipe.sigma_range:
         low, high = recipe.sigma_range
-        return f"It was trained at sigma {low:g} to {high:g}; levels outside it has not seen."
+        return f"It was trained at sigma {low:g} to {high:g}; it has not seen other levels."
     return {
-        "direct": "It knows images without noise alone.",
-        "poisson": "It knows Poisson-coded images alone.",
+        "direct": "It knows only images without noise.",
+        "poisson": "It knows only Poisson-coded images.",
         "rsc": f"It was trained at sigma {recipe.model.sigma:g} alone; other levels cost accuracy.",
     }[recipe.model.coding]
 
@@ -247,13 +247,12 @@ def _attacks_known(recipe: Recipe, guarded: bool) -> str:
     if adversarial.method == "none":
         return "It was trained without adversarial images."
     size = f"epsilon {adversarial.epsilon:g}/255 in the L-infinity norm"
-    steps = f"{adversarial.steps} step{'s' * (adversarial.steps != 1)}"
     attack = {
         "fgsm": f"one-step attacks from random starts (FGSM, {size})",
-        "pgd": f"PGD attacks of {steps} ({size})",
-        "trades": f"TRADES with attacks of {steps} ({size})",
+        "pgd": f"PGD attacks of {adversarial.steps} steps ({size})",
+        "trades": f"TRADES with attacks of {adversarial.steps} steps ({size})",
     }[adversarial.method]
-    text = f"It was trained against {attack}; other norms and larger changes it has not seen."
+    text = f"It was trained against {attack}; it has not seen other norms or larger changes."
     if guarded:
         text += (
             " The one-step attacks were overfitted on the way, so training went back by an epoch "

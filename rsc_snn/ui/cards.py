@@ -82,7 +82,7 @@ def draw_table(cards: list[ModelCard]) -> None:
     st.markdown("\n".join([head, "| --- | --- | --- | --- | --- |", *rows]))
     st.caption(
         explained(
-            "Accuracy on n test photographs without an [attack](#attack). Intervals that overlap: "
+            "Accuracy on n test photographs without an [attack](#attack). Where intervals overlap, "
             "the difference may be chance."
         )
     )

@@ -35,12 +35,12 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
     st.caption(
         explained(
             f"Bars: mean [class probability](#class-probability) over {draws} [looks](#draw) with "
-            "fresh noise; the thin lines run from the lowest to the highest look. Each network was "
-            "attacked with its own [gradients](#gradient)."
+            "fresh noise; the thin lines run from the lowest to the highest value. Each network "
+            "was attacked with its own [gradients](#gradient)."
         )
     )
     if any(map(_is_flattered, shown)):
-        st.caption(explained(f"{one_draw_caution()}, against networks that held too."))
+        st.caption(explained(f"{one_draw_caution()}, also against networks that held."))
     draw_search(choices, shown)
 
 
@@ -78,7 +78,7 @@ def _draw_alone(item: Shown) -> None:
             explained(
                 "Mean [class probability](#class-probability) over "
                 f"{len(item.outcome.clean_votes)} [looks](#draw) with fresh noise; the thin lines "
-                "run from the lowest to the highest look. Long lines: the noise decides."
+                "run from the lowest to the highest value. Long lines: noise decides the answer."
             )
         )
 

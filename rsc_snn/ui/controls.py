@@ -154,7 +154,7 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "How many noisy [frames](#frame) of the photograph the network sees before it answers, one "
         "at each [time step](#time-step). Its answer is the mean over the steps. More steps "
         "average out more noise.",
-        None if spiking else "An ordinary network has no time: it sees one frame.",
+        None if spiking else "An ordinary network has no time steps: it sees one frame.",
     )
     return tuple(
         (
@@ -316,9 +316,9 @@ def choose_scoring(link: PageLink) -> tuple[int, int]:
         *limits,
         key=link.seed(draws_field),
         help=explained(
-            "How often both photographs are shown to the network, each time with a fresh "
-            "[draw](#draw) of the noise that the attack has not seen. A network without noise "
-            "answers the same every time."
+            "How often the original and the attacked photograph are each shown to the network, "
+            "every time with a fresh [draw](#draw) of the noise that the attack has not seen. A "
+            "network without noise answers the same every time."
         ),
     )
     seed_field = number_field("seed", "The seed", *SEEDS, 0)

@@ -69,7 +69,7 @@ def _draw_one(item: Shown, estimate: EnergyEstimate, *, alone: bool) -> None:
         )
     else:
         st.metric("Ordinary network", f"{energy:.1f} µJ")
-        st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, no time.")
+        st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, no time steps.")
     draw_figure(
         energy_figure(estimate, config.coding if spiking else "ann"),
         f"energy-{item.card.name}",

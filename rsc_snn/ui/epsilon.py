@@ -73,7 +73,7 @@ def draw_search(choices: Choices, shown: Sequence[Shown]) -> None:
         slot,
         lambda: task_row(
             slot,
-            "Find the smallest epsilon that fools",
+            "Find the smallest epsilon that fools the network",
             "Smallest epsilon",
             lambda context: _search(waiting, context),
         ),

@@ -238,19 +238,19 @@ def _pictures(frames: np.ndarray) -> np.ndarray:
 def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
     if not activity.spiking:
         st.caption(
-            "What goes in, what the channels of the chosen layer answer (one tile a channel, the "
+            "What goes in, what the channels of the chosen layer answer (one tile per channel, the "
             "brighter the stronger), and the answer."
         )
         return
     coded = {
         "direct": "Direct coding: the photograph itself at every step.",
-        "poisson": "Poisson coding: at each step every pixel is on or off, on as often as it is "
-        "bright.",
+        "poisson": "Poisson coding: at each step every pixel is on or off; the brighter it is, the "
+        "more often it is on.",
         "rsc": "RSC: the photograph with fresh Gaussian noise at every step.",
     }[item.card.config.coding]
     st.caption(
-        f"{coded} Below it the spikes of {layer} at that step, one tile a channel, and the answer "
-        "so far. Both passes have the same noise: what differs is the attack's work."
+        f"{coded} Below it the spikes of {layer} at that step, one tile per channel, and the "
+        "answer so far. Both passes have the same noise: what differs is the attack's work."
     )
 
 

@@ -141,7 +141,7 @@ def obtain(choices: Choices) -> tuple[Shown, ...]:
     if not found:
         _draw_originals(choices)
     if any(item.stale for item in found):
-        st.info("Below is still the attack before this one.", icon=":material/history:")
+        st.info("Below, the attack before this one is still shown.", icon=":material/history:")
     return found
 
 
@@ -210,5 +210,5 @@ def _draw_task(slot: Slot, label: str, waiting: tuple[AttackRequest, ...]) -> No
         label,
         lambda context: _compute_all(waiting, context),
         f"With these settings {label} takes a while, so it does not follow the sliders: it runs "
-        "when you say so, and the page stays usable.",
+        "when you press the button, and the page stays usable.",
     )

@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "no-eot": Preset(
         "An attack without EOT looks weak",
-        "The gradient of one noisy look is noise itself. Raise the EOT draws in the attack's "
+        "The gradient of a single noisy pass is itself noisy. Raise the EOT draws in the attack's "
         "settings from 1 to 8 and watch the same budget do more harm. Few photographs show it as "
         "clearly as this one.",
         (_RSC,),
@@ -84,7 +84,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "time": Preset(
         "The answer forms over time",
-        "Press play below: each step is one more noisy frame, and the answer the mean over all.",
+        "Press play below: each step adds a noisy frame, and the answer is the mean over all so "
+        "far.",
         (_RSC,),
         {"image": "cat-3", "attack": "fgsm", "epsilon": "2", "time_steps": "8", "seed": "0"},
     ),

@@ -73,7 +73,7 @@ def _draw_channels(activity: Activity, layer: str) -> None:
         "Marks: firing rate of every channel of a layer; below, the change under attack.",
     )
     st.caption(
-        "One place a channel, the busiest on the original first. Marks far from the line"
+        "One position per channel, the busiest on the original first. Marks far from the line"
         + (
             ", and far from the grey ones, are the attack's work; what the grey ones do is chance."
             if activity.noisy

@@ -107,7 +107,7 @@ def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> Non
         explained(
             "[Robust accuracy](#robust-accuracy) over the attacks' [epsilon](#epsilon). Worst "
             "case: an image counts as right only as far as it withstands every attack of the suite "
-            "at that size; with noise it errs low, by the luck of the draws. "
+            "at that size; with noise the worst case errs low, by the luck of the draws. "
         )
         + report.provenance(results)
     )
@@ -166,15 +166,18 @@ def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None
     marks = tuple(f"{row.place}{row.sha256}{row.data}{row.n}{row.value}" for row in results.rows)
     table = _outcomes(results, marks)
     if table:
-        st.markdown("**What makes a network more robust than its twin?**")
+        st.markdown("**Which network is more robust than its twin?**")
         _draw_wide(_named(table, cards), f"claims-{dataset}")
         st.caption(
-            "Points: the difference over the same images, with its interval. From one value to "
-            "another: the worst case of a network with noise lies between the lowest score of "
-            "each image, which errs low, and the attack that does most harm by itself, which errs "
-            "high; a claim must hold at both ends. "
+            "The paper's claim is that random coding makes a network more robust than its twin; "
+            "the network with direct coding, which has the spikes and the teacher without the "
+            "noise, is the control. Points: the difference over the same images, with its "
+            "interval. Where there are two values: the worst case of a network with noise lies "
+            "between the lowest score of each image, which errs low, and the attack that does most "
+            "harm by itself, which errs high; a verdict must hold at both ends. One training run "
+            "each: the intervals are over images, not over training. "
             "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
             "more of both adds, and what a surrogate gradient that adapts to each neuron (SA-PGD) "
             "finds on a few images, is in docs/results.md. The spiking networks learned from the "
-            "ANN; the one with direct coding is the control without noise."
+            "ANN. There is no ANN with the same noise, so what the spikes add to it is not shown."
         )

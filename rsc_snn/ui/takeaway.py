@@ -94,7 +94,8 @@ def _draw_rounding(item: Shown) -> None:
     )
     if found.survives is None:
         st.info(
-            f"There is no attack that could be lost in the PNG: {looks}", icon=":material/info:"
+            f"There is no successful attack that rounding could undo: {looks}",
+            icon=":material/info:",
         )
     elif found.survives:
         st.success(f"The attack survives in the PNG: {looks}", icon=":material/check:")
@@ -137,7 +138,7 @@ def _draw_scene(choices: Choices, shown: Sequence[Shown], painting: Painting | N
     if painting is not None:
         st.caption("The change that you painted is in it, and what the networks say of it.")
     elif problem is not None:
-        st.caption(f"{problem} The scene goes without it.")
+        st.caption(f"{problem} The scene file leaves it out.")
     threads = current[0].outcome.threads if current else None
     _draw_program(scene, threads)
 

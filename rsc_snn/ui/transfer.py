@@ -52,7 +52,7 @@ def draw_transfer(choices: Choices) -> None:
         )
     if known is None:
         st.caption(
-            "Measured is how often each network still sees the true class in the image that was "
+            "This measures how often each network still sees the true class in the image that was "
             "made for another one, and in one that was made through a coding that it does not use."
         )
         return
@@ -63,9 +63,9 @@ def draw_transfer(choices: Choices) -> None:
         if choices.requests[0].image.label is None and len(choices.cards) > 1:
             first = choices.cards[0]
             st.caption(
-                f"Nobody said what your photograph shows. For all networks here the answer of "
-                f"{first.label} counts as right, {first.classes[known.label]}; above, each "
-                "network's own does."
+                f"Nobody said what your photograph shows. Here the answer of {first.label}, "
+                f"{first.classes[known.label]}, counts as right for all networks; in the verdicts "
+                "above, each network's own answer does."
             )
     with right:
         st.subheader("The wrong coding")
@@ -152,7 +152,9 @@ def _draw_matrix(choices: Choices, found: Transfer | None) -> None:
 
 def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
     if not found:
-        st.info("An ordinary network has no coding to mistake.", icon=":material/info:")
+        st.info(
+            "An ordinary network has no other coding to attack it through.", icon=":material/info:"
+        )
         return
     spiking = [card for card in choices.cards if card.config.neuron == "lif"]
     for card, mismatch in zip(spiking, found, strict=True):

@@ -21,7 +21,7 @@ VIEWS = {
     "transfer": ":material/swap_horiz: Transfer",
     "energy": ":material/battery_charging_full: Energy",
     "paint": ":material/brush: Paint",
-    "take": ":material/download: Take it away",
+    "take": ":material/download: Download",
 }
 _NEEDS_OUTCOME = {"neurons", "rates", "energy", "paint", "take"}
 # Names in the link of controls that belong to a view.

@@ -11,8 +11,8 @@ _LESSON = "poisson_coding?word="
 def one_draw_caution(attack: str = "This attack follows") -> str:
     """That more effort would do more harm to a network with noise; with marks for the glossary."""
     return (
-        f"**{attack} one [draw](#draw) of the noise a [gradient](#gradient).** Against noise one "
-        "that averages over draws ([EOT](#eot)) is stronger as a rule"
+        f"**{attack} one noise [draw](#draw) for each [gradient](#gradient).** Against noise, an "
+        "attack that averages over draws ([EOT](#eot)) is stronger as a rule"
     )
 
 

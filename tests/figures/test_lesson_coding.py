@@ -159,7 +159,7 @@ def test_distances_fall_over_the_fan_in_towards_chance() -> None:
     np.testing.assert_allclose(shown["Wasserstein"].y, [0.5, 0.5 / 3, 0.5 / 9])
     np.testing.assert_allclose(shown["chance, KS"].y, 0.02)
     np.testing.assert_allclose(shown["chance, Wasserstein"].y, 0.03)
-    np.testing.assert_allclose(shown["ceiling of KS"].y, [1, 2 / 3, 2 / 9])
+    np.testing.assert_allclose(shown["upper bound of KS"].y, [1, 2 / 3, 2 / 9])
     assert list(shown["Wasserstein"].x) == [1, 3, 9]
 
 

@@ -264,7 +264,7 @@ def test_the_last_outcome_stays_while_a_heavy_attack_waits(assets: Path, page: P
     app = is_fine(page(PLAYGROUND, attack="fgsm").run())
     app.selectbox(key="playground.attack").set_value("square").run()
     is_fine(app)
-    assert "still the attack before" in texts(app.info)
+    assert "the attack before this one is still shown" in texts(app.info)
 
 
 def test_the_tradeoff_is_measured(assets: Path, page: PageMaker) -> None:

@@ -222,7 +222,7 @@ def test_transfer_says_whose_answer_counts(assets: Path, page: PageMaker) -> Non
     wait_for(app, lambda app: "Whose attack fools whom" in texts(app.subheader))
     label = app.session_state[playground.LAST]["tiny-rsc"][1].label
     name = resources.zoo().card("tiny-rsc").classes[label]
-    assert f"counts as right, {name}; above, each network's own does" in texts(app.caption)
+    assert f"{name}, counts as right for all networks; in the verdicts above" in texts(app.caption)
 
 
 def test_going_back_takes_back_a_brush_stroke(

@@ -389,7 +389,7 @@ def test_a_painting_that_fits_no_photograph_is_left_out_of_the_scene(
 ) -> None:
     app = page(PLAYGROUND, view="take", paint="AAAA", attack="fgsm").run()
     assert not app.exception
-    assert "The scene goes without it." in texts(app.caption)
+    assert "The scene file leaves it out." in texts(app.caption)
     assert "paint=" not in app.code[0].value
 
 

@@ -221,11 +221,17 @@ LIMITS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"sigma_range": [0.0, 0.4], "time_steps_choices": [8, 2]},
         ["sigma 0 to 0.4", "trained with: 2, 8."],
     ),
-    "poisson": ({"model": {"coding": "poisson"}}, ["Poisson-coded images alone"]),
+    "poisson": ({"model": {"coding": "poisson"}}, ["only Poisson-coded images"]),
     "gpu": ({"scale": "gpu"}, ["A network of moderate size", "6 epochs"]),
     "fgsm": ({"adversarial": {"method": "fgsm"}}, ["one-step attacks", "epsilon 8/255"]),
-    "pgd": ({"adversarial": {"method": "pgd", "steps": 7}}, ["PGD attacks of 7 steps"]),
-    "trades": ({"adversarial": {"method": "trades", "steps": 1}}, ["TRADES", "of 1 step ("]),
+    "pgd": (
+        {"adversarial": {"method": "pgd", "steps": 7, "step_size": 2.0}},
+        ["PGD attacks of 7 steps"],
+    ),
+    "trades": (
+        {"adversarial": {"method": "trades", "steps": 2, "step_size": 4.0}},
+        ["TRADES", "of 2 steps ("],
+    ),
     "taught": (
         {"teacher": "big", "teacher_weights": True, "distillation": 1.0, "presynaptic": 0.5},
         ["From big it took its answers, the currents of its layers and its weights as a start"],

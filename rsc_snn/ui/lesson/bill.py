@@ -139,7 +139,7 @@ def _choose_epsilon(link: PageLink, menu: Menu, attacks: Sequence[Variant]) -> f
         list(sizes),
         format_func=lambda size: f"{size}{attacks[0].unit}",
         key=link.seed(field),
-        help="The most that the attack may change: a pixel, in 255ths of the pixel range.",
+        help="The most that the attack may change any pixel, in 255ths of the pixel range.",
     )
     return sizes[link.keep(field, chosen)]
 
@@ -222,14 +222,14 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> 
         "lesson-bill-plane",
         "A plane: robust over clean accuracy of every setting, the Pareto front, and your setting.",
     )
-    teacher = " The mark by itself is the [ordinary network](#ann) it learned from."
+    teacher = " The mark by itself is the [ordinary network](#ann) that this one learned from."
     say(
         "Each mark is a setting, the number beside it its sigma; a line joins the settings of one "
         "T. Farther right is better where nobody attacks, farther up is better under attack. The "
         "broad grey line is the Pareto front; the ring, with its "
-        "[95 % intervals](#confidence-interval), is your setting. Dotted: all that would be right "
-        "as often as the network's best setting, if the share q is attacked. Move q, and the line "
-        "turns and touches the front elsewhere."
+        "[95 % intervals](#confidence-interval), is your setting. Dotted: all pairs of accuracies "
+        "that give as many right answers as the network's best setting, if the share q is "
+        "attacked. Move q, and the line turns and touches the front elsewhere."
         + (teacher if bill.ordinary else "")
         + _trained(cards[bill.dearest.model])
     )
@@ -274,7 +274,7 @@ def _choose_world(link: PageLink) -> float:
         (0, 100),
         20,
         5,
-        "Your reason for a setting. How often a network is attacked is nothing that it can know.",
+        "The share of images that you expect to be attacked. The network itself cannot know it.",
     )
     return percent / 100
 
@@ -393,5 +393,5 @@ def _standing(bill: _Bill, chosen: OperatingPoint) -> str:
     best = max(better, key=lambda point: point.harmonic)
     return (
         f"**Beaten** by {best.setting}: clean {best.clean.value:.1%}, robust "
-        f"{best.robust.value:.1%}. It asks no more of you and gives no less."
+        f"{best.robust.value:.1%}. It is at least as good in both and better in one."
     )

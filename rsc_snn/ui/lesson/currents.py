@@ -270,7 +270,7 @@ def _write_distances(distances: dict[str, Distance]) -> None:
         verdict = (
             "as close to a normal law as so many draws can show"
             if distance.ks <= limit
-            else f"farther from a normal law than chance alone goes 19 times in 20 ({limit:.3f})"
+            else f"farther from a normal law than chance alone explains (limit {limit:.3f})"
         )
         lines.append(
             f"- **{_NAMES[kind]}**: Kolmogorov-Smirnov {distance.ks:.3f}, Wasserstein "
@@ -342,8 +342,9 @@ def _draw_fan_in(card: ModelCard, image: GalleryImage, seed: int) -> None:
         "is a coin; the sum of many is nearly normal: that is the central limit theorem. The "
         f"neurons have {_FAN_INS[0]} to {_FAN_INS[-1]} pixels of this photograph and weights of "
         "this layer, both chosen at random; the layer’s own have 27. Each mark is the mean over "
-        f"four neurons, {_DRAWS:,} [draws](#draw) each. Grey: what chance leaves of as many draws "
-        "of a normal law, and so of RSC; nothing smaller can be seen with so few. Dotted: KS is "
+        f"four neurons, {_DRAWS:,} [draws](#draw) each. Grey: the distance that as many draws of "
+        "an exactly normal law, such as RSC’s, have by chance; nothing smaller can be told from "
+        "it. Dotted: KS is "
         "at most this, by the [Berry-Esseen theorem](#berry-esseen-theorem)."
     )
 

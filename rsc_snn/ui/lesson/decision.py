@@ -209,17 +209,17 @@ def _draw_plane(choice: _Choice, found: _Found, surface: Floats, constant: bool)
         "smoothing, a point, its certified circle and the ways of two attacks.",
     )
     edge, way = (
-        ("they are even nowhere, so there is no smoothed edge", "has no edge to lead to")
+        ("the two shares are equal nowhere, so there is no smoothed edge", "has no edge to lead to")
         if constant
-        else ("where they are even runs the smoothed edge", "leads to its edge")
+        else ("where the two shares are equal runs the smoothed edge", "leads to its edge")
     )
     say(
         "Every place is an input of two [pixels](#pixel). The thin line is the edge of a toy "
         "network, frayed and with islands. The colour says how many of its noisy passes answer "
         f"blue or orange; {edge}. Inside the dashed circle, if there is one, the vote is certified "
-        "to be that at your point. Both [attacks](#attack) "
-        f"take at most {ATTACK_STEPS} steps of {ATTACK_STEP:g} along a [gradient](#gradient). That "
-        f"of the smoothed decision {way}. The decision without noise has no gradient: "
+        "to be the same as at your point. Both [attacks](#attack) "
+        f"take at most {ATTACK_STEPS} steps of {ATTACK_STEP:g} along a [gradient](#gradient). The "
+        f"gradient of the smoothed decision {way}. The decision without noise has no gradient: "
         "the attack on it follows that of a score behind it, up and down hills, and often gets "
         "lost. This is no safety: the triangle marks a change that turns the decision all the same."
     )

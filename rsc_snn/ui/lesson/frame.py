@@ -95,7 +95,7 @@ def read_frame(link: PageLink) -> Frame:
             key="lesson.reset",
             on_click=link.forget,
             icon=":material/restart_alt:",
-            help="Put every control and every answer back to where a newcomer finds it.",
+            help="Put every control back to its start and forget every answer.",
         )
         projector = st.toggle(
             "Presentation",
@@ -286,7 +286,7 @@ def _draw_way_on(link: PageLink, step: str, finished: bool) -> None:
         )
     else:
         _skip_button(
-            step, "Skip the question, next step", partial(_skip_to, link, step, following[0])
+            step, "Skip the question and go on", partial(_skip_to, link, step, following[0])
         )
 
 

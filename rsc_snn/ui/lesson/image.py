@@ -160,7 +160,7 @@ def _draw_pictures(coded: dict[str, _Coded], steps: int, playing: bool) -> None:
         "Top row: what the network gets at one step. Bottom row: the mean of all frames up to it. "
         "Direct coding repeats the photograph. Poisson coding makes each colour of each pixel a "
         "[spike](#spike) or none. RSC adds Gaussian noise; the pictures cut it off at black and "
-        "white, the network gets all of it. Both means come back to the photograph as T grows."
+        "white, the network gets all of it. Both means approach the photograph as T grows."
     )
 
 
@@ -191,7 +191,7 @@ def _draw_errors(poisson: _Coded, rsc: _Coded, steps: int, sigma: float) -> None
         "How far the mean image is from the photograph: its [RMS error](#rms-error). After "
         f"T = {steps}: Poisson **{poisson.errors[steps - 1]:.3f}**, RSC with σ = {sigma:.2f} "
         f"**{rsc.errors[steps - 1]:.3f}**. Both fall as 1/√T: four times the steps, half the "
-        "error. Move σ until the two curves lie on each other: then the two [codings](#coding) are "
+        "error. Move σ until the two curves coincide: then the two [codings](#coding) are "
         "equally noisy."
     )
 
@@ -202,7 +202,7 @@ def _draw_answer(link: PageLink, image: GalleryImage, sigma: float) -> None:
         link,
         "image_reveal",
         "Reveal the σ that matches",
-        "First look for it with the slider: the two curves lie on each other.",
+        "First look for it with the slider: there the two curves coincide.",
     )
     if not reveal:
         return

@@ -176,8 +176,8 @@ def _without_noise(choice: _Choice, first_stair: float) -> str:
         now = f"At {choice.current:.2f} it spikes every {interval} steps"
     return (
         "Without noise the rate is a staircase (dashed): within T = "
-        f"{choice.time_steps} the neuron is silent below a current of {first_stair:.3f}; however "
-        f"long one waits, up to threshold / τ = {limit:.3f}. {now}."
+        f"{choice.time_steps} the neuron is silent below a current of {first_stair:.3f}; it never "
+        f"spikes, however long one waits, up to threshold / τ = {limit:.3f}. {now}."
     )
 
 

@@ -70,7 +70,7 @@ def draw(link: PageLink) -> None:
             (1, _MOST_STEPS),
             16,
             1,
-            "How often the pixel is looked at. Each look is a spike, or none.",
+            "How many time steps the pixel is coded for. Each step is a spike, or none.",
         )
     with right:
         seed = draw_again(link, "pixel_seed")
