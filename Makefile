@@ -11,12 +11,13 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --quiet --progress-bar 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help app test lint benchmarks screenshots
+.PHONY: help app test test-slow lint benchmarks screenshots
 
 help:
 	@echo "make app          install and start the app on http://$(ADDRESS):$(PORT)"
 	@echo "                  (PORT=... for another port, ADDRESS=0.0.0.0 to let other machines in)"
 	@echo "make test         install and run the tests (WORKERS=... at once)"
+	@echo "make test-slow    the tests that take minutes each, which make test leaves out"
 	@echo "make lint         ruff and mypy"
 	@echo "make benchmarks   print speeds against named peers"
 	@echo "make screenshots  make docs/screenshots with headless Chromium"
@@ -29,6 +30,9 @@ app: $(VENV)/.installed
 # Tests of one file share an app and a browser, so they stay in one process.
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-slow: $(VENV)/.installed-dev
+	$(RUN) -m pytest -m slow
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .

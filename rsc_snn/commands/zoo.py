@@ -173,6 +173,8 @@ def run_train(args: argparse.Namespace) -> int:
     )
     for task in tasks:
         print(task.line(), flush=True)
+    if scale == "gpu" and args.scale is None and not all(task.reason for task in tasks):
+        print("note   a model of either scale is up to date; --scale gpu trains the larger ones")
     if args.dry_run:
         return 0
     failed = train_all(tasks, recipes, places, device)

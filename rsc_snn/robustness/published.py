@@ -98,6 +98,17 @@ PUBLISHED = (
         None,
         stronger="APGD 24.6; ASSG with SA-PGD 11.6",
     ),
+    Published(
+        "cifar10",
+        "rate coding (Poisson), a single pass",
+        "Mukhoty et al. 2024; network, T and training not stated where quoted",
+        79.55,
+        None,
+        None,
+    ),
+    Published(
+        "cifar10", "rate coding (Poisson), a vote over 10 passes", "the same", 83.22, None, None
+    ),
     Published("cifar100", "RSC-SNN", _WU, None, 34.89, None, "about 26"),
     Published("cifar100", "the ANN of RSC-SNN", "the same", None, 4.56, None),
     Published("imagenet", "RSC-SNN", _WU, None, None, None, "about 9; epsilon not stated"),

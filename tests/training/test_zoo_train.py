@@ -173,7 +173,7 @@ def test_a_killed_batch_goes_on_where_it_was(zoo_folder: Path) -> None:
 
 
 def test_it_trains_what_is_missing_and_keeps_the_rest(
-    zoo_folder: Path, capsys: pytest.CaptureFixture[str]
+    zoo_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_epochs(zoo_folder)
     assert main(command(zoo_folder, "--missing", "--dry-run")) == 0
@@ -196,6 +196,10 @@ def test_it_trains_what_is_missing_and_keeps_the_rest(
     assert main(command(zoo_folder, "--missing")) == 0
     assert capsys.readouterr().out.count("up to date") == 2
     assert stamps(zoo.folder) == made
+    with monkeypatch.context() as patch:
+        patch.setattr("rsc_snn.training.batch.default_scale", lambda device: "gpu")
+        assert main(command(zoo_folder, "--missing")) == 0
+    assert "--scale gpu trains the larger ones" in capsys.readouterr().out
 
     # Another recipe: that model and nothing else, and its old run is kept aside.
     edit(zoo_folder, "astudent", "distillation = 1.0", "distillation = 0.5")
