@@ -10,7 +10,7 @@ from scipy import stats
 
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.tradeoff import OperatingPoint, best_under_budget
-from tests.tradeoff_cells import draw_right, make_point
+from tests.tradeoff_cells import draw_right, make_point, quiet_and_noisy, worst_point
 
 N = 400
 
@@ -158,6 +158,31 @@ def test_the_report_is_free_of_the_winners_curse() -> None:
     spread = (0.4 * 0.6 / 40 / 25) ** 0.5
     assert abs(np.mean(reported) - 0.4) < stats.norm.isf(1e-6) * spread
     assert np.mean(promised) - 0.4 > stats.norm.isf(1e-6) * spread
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_alone_does_not_choose(seed: int) -> None:
+    """Of two settings with one true worst case the one without noise is chosen, but not told."""
+    quiet, noisy = quiet_and_noisy(seed)
+    choice = best_under_budget([quiet, noisy], max_loss=0.0)
+    assert choice is not None and choice.point is quiet
+    (rival,) = choice.rivals
+    assert rival.behind.value > 0.1, "by each image's lowest score"
+    assert choice.apart == (rival,) and choice.tied == choice.better == ()
+    assert "none as good within the noise; 1 not told from it at both ends" in choice.caveat()
+
+
+def test_a_choice_that_the_strongest_attack_alone_does_not_share_says_so() -> None:
+    """By the strongest attack alone the noisy setting, 0.6, is before the quiet one, 0.5."""
+    sure, every, clean = np.arange(N) % 4 < 2, np.full(N, 0.6), np.ones((5, N))
+    quiet = worst_point(clean, [[sure] * 5] * 3, sigma=0.1)
+    noisy = worst_point(clean, [draw_right(every, 5, seed) for seed in range(3)], sigma=0.2)
+    choice = best_under_budget([quiet, noisy], max_loss=0.0)
+    assert choice is not None and choice.point is quiet and choice.upper is noisy
+    assert not choice.shared
+    assert choice.sentence().endswith("The choice is not shared by the strongest attack alone.")
+    for one in (best_under_budget(DIAL, max_loss=0.1), best_under_budget([quiet], max_loss=0.0)):
+        assert one is not None and one.shared and "shared" not in one.sentence()
 
 
 def test_bad_budgets() -> None:

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from rsc_snn.errors import DataError
 from rsc_snn.resampling import RESAMPLES, resampled_means
-from rsc_snn.tradeoff.paired import differences, holm
+from rsc_snn.tradeoff.paired import Difference, between, differences, holm
 
 FALSE_ALARM = 1e-6  # of each test that simulates
 
@@ -139,6 +139,49 @@ def test_many_images_are_resampled_in_parts() -> None:
     means = resampled_means(column)
     assert means.shape == (RESAMPLES, 1)
     assert means.std() == pytest.approx(column.std() / 1000**0.5, rel=0.05)
+
+
+def ended(low: list[float], middle: list[float], high: list[float]) -> tuple[Difference, ...]:
+    """One difference that is known between two ends, and one that is 0 beside it."""
+    columns = [
+        np.stack([np.array(side), np.zeros(len(side))], axis=1) for side in (low, middle, high)
+    ]
+    least, found, most = map(differences, columns)
+    return between(found, least, most)
+
+
+def test_a_difference_between_two_ends_must_hold_at_both() -> None:
+    none, some, more = [0.0] * 100, [1.0] * 30 + [0.0] * 70, [1.0] * 60 + [0.0] * 40
+    alone, _ = ended(none, some, more)
+    assert alone.value == 0.3 and not alone.significant and alone.apart and alone.p == 1
+    assert alone.noise == "the ends of the worst case"
+    both, zero = ended(some, some, more)
+    assert both.significant and not both.apart and not zero.apart
+    assert both.p == pytest.approx(2 * 0.5**30), "the larger of two"
+    assert both.adjusted == pytest.approx(2 * both.p), "of two comparisons"
+    least, most = (differences(np.array(side)[:, None])[0] for side in (some, more))
+    assert (both.lower, both.upper) == (least.lower, most.upper)
+    against, _ = ended([-value for value in some], some, more)
+    assert not against.significant and against.apart and against.p == 1
+    other = both.opposite()
+    assert (other.lower, other.upper, other.p) == (-both.upper, -both.lower, both.p)
+
+
+def test_between_two_equal_ends_is_the_difference_itself() -> None:
+    columns = np.random.default_rng(6).integers(-5, 6, (80, 7)) / 5
+    columns[:, 0] = np.repeat([1.0, -1.0], 40)
+    found = differences(columns)
+    assert between(found, found, found) == found
+
+
+def test_the_larger_p_of_two_ends_is_corrected() -> None:
+    """Each of two differences is sure at one end and has p = 0.031 at the other."""
+    sure, weak = [1.0] * 20 + [0.0] * 80, [1.0] * 6 + [0.0] * 94
+    one, other = (differences(np.stack(pair, axis=1)) for pair in ((sure, weak), (weak, sure)))
+    assert all(end.significant for end in (*one, *other)), "the smaller p goes first"
+    found = between(one, one, other)
+    assert [each.adjusted for each in found] == pytest.approx([4 * 0.5**6] * 2)
+    assert not any(each.significant or each.apart for each in found)
 
 
 def test_the_opposite_and_no_images() -> None:

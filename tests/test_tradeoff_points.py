@@ -18,7 +18,7 @@ from rsc_snn.tradeoff import (
     pareto_front,
     vote_curve,
 )
-from tests.tradeoff_cells import draw_right, make_point, make_result
+from tests.tradeoff_cells import draw_right, make_point, make_result, worst_point
 
 CLEAN = [[1, 1, 1, 0], [1, 1, 0, 0]]
 ATTACKED = [[1, 0, 1, 0], [1, 0, 0, 0]]
@@ -65,6 +65,18 @@ def test_the_worst_case_is_the_lowest_score_of_each_image() -> None:
     assert point.robust_results == (results[1], results[2])
     (weak,) = operating_points(results, WORST, 8.0, attacks=["fgsm"])
     assert weak.robust_scores.tolist() == [1, 0, 1, 0], "no better than without attack"
+
+
+def test_the_upper_end_of_a_worst_case_is_the_strongest_attack_where_there_is_noise() -> None:
+    clean, first, second = [[1, 1, 1, 1]] * 2, [[1, 1, 0, 0]] * 2, [[0, 1, 1, 0], [1, 0, 0, 0]]
+    noisy = worst_point(clean, [first, second])
+    assert noisy.robust_scores.tolist() == [0.5, 0.5, 0, 0]
+    assert noisy.upper_scores.tolist() == [0.5, 0.5, 0.5, 0] and noisy.alone == 0.375
+    still = worst_point(clean[:1], [first[:1], second[:1]], sigma=0.0)
+    assert still.alone == 0.5, "each attack breaks another half, and there is no noise to err by"
+    assert still.upper_scores.tolist() == still.robust_scores.tolist() == [0, 1, 0, 0]
+    one = make_point(clean, second)
+    assert one.upper_scores.tolist() == one.robust_scores.tolist()
 
 
 def test_votes_are_over_the_draws_that_there_are() -> None:

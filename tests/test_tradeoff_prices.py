@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy import stats
 
 from rsc_snn.errors import DataError
 from rsc_snn.tradeoff import OperatingPoint, marginal_prices, qte, qtes
-from tests.tradeoff_cells import draw_right, make_point
+from rsc_snn.tradeoff.paired import differences
+from tests.tradeoff_cells import draw_right, make_point, quiet_and_noisy, worst_point
 
 N = 200
 
@@ -133,6 +135,60 @@ def test_a_difference_that_many_comparisons_hide_is_said_to_be_hidden_by_them() 
     among = next(p for p in marginal_prices([*lone, *flat]) if p.after.time_steps == 4)
     assert among.paid.lower > 0 and not among.paid.significant
     assert "in accuracy is within the noise of 20 comparisons" in among.sentence()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_alone_does_not_change_a_worst_case(seed: int) -> None:
+    """Half of the images withstand at both settings; the lowest of three noisy scores errs low."""
+    quiet, noisy = quiet_and_noisy(seed)
+    assert quiet.robust.value == 0.5 and noisy.robust.value < 0.4 < 0.45 < noisy.alone < 0.55
+    lowest, *_ = differences((noisy.robust_scores - quiet.robust_scores)[:, None])
+    assert lowest.significant, "by each image's lowest score alone"
+    for pair in ((quiet, noisy), (noisy, quiet)):
+        first, second = (replace(p, sigma=s) for p, s in zip(pair, (0.1, 0.2), strict=True))
+        (price,) = marginal_prices([first, second])
+        assert not price.gained.significant and price.gained.apart
+        assert price.gained.lower < 0 < price.gained.upper
+        assert "robustness within the ends of the worst case" in price.sentence()
+        assert "gain" not in price.sentence() and "lose" not in price.sentence()
+
+
+def test_attacks_that_break_other_images_do_not_make_a_conclusion_of_noise() -> None:
+    """Both ends of the first setting are above those of the second, and so may no truth be.
+
+    The first has little noise, and two attacks that break images of their own: its worst case is
+    the lower end. In the second all is noise and both attacks do the same: it is the upper end.
+    """
+    images, clean = np.arange(400), np.ones((5, 400))
+    first = worst_point(clean, [[images < 240] * 5, [images >= 40] * 5], sigma=0.1)
+    half = np.full(400, 0.5)
+    second = worst_point(clean, [draw_right(half, 5, seed) for seed in (1, 2)], sigma=0.2)
+    assert first.robust.value == 0.5 > second.robust.value + 0.05
+    assert first.alone == 0.6 > second.alone + 0.05
+    (price,) = marginal_prices([first, second])
+    assert not price.gained.significant and price.gained.apart
+
+
+def test_a_worst_case_that_falls_at_both_ends_is_a_loss() -> None:
+    rates, clean = np.linspace(0, 1, 300), np.ones((5, 300))
+    points = [
+        worst_point(clean, [draw_right(s * rates, 5, 10 * i + a) for a in range(3)], sigma=s)
+        for i, s in enumerate((1.0, 0.4))
+    ]
+    (price,) = marginal_prices(replace(p, sigma=s) for p, s in zip(points, (0.1, 0.2), strict=True))
+    assert price.gained.significant and "lose" in price.sentence()
+    before, after = points
+    ends = (after.robust.value - before.alone, after.alone - before.robust.value)
+    assert price.gained.lower < ends[0] < ends[1] < price.gained.upper < 0
+
+
+def test_the_ratio_of_worst_cases_holds_both_ends() -> None:
+    quiet, noisy = quiet_and_noisy(0)
+    loss = draw_right(np.full(300, 0.8), 5, 9)
+    after = replace(noisy, clean_scores=loss.mean(axis=0))
+    found, lowest = qte(quiet, after), qte(quiet, replace(after, upper_scores=after.robust_scores))
+    assert found.bounded and found.value == lowest.value
+    assert lowest.upper < 0 < found.upper and found.lower == lowest.lower
 
 
 def test_of_two_grids_at_one_sigma_the_one_of_more_draws_counts() -> None:

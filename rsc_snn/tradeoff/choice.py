@@ -12,7 +12,7 @@ import torch
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, accuracy_estimate
 from rsc_snn.resampling import Floats
-from rsc_snn.tradeoff.paired import Difference, differences
+from rsc_snn.tradeoff.paired import Difference, between, differences
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 Held = Literal["yes", "perhaps", "no"]
@@ -25,7 +25,10 @@ _HELD = {
 
 @dataclass(frozen=True, eq=False)
 class Rival:
-    """Another point within the budget. behind: the chosen point's robust accuracy minus its."""
+    """Another point within the budget. behind: the chosen point's robust accuracy minus its.
+
+    Of worst cases it is between their ends.
+    """
 
     point: OperatingPoint
     robust: Estimate
@@ -33,8 +36,8 @@ class Rival:
 
     @property
     def tied(self) -> bool:
-        """True if neither is better by more than noise (Holm over all rivals)."""
-        return not self.behind.significant
+        """True if neither is better by more than noise (Holm over all rivals), at either end."""
+        return not (self.behind.significant or self.behind.apart)
 
     @property
     def better(self) -> bool:
@@ -49,14 +52,16 @@ class Choice:
     The best of many measured points looks better than it is (the winner's curse), because it was
     chosen for its luck as well. So one half of the images chooses and the other half reports:
     clean, robust, loss and rivals are of images that had no say. promised: the robust accuracy on
-    the images that chose. loss: the reference's clean accuracy minus the point's. held: whether
-    the interval on the other half keeps the budget. candidates: points that were asked, of which
-    `within` kept the budget where it was chosen. near: those that did not keep it there, but by no
-    more than noise (95 % intervals, not corrected), the most robust first. name: what to call the
-    point's model.
+    the images that chose. upper: what the strongest attack alone chooses, the upper end of a worst
+    case with noise; `point` where there is one end. loss: the reference's clean accuracy minus the
+    point's. held: whether the interval on the other half keeps the budget. candidates: points that
+    were asked, of which `within` kept the budget where it was chosen. near: those that did not keep
+    it there, but by no more than noise (95 % intervals, not corrected), the most robust first.
+    name: what to call the point's model.
     """
 
     point: OperatingPoint
+    upper: OperatingPoint
     reference: OperatingPoint | None
     budget: str
     promised: float
@@ -71,9 +76,19 @@ class Choice:
     name: str
 
     @property
+    def shared(self) -> bool:
+        """True if both ends of the worst case choose the same point."""
+        return self.upper is self.point
+
+    @property
     def tied(self) -> tuple[Rival, ...]:
         """Rivals that the images cannot tell from the chosen point, the most robust first."""
         return tuple(rival for rival in self.rivals if rival.tied)
+
+    @property
+    def apart(self) -> tuple[Rival, ...]:
+        """Rivals that differ from it, but not at both ends of the worst case, in this order."""
+        return tuple(rival for rival in self.rivals if rival.behind.apart)
 
     @property
     def better(self) -> tuple[Rival, ...]:
@@ -86,12 +101,13 @@ class Choice:
         return _HELD[self.held]
 
     def sentence(self) -> str:
-        """The answer in two sentences."""
+        """The answer in two sentences, and whether both ends of the worst case give it."""
         loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
+        ends = "" if self.shared else " The choice is not shared by the strongest attack alone."
         return (
             f"{self.budget}: {self.name} at {self.point.setting}, with "
             f"{_percent(self.robust)} robust and {_percent(self.clean)} clean accuracy{loss}. "
-            f"{self.held_sentence}"
+            f"{self.held_sentence}{ends}"
         )
 
     def caveat(self) -> str:
@@ -111,9 +127,14 @@ class Choice:
             if self.better
             else ""
         )
+        ends = (
+            f"; {len(self.apart)} not told from it at both ends of the worst case"
+            if self.apart
+            else ""
+        )
         return (
             f"Others that kept it: {others}, of which {tied or 'none'} as good within the noise"
-            f"{luck}."
+            f"{ends}{luck}."
         )
 
 
@@ -155,6 +176,7 @@ def best_under_budget(
     if not within:
         return None
     best = max(within, key=lambda point: point.robust_scores[choosing].mean())
+    upper = max(within, key=lambda p: (p.upper_scores[choosing].mean(), p is best))
     clean = _estimate(best, best.clean_scores[reporting])
     loss = None
     if max_loss is not None and reference is not None:
@@ -164,6 +186,7 @@ def best_under_budget(
         held = _held(-clean.lower, -clean.upper, -limit)
     return Choice(
         point=best,
+        upper=upper,
         reference=reference if max_loss is not None else None,
         budget=_budget(max_loss, min_clean, reference, labels),
         promised=float(best.robust_scores[choosing].mean()),
@@ -256,7 +279,10 @@ def _rivals(
     if not others:
         return ()
     scores = [point.robust_scores[reporting] for point in others]
-    behind = differences(best.robust_scores[reporting][:, None] - np.stack(scores, axis=1))
+    lower = np.stack(scores, axis=1)
+    upper = np.stack([point.upper_scores[reporting] for point in others], axis=1)
+    own, most = best.robust_scores[reporting][:, None], best.upper_scores[reporting][:, None]
+    behind = between(differences(own - lower), differences(own - upper), differences(most - lower))
     rivals = [
         Rival(point, _estimate(point, score), gap)
         for point, score, gap in zip(others, scores, behind, strict=True)

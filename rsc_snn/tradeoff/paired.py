@@ -3,12 +3,17 @@
 Two cells share their images and, under RSC at one T, the noise they are scored on, so they are not
 independent: all that is said about a difference is said from the differences image by image.
 Columns `[n, K]` hold K such differences of n images.
+
+The worst case of several attacks on a model with noise is known between two ends: each image's
+lowest score errs low, the strongest attack alone errs high. A difference of two worst cases is at
+least the first one's lower end minus the second one's upper end, and at most the other way round;
+as `rsc_snn.robustness.compare` does, a conclusion must hold at both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -37,6 +42,10 @@ class Difference:
     p: two-sided, of no difference: McNemar's exact test where all differences are -1, 0 or 1, else
     the test that turns the sign of each image's difference at random (9,999 times). adjusted: p
     after Holm's correction for `comparisons` tests.
+
+    Where the difference is known between two ends, the interval holds the intervals of both, and p
+    is the larger of theirs (1 if they have opposite signs): no difference at one of them is no
+    conclusion. apart: True if one end alone is more than noise, or both with opposite signs.
     """
 
     value: float
@@ -47,6 +56,7 @@ class Difference:
     test: Test
     adjusted: float
     comparisons: int
+    apart: bool = False
 
     @property
     def significant(self) -> bool:
@@ -55,7 +65,9 @@ class Difference:
 
     @property
     def noise(self) -> str:
-        """What hides a difference that is not significant: one test, or their number."""
+        """What hides a difference that is not significant: two ends, one test, or their number."""
+        if self.apart:
+            return "the ends of the worst case"
         if self.lower <= 0 <= self.upper:
             return "the noise"
         return f"the noise of {self.comparisons} comparisons"
@@ -66,8 +78,7 @@ class Difference:
 
     def opposite(self) -> Difference:
         """The difference the other way round."""
-        values = (-self.value, -self.upper, -self.lower)
-        return Difference(*values, self.n, self.p, self.test, self.adjusted, self.comparisons)
+        return replace(self, value=-self.value, lower=-self.upper, upper=-self.lower)
 
 
 def interval_text(value: float, lower: float, upper: float) -> str:
@@ -117,6 +128,37 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
         )
         for value, low, high, p, test, adjusted in rows
     )
+
+
+def between(
+    found: Sequence[Difference], least: Sequence[Difference], most: Sequence[Difference]
+) -> tuple[Difference, ...]:
+    """Differences that are known between two ends each, their tests corrected together.
+
+    found: what is said of each. least, most: the same differences at the lower and the upper end.
+    """
+    ps = [
+        max(low.p, high.p) if low.value * high.value > 0 else 1.0
+        for low, high in zip(least, most, strict=True)
+    ]
+    rows = zip(found, least, most, ps, holm(ps), strict=True)
+    return tuple(
+        replace(
+            difference,
+            lower=low.lower,
+            upper=high.upper,
+            p=p,
+            adjusted=adjusted,
+            apart=_disagree(low, high),
+        )
+        for difference, low, high, p, adjusted in rows
+    )
+
+
+def _disagree(low: Difference, high: Difference) -> bool:
+    """True if one of two ends is more than noise and the other is not, or has another sign."""
+    both = low.significant and high.significant
+    return low.significant != high.significant or (both and low.value * high.value < 0)
 
 
 def intervals(means: Floats) -> Floats:

@@ -26,8 +26,10 @@ class OperatingPoint:
     robust_result: the attacked one; for the worst case that of the attack that does most harm.
     alone: the accuracy (0..1) under that attack alone: of noisy scores the worst case, the mean of
     each image's lowest one, errs low, and this errs high. robust_results: all that the worst case
-    is over. clean_scores, robust_scores: `[n]`, of the images, 0..1. attack: a name of the
-    registry, or WORST. epsilon: as in `Cell`. passes: of a vote; None for all.
+    is over. clean_scores, robust_scores: `[n]`, of the images, 0..1. upper_scores: `[n]`, the upper
+    end of a worst case with noise, the scores under the attack that does most harm; without noise,
+    or under one attack, robust_scores. attack: a name of the registry, or WORST. epsilon: as in
+    `Cell`. passes: of a vote; None for all.
     """
 
     model: str
@@ -42,6 +44,7 @@ class OperatingPoint:
     robust_results: tuple[CellResult, ...]
     clean_scores: Scores
     robust_scores: Scores
+    upper_scores: Scores
     attack: str
     epsilon: float
     predictor: Predictor
@@ -174,6 +177,7 @@ def _point(
     each = [_scores(result, predictor, passes) for result in robust]
     worst = np.minimum.reduce([clean_scores, *each]) if attack == WORST else each[0]
     means = [float(scores.mean()) for scores in each]
+    strongest = int(np.argmin(means))
     cell = robust[0].cell
     draws = cell.draws if predictor == "single" else 1
     return OperatingPoint(
@@ -184,11 +188,12 @@ def _point(
         clean=_estimate(clean_scores, draws),
         robust=_estimate(worst, draws),
         clean_result=clean,
-        robust_result=robust[int(np.argmin(means))],
-        alone=min(means),
+        robust_result=robust[strongest],
+        alone=means[strongest],
         robust_results=robust,
         clean_scores=clean_scores,
         robust_scores=worst,
+        upper_scores=each[strongest] if cell.noisy else worst,
         attack=attack,
         epsilon=cell.epsilon,
         predictor=predictor,

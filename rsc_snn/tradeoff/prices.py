@@ -10,7 +10,7 @@ from math import nan
 import numpy as np
 
 from rsc_snn.resampling import resampled_means
-from rsc_snn.tradeoff.paired import Difference, described, interval_text, intervals
+from rsc_snn.tradeoff.paired import Difference, between, described, interval_text, intervals
 from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
 
 
@@ -21,10 +21,11 @@ class Qte:
     OUR definition of the paper's Quantification Trade-off Estimation, whose formula could not be
     established. eps is the smallest loss that the answers can show, one answer of one image.
 
-    lower, upper: 95 % percentile bootstrap interval of the ratio, images drawn in pairs. gained:
-    R - R0. paid: A0 - A. defined: False if nothing was paid (A >= A0); value and interval are nan
-    then. bounded: False if a loss of nothing is within the interval of `paid`; the ratio is not
-    known then, as its upper end is no more than gained / eps.
+    lower, upper: 95 % percentile bootstrap interval of the ratio, images drawn in pairs; of worst
+    cases with two ends it holds the intervals at both. gained: R - R0. paid: A0 - A. defined: False
+    if nothing was paid (A >= A0); value and interval are nan then. bounded: False if a loss of
+    nothing is within the interval of `paid`; the ratio is not known then, as its upper end is no
+    more than gained / eps.
     """
 
     value: float
@@ -63,8 +64,8 @@ class Qte:
 class Price:
     """From one noise level to the next at one T: what is paid, what is gained, and their ratio.
 
-    paid: clean accuracy lost (below 0: won). gained: robust accuracy won. Both are tested, and
-    corrected together with all other prices of the same call.
+    paid: clean accuracy lost (below 0: won). gained: robust accuracy won, of worst cases between
+    their ends. Both are tested, and corrected together with all other prices of the same call.
     """
 
     before: OperatingPoint
@@ -76,7 +77,8 @@ class Price:
     def sentence(self) -> str:
         """Such as "From sigma 0.1 to 0.2 at T = 4 you pay 3.1 points of accuracy (...) for ...".
 
-        A difference that is not significant after correction is said to be within the noise.
+        A difference that is not significant after correction is said to be within the noise, or
+        within the ends of the worst case if it is one at one of the ends alone.
         """
         start = (
             f"From sigma {self.before.sigma:g} to {self.after.sigma:g} at T = "
@@ -87,6 +89,11 @@ class Price:
 
 def _outcome(paid: Difference, gained: Difference) -> str:
     accuracy, robustness = _clause(paid.opposite()), _clause(gained)
+    if gained.apart and not paid.significant:
+        return (
+            f"the difference in accuracy is within {paid.noise}, {_signed(paid.opposite())} "
+            f"points, that in robustness within {gained.noise}, {_signed(gained)} points"
+        )
     if not (paid.significant or gained.significant):
         return (
             f"the difference is within {_loudest(paid, gained)}: accuracy "
@@ -158,25 +165,41 @@ def _prices(pairs: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> tuple[Pri
         return ()
     same_images([point for pair in pairs for point in pair])
     changes = [
-        (before.clean_scores - after.clean_scores, after.robust_scores - before.robust_scores)
+        (
+            before.clean_scores - after.clean_scores,
+            after.robust_scores - before.robust_scores,
+            after.robust_scores - before.upper_scores,
+            after.upper_scores - before.robust_scores,
+        )
         for before, after in pairs
     ]
-    paid, gained = (np.stack(columns, axis=1) for columns in zip(*changes, strict=True))
-    columns = np.concatenate([paid, gained], axis=1)
-    means = resampled_means(columns)
-    found = described(columns, means)
+    columns = [np.stack(column, axis=1) for column in zip(*changes, strict=True)]
+    means = np.split(resampled_means(np.concatenate(columns, axis=1)), len(columns), axis=1)
+    # What is paid has one end, what is gained a value, a lower and an upper one.
+    found = between(
+        *(
+            described(np.hstack([columns[0], gained]), np.hstack([means[0], resampled]))
+            for gained, resampled in zip(columns[1:], means[1:], strict=True)
+        )
+    )
     # The smallest loss that the answers can show: one answer of one image.
     smallest = np.array(
-        [1 / (len(columns) * max(before.scored, after.scored)) for before, after in pairs]
+        [1 / (len(columns[0]) * max(before.scored, after.scored)) for before, after in pairs]
     )
-    losses, gains = np.split(means, 2, axis=1)
-    ends = intervals(gains / np.maximum(losses, smallest)).T
+    (lowers, _), (_, uppers) = (
+        intervals(gains / np.maximum(means[0], smallest)).tolist() for gains in means[2:]
+    )
     rows = zip(
-        pairs, found[: len(pairs)], found[len(pairs) :], smallest.tolist(), ends, strict=True
+        pairs,
+        found[: len(pairs)],
+        found[len(pairs) :],
+        smallest.tolist(),
+        zip(lowers, uppers, strict=True),
+        strict=True,
     )
     return tuple(
-        Price(*pair, loss, gain, _ratio(loss, gain, least, (float(lower), float(upper))))
-        for pair, loss, gain, least, (lower, upper) in rows
+        Price(*pair, loss, gain, _ratio(loss, gain, least, ends))
+        for pair, loss, gain, least, ends in rows
     )
 
 

@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from rsc_snn.glossary import TERMS
 from rsc_snn.jobs import JobContext
-from rsc_snn.sweep.cells import Cell
+from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_grid
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
@@ -548,6 +548,40 @@ def test_prices_are_of_one_dial_at_a_time(shipped_grid: Path, page: PageMaker) -
     app.selectbox(key="tradeoff.dial").set_value("tiny-rsc/4").run()
     assert "at T = 4" in words(is_fine(app)) and "at T = 1" not in words(app)
     assert app.query_params["dial"] == "tiny-rsc/4"
+
+
+def test_the_lowest_of_noisy_scores_makes_no_price_and_no_choice(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """Each attack alone does as much harm at both sigmas; each image's lowest score falls."""
+    grid = make_grid(["tiny-rsc"], time_steps=(4,), sigmas=(0.1, 0.2))
+    results = make_results(grid, Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all(map(with_equal_attacks, results))
+    (shipped_grid / "results" / FILE).unlink()
+    link = {"models": "tiny-rsc", "worst": "fgsm,pgd-10"}
+    prices = words(is_fine(page(PAGE, view="prices", **link).run()))
+    assert "robustness within the ends of the worst case" in prices
+    ask = words(is_fine(page(PAGE, view="ask", lose="50", **link).run()))
+    assert "not told from it at both ends of the worst case" in ask
+    for text in (prices, ask):
+        assert "only if it holds at both ends" in text
+    for view in ("prices", "ask"):
+        alone = words(is_fine(page(PAGE, view=view, models="tiny-rsc", attack="pgd-10").run()))
+        assert "ends of the worst case" not in alone and "both ends," not in alone
+
+
+def with_equal_attacks(result: CellResult) -> CellResult:
+    """The same, with 60 % right under each attack: of every image at sigma 0.1, but at sigma 0.2
+    FGSM breaks every other pair of images (80 % and 40 % right) and PGD the rest."""
+    cell, labels = result.cell, result.labels
+    share = np.full(cell.images, 1.0 if cell.attack == CLEAN else 0.6)
+    if cell.attack != CLEAN and cell.sigma == 0.2:
+        share += np.where(
+            (np.arange(cell.images) // 2 % 2 == 0) == (cell.attack == "pgd"), 0.2, -0.2
+        )
+    right = np.arange(cell.draws)[:, None] < np.round(cell.draws * share)
+    return replace(result, answers=np.where(right, labels, (labels + 1) % 10).astype(np.uint16))
 
 
 def test_own_points_on_other_images_stand_beside_the_stored_ones(

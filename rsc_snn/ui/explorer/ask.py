@@ -11,7 +11,7 @@ from rsc_snn.data.gallery import GalleryImage
 from rsc_snn.energy import PassCost, measure_pass
 from rsc_snn.tradeoff import Choice, OperatingPoint, best_under_budget
 from rsc_snn.ui import resources
-from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.frame import Frame, draw_provenance, ends_words, nothing_here
 from rsc_snn.ui.explorer.handover import draw_handover
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import number_field
@@ -56,8 +56,10 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         return
     point = choice.point
     say = {"yes": st.success, "perhaps": st.info, "no": st.warning}[choice.held]
+    if not choice.shared and choice.held == "yes":
+        say = st.info
     say(
-        f"**{_name(frame, point)}.** {verdict(choice, lose)}",
+        f"{_headline(frame, choice)} {verdict(choice, lose)}",
         icon=":material/my_location:",
     )
     _draw_numbers(frame, choice)
@@ -69,10 +71,21 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         f"Asked of all that was measured of the chosen networks, at every T, under "
         f"{frame.attack_words}; accuracies {frame.answer_words}. One half of the images chooses "
         "the setting and the other half says what it is worth, so that luck is not counted."
-        f"{vote}"
+        f"{ends_words(points)}{vote}"
     )
     draw_handover(point)
     draw_provenance(frame, points)
+
+
+def _headline(frame: Frame, choice: Choice) -> str:
+    """The setting; where the two ends of the worst case choose differently, that of each."""
+    if choice.shared:
+        return f"**{_name(frame, choice.point)}.**"
+    return (
+        "**The two ends of the worst case choose differently.** By each image's lowest score: "
+        f"{_name(frame, choice.point)}; by the strongest attack alone: "
+        f"{_name(frame, choice.upper)}. What follows is of the first."
+    )
 
 
 def verdict(choice: Choice, lose: float) -> str:
@@ -122,18 +135,15 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
 
 def _draw_rivals(frame: Frame, choice: Choice) -> None:
     """Settings that are as good or within the budget, as far as the images can tell."""
-    tied = [
-        f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)"
-        for rival in choice.tied
-    ]
-    better = [
-        f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)"
-        for rival in choice.better
-    ]
+    better, tied, apart = (
+        [f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)" for rival in found]
+        for found in (choice.better, choice.tied, choice.apart)
+    )
     near = [_name(frame, point) for point in choice.near]
     for start, names in (
         ("Better on the images that report, by more than noise", better),
         ("Within the noise as good", tied),
+        ("Not told from it at both ends of the worst case", apart),
         ("Outside the budget, but by no more than noise", near),
     ):
         more = len(names) - _RIVALS

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+import numpy as np
 import streamlit as st
 
 from rsc_snn.attacks import ATTACKS
@@ -189,6 +190,17 @@ def beside_words(beside: Sequence[OperatingPoint]) -> str:
 def left_out_words(count: int) -> str:
     """How many lines of a figure had no room, if there are any."""
     return f" {count} more lines are left out; choose fewer T or models." if count else ""
+
+
+def ends_words(points: Sequence[OperatingPoint]) -> str:
+    """How differences of worst cases are tested, if any of the points has two ends."""
+    if all(np.array_equal(point.robust_scores, point.upper_scores) for point in points):
+        return ""
+    return (
+        " With noise the worst case lies between each image's lowest score, which is shown, and "
+        "the strongest attack alone. A difference in robustness counts only if it holds at both "
+        "ends, and its interval holds both; under one attack alone there is one end."
+    )
 
 
 def incomplete(frame: Frame) -> str:

@@ -13,7 +13,7 @@ from rsc_snn.figures.indices import prices_figure
 from rsc_snn.tradeoff import OperatingPoint, Qte, marginal_prices, qtes
 from rsc_snn.tradeoff.points import dials
 from rsc_snn.ui import resources
-from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, ends_words, nothing_here
 from rsc_snn.ui.explorer.handover import chosen_point
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
@@ -23,7 +23,8 @@ from rsc_snn.ui.words import explained
 _DEFINITIONS = """
 - **Price** of a step of the dial: clean accuracy lost and robust accuracy won from one noise level
   to the next, on the same images. A difference that many comparisons could bring about by chance
-  is said to be within the noise.
+  is said to be within the noise. Under the worst of several attacks a difference of networks with
+  noise lies between two ends, and is called one only if it holds at both.
 - **[QTE](#qte)** = (R - R0) / max(A0 - A, ε): points of [robust accuracy](#robust-accuracy) R
   gained for each point of [clean accuracy](#clean-accuracy) A paid, against the lowest noise level
   (A0, R0) of the same network and T. This is *our* definition of the paper's Quantification
@@ -91,7 +92,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
         f"Each point is one step of the dial of {_name(frame, dial)}, {frame.answer_words}, under "
         f"{frame.attack_words}. Right of zero, above the dotted line, each point of accuracy paid "
         "buys more than a point of robustness; left of zero accuracy was won. Pale crosses are "
-        "steps of which a part is within the noise."
+        f"steps of which a part is within the noise.{ends_words(dial)}"
     )
     draw_point(dial, (), clicked, listed=False)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
