@@ -104,11 +104,17 @@ def test_what_cannot_be_told() -> None:
 
 @pytest.mark.parametrize(
     ("attack", "attacked", "queries", "cost"),
-    [("eot_pgd", 4, 400, 300.0), ("square", 4, 400, 100.0), ("pgd", 0, 0, 0.0), (CLEAN, 0, 0, 0.0)],
+    [
+        ("eot_pgd", 4, 400, 300.0),
+        ("eot_pgd", 1, 100, 75.0),
+        ("square", 4, 400, 100.0),
+        ("pgd", 0, 0, 0.0),
+        (CLEAN, 0, 0, 0.0),
+    ],
 )
 def test_what_an_attack_takes_for_an_image(
     attack: str, attacked: int, queries: int, cost: float
 ) -> None:
-    """A pass with its gradient counts as three; images that were broken before do not count."""
+    """A pass with its gradient counts as three; images that were broken before cost nothing."""
     result = make_result([[1, 0, 1, 1]] * 2, attack=attack, epsilon=0.0 if attack == CLEAN else 4.0)
     assert attack_cost(replace(result, attacked=attacked, queries=queries)) == cost

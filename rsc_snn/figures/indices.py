@@ -31,6 +31,7 @@ _BAR = 56
 _ROW = 22
 _STEP = CODING_COLOURS["rsc"]
 _PALE = 0.55  # opacity
+_IMAGES = "images and the attack on each"
 _MARK = 10
 
 
@@ -96,11 +97,12 @@ def _votes(
 def components_figure(rows: Sequence[Row]) -> go.Figure:
     """The standard error of each accuracy in points, with the part of images and that of coding.
 
+    That of images holds the luck of the one attack on each of them, so both are named.
     Bars are shares of the accuracy's variance, which add up; standard errors do not. Each bar's
     name stands above it, so that a narrow screen has room for the bar.
     """
     traces = [
-        _shares("images", rows, NEUTRAL, ""),
+        _shares(_IMAGES, rows, NEUTRAL, ""),
         _shares("coding noise", rows, CODING_COLOURS["rsc"], "/"),
     ]
     names = [
@@ -132,8 +134,8 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
 
 def _shares(name: str, rows: Sequence[Row], colour: str, pattern: str) -> dict[str, Any]:
     every = [row.parts for row in rows]
-    errors = [parts.se_images if name == "images" else parts.se_coding for parts in every]
-    single = [parts.image_sd if name == "images" else parts.coding_sd for parts in every]
+    errors = [parts.se_images if name == _IMAGES else parts.se_coding for parts in every]
+    single = [parts.image_sd if name == _IMAGES else parts.coding_sd for parts in every]
     return {
         "type": "bar",
         "orientation": "h",
@@ -161,7 +163,7 @@ def _shares(name: str, rows: Sequence[Row], colour: str, pattern: str) -> dict[s
 def _share_of_images(parts: Components) -> str:
     """Of a single answer, with its interval, for the hover."""
     ends = f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}"
-    return f"of an answer's variance {parts.icc:.0%} ({ends}) is between images"
+    return f"of an answer's variance {parts.icc:.0%} ({ends}) is {_IMAGES}"
 
 
 def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:

@@ -1,8 +1,10 @@
-"""Where the noise of an accuracy comes from: the images, or the coding.
+"""Where the noise of an accuracy comes from: the images and the attack on each, or the coding.
 
 Right or wrong of image i at draw d is `y_id = p + b_i + e_id` (one-way random effects): b_i, how
 much easier the image is than the mean one, with variance image_sd^2 over images; e_id, the noise
-of coding within an image, with mean variance coding_sd^2. For answers of 0 and 1 no law of b or e
+of coding within an image, with mean variance coding_sd^2. Each image is attacked once, from one
+random start and with one series of the attack's own draws, so b_i holds that luck too; to part
+them, images would have to be attacked several times. For answers of 0 and 1 no law of b or e
 is assumed. With n images and D draws the accuracy has the variance
 
     image_sd^2 / n + coding_sd^2 / (n D).
@@ -28,9 +30,10 @@ from rsc_snn.tradeoff.paired import interval
 class Components:
     """Standard deviations of a single answer, and what they make of the accuracy's.
 
-    icc: the share of an answer's variance that is between images (intraclass correlation), with a
-    95 % percentile bootstrap interval over images. se_images, se_coding: the two parts of the
-    accuracy's standard error with these n images and D draws; their squares add up.
+    image_sd: between images, each with the attack on it. coding_sd: between draws. icc: the share
+    of an answer's variance that is between images (intraclass correlation), with a 95 % percentile
+    bootstrap interval over images. se_images, se_coding: the two parts of the accuracy's standard
+    error with these n images and D draws; their squares add up.
     """
 
     image_sd: float
@@ -78,10 +81,14 @@ class Components:
 
 
 def attack_cost(result: CellResult) -> float:
-    """What attacking an image took, in passes; 0 without an attack or an image to attack."""
-    if result.cell.attack == CLEAN or not result.attacked:
+    """What one more image takes before its draws, in passes: the attack at this epsilon.
+
+    The mean over all images: one that was broken before is not attacked and costs nothing, and of
+    images drawn at random as many are as here. 0 without an attack or an image to attack.
+    """
+    if result.cell.attack == CLEAN:
         return 0.0
-    return result.queries * get_attack(result.cell.attack).pass_cost / result.attacked
+    return result.queries * get_attack(result.cell.attack).pass_cost / result.cell.images
 
 
 def variance_components(result: CellResult) -> Components:

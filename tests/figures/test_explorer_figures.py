@@ -347,6 +347,8 @@ def test_parts_of_the_noise_add_up() -> None:
     parts = variance_components(make_result(draw_right(np.linspace(0, 1, N), 5, 0)))
     figure = components_figure([Row("clean", parts, "run it"), Row("attacked", parts)])
     images, coding = figure.data
+    assert (images.name, coding.name) == ("images and the attack on each", "coding noise")
+    assert "is images and the attack on each" in images.customdata[0][5]
     np.testing.assert_allclose(np.add(images.x, coding.x), 1)
     assert images.x[0] == pytest.approx((parts.se_images / parts.se) ** 2)
     assert figure.layout.annotations[0].text == f"clean: SE {100 * parts.se:.2f} points"

@@ -895,6 +895,23 @@ def test_the_noise_view_says_how_many_draws_pay(shipped_grid: Path, page: PageMa
     assert re.search(r"\| (\d+|as many as can be) \(\d+\) \|", text)
 
 
+def test_the_noise_view_leaves_out_settings_of_one_draw_and_names_them(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], draws=1, sigmas=(0.15,), time_steps=(4,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"view": "noise", "models": "tiny-rsc", "attack": "pgd-10", "steps": "4"}
+    app = is_fine(page(PAGE, **link).run())
+    text, note = words(app), "With one draw, left out: "
+    (name,) = re.findall(f"{note}(.*?)\\.( |$)", text.replace("0.15", "0,15"))
+    assert name[0].endswith("at sigma 0,15, T = 4") and len(figures(app)) == 1
+    assert "| draws, best for the effort" in text and "images and the attack on each" in text
+    (shipped_grid / "results" / FILE).unlink()
+    alone = is_fine(page(PAGE, **link).run())
+    assert note in alone.info[0].value and not figures(alone)
+
+
 def test_settings_that_miss_the_budget_by_noise_are_named(
     shipped_grid: Path, page: PageMaker
 ) -> None:

@@ -23,6 +23,9 @@ from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
 
+# Settings that are named one by one.
+_NAMED = 5
+
 
 def read_votes(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
     """The setting whose votes are shown."""
@@ -90,10 +93,15 @@ def _draw_votes(slug: str, frame: Frame) -> None:
 
 
 def draw_noise(frame: Frame) -> None:
-    """How much of each accuracy's noise is of the images, and how much of the coding."""
+    """How much of each accuracy's noise is of images and attacks, and how much of the coding."""
     if nothing_here(frame):
         return
-    points, zoo = _few(frame.points), resources.zoo()
+    told = [point for point in frame.points if not _one_draw(point)]
+    untold = _untold(frame)
+    if not told:
+        st.info(untold, icon=":material/info:")
+        return
+    points, zoo = _few(told), resources.zoo()
 
     def work() -> tuple[Row, ...]:
         return tuple(
@@ -114,28 +122,51 @@ def draw_noise(frame: Frame) -> None:
     draw_figure(
         components_figure(rows),
         "explorer.noise",
-        "Bars: shares of images and of coding noise in the variance of the robust accuracy.",
+        "Bars: shares of images and the attack on each, and of coding noise, in the variance of "
+        "the robust accuracy.",
     )
     attacks = ", ".join(dict.fromkeys(map(attack_name, points)))
-    more = f" {len(frame.points) - len(points)} more settings are left out." * (
-        len(points) < len(frame.points)
-    )
+    more = f" {len(told) - len(points)} more settings are left out." * (len(points) < len(told))
     st.caption(
         explained(
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
             "its [variance](#variance) in parts (one-way random effects over images). Bars: of the "
             "accuracy as it was measured, with all draws; SE is its standard error. The table's "
-            "share is that of a single answer, in which there is more coding noise. The part of "
-            "the images shrinks with more images alone, that of [coding](#coding) with more "
-            "[draws](#draw) as well. To see: once most is images, more draws buy little. Best "
-            "for the effort is the number of draws an image with which a given number of passes, "
-            "those of the attack among them (in brackets, of an image), leaves the least "
+            "share is that of a single answer, in which there is more coding noise. Each image was "
+            "attacked once, so the part of the images holds the luck of its attack too. It shrinks "
+            "with more images alone, that of [coding](#coding) with more [draws](#draw) as well. "
+            "To see: once most is images, more draws buy little. Best for the effort is the number "
+            "of draws an image with which a given number of passes, those of the attack among them "
+            "(in brackets, of an image; one broken before is not attacked), leaves the least "
             f"error.{more}"
         )
     )
+    if untold:
+        st.caption(untold)
     with st.container(key="rsc-wide-noise"):
         st.markdown(_table(rows))
     draw_provenance(frame, points, alone=True)
+
+
+def _one_draw(point: OperatingPoint) -> bool:
+    cell = point.robust_result.cell
+    return cell.noisy and cell.draws < 2
+
+
+def _untold(frame: Frame) -> str:
+    """Which settings have too few draws to be shown; "" if none has."""
+    names = [
+        f"{frame.labels[point.model]} at {point.setting}"
+        for point in frame.points
+        if _one_draw(point)
+    ]
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        "The noise of coding can be told only from two draws or more. With one draw, left out: "
+        f"{'; '.join(names[:_NAMED])}{more}."
+    )
 
 
 def _few(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
@@ -158,7 +189,7 @@ def _best(row: Row) -> str:
 def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
-        "| setting | images in the variance of an answer, % (interval) "
+        "| setting | images and the attack on each in the variance of an answer, % (interval) "
         "| standard error, points: from 1 draw | from those measured | from any number "
         "| draws, best for the effort (passes of the attack) |",
         "| --- | --- | --- | --- | --- | --- |",
