@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rsc_snn.sweep.transfer import shipped_results
 from rsc_snn.tradeoff import Difference, OperatingPoint, marginal_prices, operating_points
 from rsc_snn.tradeoff.paired import differences
 from rsc_snn.ui.explorer.measured import Sample
+from rsc_snn.zoo import Zoo, models_folder
 
 DIAL, ORDINARY, STEPS = "cifar10-snn-rsc-range", "cifar10-ann", 4
 PEERS = {0.1: "cifar10-snn-rsc-010", 0.2: "cifar10-snn-rsc-020", 0.3: "cifar10-snn-rsc-030"}
@@ -26,8 +28,11 @@ COLUMNS = (
 )
 PRICED = COLUMNS[2:]
 _LACKING = "not measured"
+# After a sigma that the model was not trained at.
+_UNKNOWN = "†"
 Points = dict[float | None, OperatingPoint]
 Scores = NDArray[np.float64]
+Known = tuple[float, float]  # the lowest and the highest sigma of the training
 Place = tuple[float | None, int]  # sigma and column
 
 
@@ -38,14 +43,18 @@ def dial_tables() -> str:
     dial = [_points(results, DIAL, attack, epsilon) for _, attack, epsilon in COLUMNS]
     ordinary = [_points(results, ORDINARY, attack, epsilon) for _, attack, epsilon in COLUMNS]
     cell = max((r.cell for r in results), key=lambda cell: cell.draws)
+    known = Zoo(models_folder()).card(DIAL).trained_sigmas
+    assert known is not None
     parts = (
         f"`{DIAL}` at T = {STEPS} and `{ORDINARY}`: {cell.images} {cell.split} images, "
         f"{cell.draws} fresh draws, seed {cell.seed}.",
         "Percent, with 95 % intervals:",
-        _accuracies(dial, ordinary),
-        _ends(dial),
+        _accuracies(dial, ordinary, known),
+        f"{_UNKNOWN} Outside of sigma {known[0]:g} to {known[1]:g}, at which the model was "
+        "trained: it has not seen such noise. Prices of steps to these sigmas are of it too.",
+        where_noise_wins(dial, known),
         f"Points above `{ORDINARY}` on the same images:",
-        _above(dial, ordinary),
+        _above(dial, ordinary, known),
         f"Points above the model trained at this sigma alone, at T = {STEPS} on the same images:",
         _above_peers(results, dial),
         *(
@@ -75,8 +84,8 @@ def _points(results: Sequence[CellResult], model: str, attack: str, epsilon: flo
     return {sigma: by_sigma[sigma] for sigma in sorted(by_sigma, key=lambda sigma: sigma or 0.0)}
 
 
-def _accuracies(dial: Sequence[Points], ordinary: Sequence[Points]) -> str:
-    rows = [_row(f"{sigma:g}", sigma, dial) for sigma in dial[0]]
+def _accuracies(dial: Sequence[Points], ordinary: Sequence[Points], known: Known) -> str:
+    rows = [_row(marked(sigma or 0.0, known), sigma, dial) for sigma in dial[0]]
     return "\n".join(
         [*_head(name for name, *_ in COLUMNS), *rows, _row(f"`{ORDINARY}`", None, ordinary)]
     )
@@ -97,23 +106,52 @@ def _percent(found: Estimate) -> str:
     return f"{100 * found.value:.1f} ({100 * found.lower:.1f} to {100 * found.upper:.1f})"
 
 
-def _ends(dial: Sequence[Points]) -> str:
-    """Where noise wins: from the sigma of the highest robust accuracy on, tested together."""
-    measured = [(name, points) for (name, *_), points in zip(COLUMNS, dial, strict=True) if points]
-    highest = [max(points.values(), key=lambda point: point.robust.value) for _, points in measured]
-    last = [points[max(sigma or 0.0 for sigma in points)] for _, points in measured]
-    gaps = [end.robust_scores - top.robust_scores for top, end in zip(highest, last, strict=True)]
+def where_noise_wins(dial: Sequence[Points], known: Known) -> str:
+    """Of each column the sigmas that may have the highest robust accuracy, and where it has fallen.
+
+    Of many noisy values the highest is so by luck as well. It is chosen after looking, so what it
+    is compared with is corrected for all pairs of the column.
+    """
     lines = ["Where noise wins:", ""]
-    found = differences(np.stack(gaps, axis=1))
-    for (name, _), top, end, gap in zip(measured, highest, last, found, strict=True):
-        start = f"- Under {name} robust accuracy is highest at sigma {top.sigma:g}"
-        if top is end:
-            lines.append(f"{start}, the largest that was measured.")
-            continue
-        lost = f"{gap.opposite().text()} points lower at sigma {end.sigma:g}"
-        noise = "" if gap.significant else f", within {gap.noise}"
-        lines.append(f"{start}; it is {lost}{noise}.")
+    for (name, *_), points in zip(COLUMNS, dial, strict=True):
+        if len(points) > 1:
+            lines.append(f"- Under {name} {_highest(points, known)}.")
     return "\n".join(lines)
+
+
+def _highest(points: Points, known: Known) -> str:
+    top = max(points.values(), key=lambda point: point.robust.value)
+    pairs = list(combinations(points.values(), 2))
+    gaps = differences(np.stack([a.robust_scores - b.robust_scores for a, b in pairs], axis=1))
+    lost: dict[float, Difference] = {}
+    for (first, second), gap in zip(pairs, gaps, strict=True):
+        if first is top:
+            lost[_sigma(second)] = gap
+        elif second is top:
+            lost[_sigma(first)] = gap.opposite()
+    close = [marked(sigma, known) for sigma, gap in lost.items() if not gap.significant]
+    start = f"robust accuracy was measured highest at sigma {marked(_sigma(top), known)}"
+    same = f"not told from that at {', '.join(close)}" if close else "above that at all others"
+    above = [sigma for sigma in lost if sigma > _sigma(top)]
+    if not above:
+        return f"{start}, the largest that was measured, and is {same}"
+    fallen = next((sigma for sigma in above if lost[sigma].significant), None)
+    if fallen is None:
+        return f"{start} and is {same}; at no larger sigma it is lower by more than noise"
+    return (
+        f"{start} and is {same}; the first larger sigma at which it is lower is "
+        f"{marked(fallen, known)}, by {lost[fallen].text()} points"
+    )
+
+
+def _sigma(point: OperatingPoint) -> float:
+    return point.sigma or 0.0
+
+
+def marked(sigma: float, known: Known) -> str:
+    """A sigma, with a mark if the model was not trained at it."""
+    low, high = known
+    return f"{sigma:g}" if low <= sigma <= high else f"{sigma:g}{_UNKNOWN}"
 
 
 def _above_peers(results: Sequence[CellResult], dial: Sequence[Points]) -> str:
@@ -135,7 +173,7 @@ def _above_peers(results: Sequence[CellResult], dial: Sequence[Points]) -> str:
     return "\n".join([*_head(name for name, *_ in COLUMNS), *rows])
 
 
-def _above(dial: Sequence[Points], ordinary: Sequence[Points]) -> str:
+def _above(dial: Sequence[Points], ordinary: Sequence[Points], known: Known) -> str:
     """Every setting against the ordinary network, tested image by image and corrected together."""
     both = [column for column, found in enumerate(ordinary) if found]
     gaps: dict[Place, Scores] = {}
@@ -149,7 +187,7 @@ def _above(dial: Sequence[Points], ordinary: Sequence[Points]) -> str:
     rows = []
     for sigma in dial[0]:
         cells = [found.get((sigma, column)) for column in (-1, *both)]
-        rows.append(f"| {sigma:g} | {' | '.join(map(_difference, cells))} |")
+        rows.append(f"| {marked(sigma or 0.0, known)} | {' | '.join(map(_difference, cells))} |")
     return "\n".join([*_head(COLUMNS[column][0] for column in both), *rows])
 
 
