@@ -78,6 +78,16 @@ def test_a_loss_that_may_be_nothing_gives_no_known_ratio() -> None:
     assert "may be nothing" in found.sentence()
 
 
+def test_a_loss_that_many_comparisons_hide_gives_no_known_ratio() -> None:
+    """A loss of 7 of 200 images has p = 0.016: sure alone, chance among twenty differences."""
+    before, after = point(0.0, 160, 40), point(0.1, 153, 70)
+    assert qte(before, after).bounded
+    others = [point(sigma, 160, 40) for sigma in np.linspace(0.2, 1, 9).tolist()]
+    found = qtes(before, [after, *others])[0]
+    assert found.paid.lower > 0 and found.defined and not found.bounded
+    assert found.value == qte(before, after).value and "not known" in found.sentence()
+
+
 def test_robustness_lost_as_well_is_said_so() -> None:
     found = qte(point(0.1, 160, 70), point(0.2, 140, 40))
     assert found.value == pytest.approx(-1.5)

@@ -23,9 +23,9 @@ class Qte:
 
     lower, upper: 95 % percentile bootstrap interval of the ratio, images drawn in pairs; of worst
     cases with two ends it holds the intervals at both. gained: R - R0. paid: A0 - A. defined: False
-    if nothing was paid (A >= A0); value and interval are nan then. bounded: False if a loss of
-    nothing is within the interval of `paid`; the ratio is not known then, as its upper end is no
-    more than gained / eps.
+    if nothing was paid (A >= A0); value and interval are nan then. bounded: False if what is paid
+    is within the noise of all comparisons of the call, or its interval reaches 0; the ratio is not
+    known then, as its upper end is no more than gained / eps. The interval is not corrected.
     """
 
     value: float
@@ -37,8 +37,8 @@ class Qte:
 
     @property
     def bounded(self) -> bool:
-        """True if the interval of what is paid stays above 0."""
-        return self.defined and self.paid.lower > 0
+        """True if something is paid for sure: after correction, and by the interval."""
+        return self.defined and self.paid.significant and self.paid.lower > 0
 
     def sentence(self) -> str:
         """One sentence for a person."""

@@ -28,7 +28,8 @@ _DEFINITIONS = """
 - **[QTE](#qte)** = (R - R0) / max(A0 - A, ε): points of [robust accuracy](#robust-accuracy) R
   gained for each point of [clean accuracy](#clean-accuracy) A paid, against the lowest noise level
   (A0, R0) of the same network and T. This is *our* definition of the paper's Quantification
-  Trade-off Estimation, whose formula could not be established.
+  Trade-off Estimation, whose formula could not be established. It is not known where the accuracy
+  paid is within the noise of all comparisons of the table; each interval by itself is of 95 %.
 - **Harmonic mean** 2 A R / (A + R) of both accuracies: high only where both are.
 
 Exact definitions, tests and intervals: `docs/tradeoff.md`.
@@ -105,7 +106,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
 
 def _table(dial: Sequence[OperatingPoint], ratios: Sequence[Qte]) -> str:
     lines = [
-        "| σ | accuracy | robust accuracy | harmonic mean | QTE (interval) |",
+        "| σ | accuracy | robust accuracy | harmonic mean | QTE (interval, not corrected) |",
         "| --- | --- | --- | --- | --- |",
     ]
     for point, ratio in zip(dial, [None, *ratios], strict=True):
