@@ -557,10 +557,13 @@ def cell_words(cell: Cell) -> str:
 
 
 def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
-    """The command that measures what a cell measures, alone and with noise of its own.
+    """The command that measures a cell's setting and attack, alone and with noise of its own.
 
-    It attacks every image, so it agrees with the cell within the intervals; the sweep's own
-    command gives the cell's digits. zoo: tells in which folder an own model is.
+    It attacks every image at this epsilon alone. A cell with a chain holds what the smaller
+    epsilons broke as well, so its robust accuracy may be lower by more than noise, that of a
+    single step such as FGSM above all, which may do less harm at a larger epsilon. Without a chain
+    the two agree within the intervals. The sweep's own command gives the cell's digits. zoo: tells
+    in which folder an own model is.
     """
     words = ["python -m rsc_snn evaluate --model", shlex.quote(cell.model), "--data", cell.dataset]
     words += ["--split", cell.split, "--limit", str(cell.images)]

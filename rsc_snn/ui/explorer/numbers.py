@@ -72,7 +72,7 @@ def _words(frame: Frame, rows: Sequence[PointRow], votes: bool) -> str:
     )
     return (
         f"{choose}The CSV has the same rows with all digits and the command that measures each "
-        "with noise of its own; the sweep below gives these very digits"
+        "with noise of its own, at one epsilon alone; the sweep below gives these very digits"
         f"{f' (of the {sample.label})' if others else ''}."
     )
 
