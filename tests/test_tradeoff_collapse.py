@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -115,6 +116,24 @@ def test_the_errors_are_those_of_the_curves() -> None:
     assert collapse.predictions == len(gaps)
     assert collapse.sigma_error == pytest.approx((gaps**2).mean() ** 0.5, rel=0.01)
     assert collapse.effective_error < 0.002
+
+
+def test_a_verdict_must_hold_at_both_ends_of_the_worst_case() -> None:
+    """By each image's lowest score the effective sigma explains the curves, sigma at the other."""
+    points, others = curves(by_effective), curves(by_sigma, seed=50_000)
+    one = found(points, "robust")
+    assert one.verdict == "explains" and one.shared
+    ends = [
+        replace(point, upper_scores=other.robust_scores)
+        for point, other in zip(points, others, strict=True)
+    ]
+    both = found(ends, "robust")
+    assert both.verdict == "undecided" and not both.shared and both.improvement == one.improvement
+    assert "another matter for the strongest attack alone" in both.sentence()
+    assert found(ends, "clean") == found(points, "clean"), "which no attack changes"
+    costly = curves(lambda sigma, t: by_effective(1.5 * sigma, t) - 0.05 * np.log2(t))
+    ends = [replace(p, upper_scores=c.clean_scores) for p, c in zip(points, costly, strict=True)]
+    assert one.complete and found(ends, "robust").shared and not found(ends, "robust").complete
 
 
 def test_two_conclusions_have_wider_intervals() -> None:

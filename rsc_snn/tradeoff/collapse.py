@@ -9,7 +9,7 @@ smaller error names the better axis.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Literal
 
@@ -34,7 +34,9 @@ class Collapse:
     sigma that the effective sigma removes (1: all; below 0: it makes it larger); nan without a
     gap beyond the noise. improvement, lower, upper: the fall of the mean squared error, with its
     95 % bootstrap interval over images. effective_lower: lower end of the interval of what is left
-    (mean squared). predictions: how many there are of each kind.
+    (mean squared), of worst cases that of the end at which more is left. predictions: how many
+    there are of each kind. shared: False if the strongest attack alone, the upper end of worst
+    cases with noise, has another verdict. All other numbers are of each image's lowest score.
     """
 
     quantity: Quantity
@@ -46,10 +48,13 @@ class Collapse:
     upper: float
     effective_lower: float
     predictions: int
+    shared: bool = True
 
     @property
     def verdict(self) -> Verdict:
-        """Which axis predicts better, if the interval of the improvement tells."""
+        """Which axis predicts better, if the interval of the improvement tells, at both ends."""
+        if not self.shared:
+            return "undecided"
         if self.lower > 0:
             return "explains"
         return "does not explain" if self.upper < 0 else "undecided"
@@ -66,6 +71,11 @@ class Collapse:
             f"Curves of different T differ in {name} by {100 * self.sigma_error:.1f} points at the "
             f"same sigma and by {100 * self.effective_error:.1f} at the same sigma/sqrt(T)"
         )
+        if not self.shared:
+            return (
+                f"{facts}: which of the two explains them better is another matter for the "
+                "strongest attack alone, the other end of the worst case."
+            )
         if self.verdict == "undecided":
             return f"{facts}: which of the two explains them better is within the noise."
         if self.verdict == "does not explain":
@@ -99,11 +109,30 @@ def explains(
     gaps = [gap for pair in pairs for gap in _gaps(*pair)]
     if not gaps:
         return None
-    scores = np.stack([_scores(point, quantity) for point in every], axis=1)
-    means = resampled_means(scores)
     rows = {point: row for row, point in enumerate(every)}
+    weights = tuple(_weights(kind, rows) for kind in zip(*gaps, strict=True))
+    scores = np.stack([_scores(point, quantity) for point in every], axis=1)
+    found = _compared(quantity, weights, scores, comparisons)
+    if quantity == "clean":
+        return found
+    ends = np.stack([point.upper_scores for point in every], axis=1)
+    upper = (
+        found if np.array_equal(ends, scores) else _compared("robust", weights, ends, comparisons)
+    )
+    return replace(
+        found,
+        shared=upper.verdict == found.verdict,
+        effective_lower=max(found.effective_lower, upper.effective_lower),
+    )
+
+
+def _compared(
+    quantity: Quantity, weights: Sequence[Floats], scores: Floats, comparisons: int
+) -> Collapse:
+    """Both kinds of predictions, with `weights` `[P, K]` each, of scores `[n, P]` of P points."""
+    means = resampled_means(scores)
     (before, sigma_errors), (after, effective_errors) = (
-        _squared_error(_weights(kind, rows), scores, means) for kind in zip(*gaps, strict=True)
+        _squared_error(kind, scores, means) for kind in weights
     )
     lower, upper = interval(sigma_errors - effective_errors, comparisons)
     return Collapse(
@@ -115,7 +144,7 @@ def explains(
         lower=lower,
         upper=upper,
         effective_lower=interval(effective_errors, comparisons)[0],
-        predictions=len(gaps),
+        predictions=weights[0].shape[1],
     )
 
 
