@@ -67,7 +67,7 @@ def test_what_explains_a_part_is_not_complete() -> None:
     """Each doubling of T also costs five points, whatever the noise."""
     collapse = found(curves(lambda sigma, t: by_effective(1.5 * sigma, t) - 0.05 * np.log2(t)))
     assert collapse.verdict == "explains" and not collapse.complete
-    assert "it is not all of it" in collapse.sentence()
+    assert "more than noise is left" in collapse.sentence()
 
 
 def test_flat_curves_say_nothing() -> None:

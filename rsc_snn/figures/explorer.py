@@ -46,7 +46,7 @@ Quantity = Literal["clean", "robust", "harmonic"]
 DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "pentagon", "hexagram")
 QUANTITIES: dict[Quantity, str] = {
-    "clean": "accuracy",
+    "clean": "clean accuracy",
     "robust": "robust accuracy",
     "harmonic": "harmonic mean",
 }

@@ -115,7 +115,7 @@ class Choice:
         return (
             f"On the half of the images that chose, {self.within} of {self.candidates} settings "
             f"kept the budget, and this one promised {100 * self.promised:.1f}% robust accuracy; "
-            f"the other {self.robust.n} images report. {self._compared()}"
+            f"the other {self.robust.n} images give the numbers shown. {self._compared()}"
         )
 
     def _compared(self) -> str:

@@ -80,7 +80,7 @@ class Collapse:
             return f"{facts}: which of the two explains them better is within the noise."
         if self.verdict == "does not explain":
             return f"{facts}: the effective sigma does not explain them."
-        rest = "what is left is within the noise" if self.complete else "it is not all of it"
+        rest = "what is left is within the noise" if self.complete else "more than noise is left"
         return (
             f"{facts}: the effective sigma explains {100 * min(self.explained, 1):.0f}% of the "
             f"squared gap; {rest}."

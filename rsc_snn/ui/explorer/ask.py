@@ -68,7 +68,7 @@ def _draw_answer(lose: float, frame: Frame) -> None:
     passes = frame.selection.passes
     vote = "" if passes is None else f" A vote takes {passes} times the energy and time of a pass."
     st.caption(
-        f"Asked of all that was measured of the chosen networks, at every T, under "
+        f"Searched: all that was measured of the chosen networks, at every T, under "
         f"{frame.attack_words}; accuracies {frame.answer_words}. One half of the images chooses "
         "the setting and the other half says what it is worth, so that luck is not counted."
         f"{ends_words(points)}{vote}"
@@ -102,7 +102,7 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
     with st.container(key="rsc-metrics"):
         columns = st.columns(4)
     for column, name, estimate in (
-        (columns[0], "Accuracy", choice.clean),
+        (columns[0], "Clean accuracy", choice.clean),
         (columns[1], "Robust accuracy", choice.robust),
     ):
         ends = f"{100 * estimate.lower:.1f} to {100 * estimate.upper:.1f}"
@@ -141,8 +141,8 @@ def _draw_rivals(frame: Frame, choice: Choice) -> None:
     )
     near = [_name(frame, point) for point in choice.near]
     for start, names in (
-        ("Better on the images that report, by more than noise", better),
-        ("Within the noise as good", tied),
+        ("Better on the other half of the images, by more than noise", better),
+        ("As good, within the noise", tied),
         ("Not told from it at both ends of the worst case", apart),
         ("Outside the budget, but by no more than noise", near),
     ):

@@ -96,7 +96,7 @@ def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, 
         return ()
     field = _several("beside", "the images beside", list(slugs), list(slugs)[:_BESIDE], _BESIDE)
     chosen = st.multiselect(
-        "Beside them",
+        "Other images to show",
         list(slugs),
         format_func=lambda slug: slugs[slug].label,
         key=link.seed(field),
@@ -117,8 +117,8 @@ def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
         key=link.seed(field),
         max_selections=_MODELS,
         help=explained(
-            "Networks without a [noise level](#sigma) are level lines: what the dial is measured "
-            "against."
+            "Networks without a [noise level](#sigma) are horizontal lines, to compare the others "
+            "with."
         ),
     )
     return tuple(link.keep(field, chosen))
@@ -178,7 +178,7 @@ def _choose_attack(link: PageLink, menu: Menu, start: Sequence[Variant]) -> str:
         help=explained(
             "The worst case counts an image as right only as far as it withstands each of the "
             "[attacks](#attack) chosen. [EOT](#eot) attacks average their gradients over "
-            "[draws](#draw) of the noise: without one, noise looks stronger than it is."
+            "[draws](#draw) of the noise: without such an attack, noise looks stronger than it is."
         ),
     )
     return str(link.keep(field, chosen))
@@ -233,7 +233,7 @@ def _choose_predictor(
     predictor = choose_button(
         link,
         "predictor",
-        "What answers",
+        "Answer given by",
         _PREDICTORS,
         "single",
         help=explained(

@@ -221,9 +221,9 @@ def _draw_job(plan: Plan, evidence: Evidence) -> None:
             progress_row(slot, view, "" if slot.is_for(slot.key) else " (an earlier grid)")
             st.caption(
                 "[The figure above](#accuracy-against-robustness) grows point by point. "
-                "It goes on through a reload and while you look at other pages, and ends when this "
-                "tab is closed. Nothing is lost by that: every finished point is stored, and the "
-                "same link goes on from there."
+                "The measurement goes on through a reload and while you look at other pages, and "
+                "ends when this tab is closed. Nothing is lost by that: every finished point is "
+                "stored, and the same link goes on from there."
             )
             return
         if view is not None and slot.is_for(slot.key):

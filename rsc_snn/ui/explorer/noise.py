@@ -81,7 +81,7 @@ def _draw_votes(slug: str, frame: Frame) -> None:
             f"{frame.labels[point.model]} at {point.setting}: "
             + explained(
                 f"what a [vote](#vote) over m of the {draws} measured "
-                "[passes](#noisy-pass) answers; m = 1 is a single pass. To see: whether averaging "
+                "[passes](#noisy-pass) answers; m = 1 is a single pass. It shows whether averaging "
                 "the coding noise out helps. An image that most of all passes get right gains, "
                 "one that few get right loses. The attack, "
                 f"{attack_name(point)}, did not aim at the vote.{strongest}"
@@ -133,12 +133,12 @@ def draw_noise(frame: Frame) -> None:
             "its [variance](#variance) in parts (one-way random effects over images). Bars: of the "
             "accuracy as it was measured, with all draws; SE is its standard error. The table's "
             "share is that of a single answer, in which there is more coding noise. Each image was "
-            "attacked once, so the part of the images holds the luck of its attack too. It shrinks "
-            "with more images alone, that of [coding](#coding) with more [draws](#draw) as well. "
-            "To see: once most is images, more draws buy little. Best for the effort is the number "
-            "of draws an image with which a given number of passes, those of the attack among them "
-            "(in brackets, of an image; one broken before is not attacked), leaves the least "
-            f"error.{more}"
+            "attacked once, so the part of the images holds the luck of its attack too. More "
+            "images shrink both parts, more [draws](#draw) only that of [coding](#coding): once "
+            "most of the variance comes from the images, more draws help little. The last column "
+            "is the number of draws per image that leaves the least error for a given number of "
+            "passes, counting those of the attack (in brackets, per image; one broken before is "
+            f"not attacked).{more}"
         )
     )
     if untold:
@@ -190,8 +190,8 @@ def _table(rows: Sequence[Row]) -> str:
     """What more draws would buy: the standard error with one, with those there are, with all."""
     lines = [
         "| setting | images and the attack on each in the variance of an answer, % (interval) "
-        "| standard error, points: from 1 draw | from those measured | from any number "
-        "| draws, best for the effort (passes of the attack) |",
+        "| standard error, points: with 1 draw | with those measured | with unlimited draws "
+        "| draws, best for the effort (attack passes per image) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:

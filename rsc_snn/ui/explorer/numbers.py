@@ -67,12 +67,12 @@ def _words(frame: Frame, rows: Sequence[PointRow], votes: bool) -> str:
     choose = (
         ""
         if votes
-        else "A row that is chosen (its box, or Shift and Space) opens in the Playground, as a "
-        "point of the figure does; “Open” opens it in a new tab. "
+        else "Choose a row (its box, or Shift and Space) to open it in the Playground, as with a "
+        "point of the figure; “Open” opens it in a new tab. "
     )
     return (
-        f"{choose}The CSV has the same rows with all digits and the command that measures each "
-        "with noise of its own, at one epsilon alone; the sweep below gives these very digits"
+        f"{choose}The CSV has the same rows with all digits and, for each, a command that measures "
+        "it alone, with other noise and at one epsilon; the sweep below gives exactly these digits"
         f"{f' (of the {sample.label})' if others else ''}."
     )
 

@@ -25,10 +25,11 @@ _DEFINITIONS = """
   to the next, on the same images. A difference that many comparisons could bring about by chance
   is said to be within the noise. Under the worst of several attacks a difference of networks with
   noise lies between two ends, and is called one only if it holds at both.
-- **[QTE](#qte)** = (R - R0) / max(A0 - A, ε): points of [robust accuracy](#robust-accuracy) R
+- **[QTE](#qte)** = (R - R0) / max(A0 - A, δ): points of [robust accuracy](#robust-accuracy) R
   gained for each point of [clean accuracy](#clean-accuracy) A paid, against the lowest noise level
-  (A0, R0) of the same network and T. This is *our* definition of the paper's Quantification
-  Trade-off Estimation, whose formula could not be established. It is not known where the accuracy
+  (A0, R0) of the same network and T; δ is the smallest loss that can be seen, one answer of one
+  image. This is *our* definition of the paper's Quantification Trade-off Estimation, whose formula
+  could not be established. It is not known where the accuracy
   paid is within the noise of all comparisons of the table; each interval by itself is of 95 %.
 - **Harmonic mean** 2 A R / (A + R) of both accuracies: high only where both are.
 
@@ -93,7 +94,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
         f"Each point is one step of the dial of {_name(frame, dial)}, {frame.answer_words}, under "
         f"{frame.attack_words}. Right of zero, above the dotted line, each point of accuracy paid "
         "buys more than a point of robustness; left of zero accuracy was won. Pale crosses are "
-        f"steps of which a part is within the noise.{ends_words(dial)}"
+        f"steps whose change in accuracy or in robustness is within the noise.{ends_words(dial)}"
     )
     draw_point(dial, (), clicked, listed=False)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
@@ -106,7 +107,7 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
 
 def _table(dial: Sequence[OperatingPoint], ratios: Sequence[Qte]) -> str:
     lines = [
-        "| σ | accuracy | robust accuracy | harmonic mean | QTE (interval, not corrected) |",
+        "| σ | clean accuracy | robust accuracy | harmonic mean | QTE (interval, not corrected) |",
         "| --- | --- | --- | --- | --- |",
     ]
     for point, ratio in zip(dial, [None, *ratios], strict=True):

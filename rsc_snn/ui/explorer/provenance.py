@@ -14,11 +14,11 @@ from rsc_snn.ui.explorer.measured import has_time
 
 # With marks for the glossary.
 INTERVALS = (
-    "[Intervals](#confidence-interval) are 95 %: of accuracies [Wilson's](#wilson-interval) over "
-    "images (where an image's answers vary over draws, at the effective number of images), of "
-    "differences a paired bootstrap over the same images (9,999 resamples, percentiles; where "
-    "fewer than 10 images differ, Newcombe's interval); "
-    "conclusions are corrected for the number of comparisons (Holm; on the effective sigma "
+    "[Intervals](#confidence-interval) are 95 %. For accuracies they are "
+    "[Wilson's](#wilson-interval) over images (with the effective number of images where an "
+    "image's answers vary over draws); for differences, a paired bootstrap over the same images "
+    "(9,999 resamples, percentiles), or Newcombe's interval where fewer than 10 images differ. "
+    "Conclusions are corrected for the number of comparisons (Holm; for the effective sigma "
     "Bonferroni, in the intervals too)."
 )
 

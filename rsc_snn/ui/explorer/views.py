@@ -115,7 +115,7 @@ def _draw_curves(frame: Frame) -> None:
     st.caption(
         explained(
             f"Accuracy {frame.answer_words} over {axis}: [clean](#clean-accuracy) above, below "
-            f"[under attack](#robust-accuracy), {frame.attack_words}. To see: what noise costs on "
+            f"[under attack](#robust-accuracy), {frame.attack_words}. Look at what noise costs on "
             f"clean images, and whether it buys robustness.{beside_words(beside)}{left_out}"
         )
     )
@@ -176,11 +176,11 @@ def _draw_plane(frame: Frame) -> None:
     )
     st.caption(
         explained(
-            f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; the dial "
-            "[sigma](#sigma) is a path with its values beside it. Right and up is better. On the "
-            "grey [Pareto front](#pareto-front) nothing shown of the same images is better in one "
-            "accuracy without being worse in the other; points beside it may belong there within "
-            f"their intervals.{beside_words(beside)}{left_out}"
+            f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; settings "
+            "of one network and T are joined to a path, with [sigma](#sigma) beside each. Right "
+            "and up is better. On the grey [Pareto front](#pareto-front) no other point of the "
+            "same images is better in one accuracy without being worse in the other; points beside "
+            f"it may belong there within their intervals.{beside_words(beside)}{left_out}"
         )
     )
     draw_point(points, beside, clicked)
@@ -225,8 +225,8 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
     st.caption(
         f"{QUANTITIES[quantity].capitalize()} {frame.answer_words} in percent, "
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
-        "measured. The harmonic mean is high only where both accuracies are. To see: along "
-        "a row the noise grows, along a column more frames average it out."
+        "measured. The harmonic mean is high only where both accuracies are. Along a row the "
+        "noise grows; along a column more frames average it out."
     )
     draw_point(points, (), clicked)
     draw_numbers(frame, rows, "map")
@@ -264,7 +264,7 @@ def _draw_epsilon(frame: Frame) -> None:
     st.caption(
         explained(
             f"Accuracy {frame.answer_words} as the attack may change more ([epsilon](#epsilon)). "
-            "To see: lines that cross. What is ahead on clean images may be behind under attack."
+            "Look for lines that cross: what is ahead on clean images may be behind under attack."
             f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
         )
     )
