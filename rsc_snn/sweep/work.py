@@ -52,7 +52,7 @@ from rsc_snn.device import describe_device, pick_device
 from rsc_snn.errors import SweepError
 from rsc_snn.randomness import derive_seed
 from rsc_snn.robustness.cells import fingerprint, subset_rows
-from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell, CellResult
+from rsc_snn.sweep.cells import CLEAN, PROTOCOL, SELECTION, Cell, CellResult
 from rsc_snn.sweep.grid import load_split, predecessor, split_place
 from rsc_snn.zoo import Zoo
 
@@ -83,10 +83,11 @@ def measure(
     before: the result at the next smaller epsilon of the chain or, where there is none, of the
     clean cell; None for a clean cell. `cancelled` is asked before every forward pass.
 
-    Raises SweepError if model, data or `before` are not the cell's, what loading them and
-    `run_attack` raise, Cancelled.
+    Raises SweepError if protocol, model, data or `before` are not the cell's, what loading them
+    and `run_attack` raise, Cancelled.
     """
     start = time.perf_counter()
+    _check_protocol(cell)
     device = pick_device(workspace.device)
     model, classes = _model(workspace.folders, cell.model, cell.sha256, str(device))
     data = _images(
@@ -228,6 +229,18 @@ def _alive(cell: Cell, before: CellResult | None, labels: Tensor) -> Tensor:
     if before.cell != predecessor(cell) or not np.array_equal(before.labels, labels.numpy()):
         raise SweepError(f"The cell {cell.key} does not build on the cell {before.cell.key}.")
     return torch.from_numpy(before.standing)
+
+
+def _check_protocol(cell: Cell) -> None:
+    """Raise SweepError unless this program measures as the cell asks.
+
+    A worker of a cluster may have been started before the program was updated.
+    """
+    if cell.protocol != PROTOCOL:
+        raise SweepError(
+            f"The cell {cell.key} is of protocol {cell.protocol}, but this worker measures by "
+            f"protocol {PROTOCOL}; start all workers anew with the program that runs the sweep."
+        )
 
 
 def _check_coding(cell: Cell, model: SpikingClassifier) -> None:

@@ -18,7 +18,7 @@ from rsc_snn.errors import Cancelled, SweepError
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.robustness.cells import subset_rows
 from rsc_snn.sweep import work
-from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell, CellResult
+from rsc_snn.sweep.cells import CLEAN, PROTOCOL, SELECTION, Cell, CellResult
 from rsc_snn.sweep.grid import predecessor
 from rsc_snn.sweep.work import Workspace, attack_parameters, measure
 from rsc_snn.zoo import Zoo
@@ -266,6 +266,18 @@ def test_cells_of_other_models_data_or_predecessors_are_refused(
     ):
         with pytest.raises(SweepError, match=words):
             measure(wrong, before, place)
+
+
+@pytest.mark.parametrize("protocol", [PROTOCOL - 1, PROTOCOL + 1])
+def test_a_cell_of_another_protocol_is_refused(
+    protocol: int, cells: tuple[Cell, ...], place: Workspace
+) -> None:
+    other = replace(cells[0], protocol=protocol)
+    with pytest.raises(SweepError) as refusal:
+        measure(other, None, place)
+    assert f"is of protocol {protocol}, but this worker measures by protocol {PROTOCOL}" in str(
+        refusal.value
+    )
 
 
 def test_cancelling_stops_within_a_cell(cells: tuple[Cell, ...], place: Workspace) -> None:
