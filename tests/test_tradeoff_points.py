@@ -18,6 +18,7 @@ from rsc_snn.tradeoff import (
     pareto_front,
     vote_curve,
 )
+from rsc_snn.tradeoff.points import dials
 from tests.tradeoff_cells import draw_right, make_point, make_result, worst_point
 
 CLEAN = [[1, 1, 1, 0], [1, 1, 0, 0]]
@@ -103,6 +104,29 @@ def test_of_several_grids_the_longest_chain_counts() -> None:
     long = make_result(ATTACKED, attack="pgd", epsilon=8.0, chain=(2.0, 4.0))
     for results in ([clean, short, long], [long, short, clean]):
         assert [point.robust_result for point in operating_points(results, "pgd", 8.0)] == [long]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_equally_long_chains_that_of_larger_epsilons_counts(turned: bool) -> None:
+    low = make_result([1, 1, 1, 0], attack="pgd", epsilon=8.0, chain=(1.0, 4.0))
+    high = make_result([1, 0, 0, 0], attack="pgd", epsilon=8.0, chain=(2.0, 4.0))
+    results = [make_result([1, 1, 1, 1]), low, high]
+    (point,) = operating_points(results[::-1] if turned else results, "pgd", 8.0)
+    assert point.robust_result is high
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_points_at_one_setting_do_not_depend_on_the_order_of_the_results(turned: bool) -> None:
+    results = [
+        make_result(ATTACKED, attack=attack, epsilon=epsilon, seed=seed)
+        for seed in range(6)
+        for attack, epsilon in (("none", 0.0), ("pgd", 8.0))
+    ]
+    points = operating_points(results[::-1] if turned else results, "pgd", 8.0)
+    keys = sorted(result.cell.key for result in results if result.cell.attack == "pgd")
+    assert [point.key for point in points] == keys
+    ((shown,),) = dials(points[::-1] if turned else points)
+    assert shown.key == keys[-1]
 
 
 def test_several_parameters_need_a_choice() -> None:

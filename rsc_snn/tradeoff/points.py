@@ -95,8 +95,11 @@ def operating_points(
     a vote over the first so many draws; a model with noise and fewer draws is left out.
 
     The same attack measured in several grids counts once, with the longest chain of smaller
-    epsilons. Raises ConfigError (WORST without attacks, passes below 1) and DataError if one
-    setting has an attack with several parameters, or cells of other true classes.
+    epsilons, of equally long ones that with the larger epsilons: the points and their order do not
+    depend on the order of `results`.
+
+    Raises ConfigError (WORST without attacks, passes below 1) and DataError if one setting has an
+    attack with several parameters, or cells of other true classes.
     """
     names = tuple(dict.fromkeys(attacks)) if attack == WORST else (attack,)
     if not names or CLEAN in names:
@@ -114,9 +117,9 @@ def operating_points(
     return tuple(sorted(points, key=_order))
 
 
-def _order(point: OperatingPoint) -> tuple[str, str, int, float]:
+def _order(point: OperatingPoint) -> tuple[str, str, int, float, str]:
     sigma = -1.0 if point.sigma is None else point.sigma
-    return point.model, point.robust_result.cell.sha256, point.time_steps, sigma
+    return point.model, point.robust_result.cell.sha256, point.time_steps, sigma, point.key
 
 
 def _setting(cell: Cell) -> Cell:
@@ -153,7 +156,10 @@ def _has(cell: Cell, parameters: Mapping[str, Value]) -> bool:
 
 
 def _stronger(first: CellResult | None, second: CellResult) -> CellResult:
-    """Of two results of one attack, that which tried more epsilons before. Raises DataError."""
+    """Of two results of one attack, that which tried more epsilons before, or else larger ones.
+
+    Raises DataError.
+    """
     if first is None:
         return second
     if first.cell.parameters != second.cell.parameters:
@@ -161,7 +167,7 @@ def _stronger(first: CellResult | None, second: CellResult) -> CellResult:
             f"{second.cell.model} was measured under {second.cell.attack} with several parameters "
             f"at epsilon {second.cell.epsilon:g}; say which ones count."
         )
-    return max(first, second, key=lambda result: len(result.cell.chain))
+    return max(first, second, key=lambda result: (len(result.cell.chain), result.cell.chain))
 
 
 def _point(
@@ -253,7 +259,8 @@ def same_images(points: Sequence[OperatingPoint]) -> None:
 def dials(points: Iterable[OperatingPoint]) -> Iterator[list[OperatingPoint]]:
     """The points of one model at one T on the same images, sigma rising; those with a sigma.
 
-    Of several at one sigma, as of two grids, that with the most draws stays.
+    Of several at one sigma, as of two grids, that with the most draws stays, and of these the one
+    whose key is last, whatever the order of `points`.
     """
     groups: dict[tuple[object, ...], list[OperatingPoint]] = {}
     for point in points:
@@ -262,7 +269,7 @@ def dials(points: Iterable[OperatingPoint]) -> Iterator[list[OperatingPoint]]:
             kind = (cell.model, cell.sha256, cell.time_steps, cell.data, point.attack)
             groups.setdefault((*kind, point.epsilon, point.predictor), []).append(point)
     for group in groups.values():
-        ranked = sorted(group, key=lambda point: point.robust_result.cell.draws)
+        ranked = sorted(group, key=lambda point: (point.robust_result.cell.draws, point.key))
         by_sigma = {point.sigma or 0.0: point for point in ranked}
         yield [by_sigma[sigma] for sigma in sorted(by_sigma)]
 
