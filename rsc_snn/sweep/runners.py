@@ -1,6 +1,7 @@
 """Where cells are measured: in this process, in processes of their own, or on a cluster.
 
-All three do the same work (`rsc_snn.sweep.work.measure`) and give the same digits.
+All three do the same work (`rsc_snn.sweep.work.measure`) and give the same digits, on one kind of
+processor.
 """
 
 from __future__ import annotations

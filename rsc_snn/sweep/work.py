@@ -20,7 +20,8 @@ A result depends on the cell, and on results that the cell determines, alone: ba
 `batch_size` images of the subset in its own order, each with seeds of its own, so neither images
 passed through nor the number of workers move anyone's noise. Batches that do not fit into memory
 are cut by a fixed budget (`rsc_snn.attacks.target`), not by what is free at the time. On a CPU the
-digits also depend on how many threads share a sum: workers use one.
+digits also depend on how many threads share a sum: workers use one. Noise is drawn on the worker's
+device: a GPU meets other draws than a CPU, of the same distribution.
 """
 
 from __future__ import annotations
