@@ -28,7 +28,6 @@ from rsc_snn.sweep.work import Workspace, measure
 
 # Cells handed out per worker: one that is measured, one that waits for it.
 IN_FLIGHT = 2
-_RETRIES = 2
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 2.0
 _GONE = (
@@ -121,12 +120,13 @@ class Cluster(Given):
     """The workers of a Dask scheduler, which may come and go. Raises SweepError.
 
     address: of the scheduler (tcp://HOST:8786), or the path of its scheduler file. The scheduler
-    gives the cells of a worker that died to another one, unless they took several with them.
+    gives the cells of a worker that died to another one, unless they took several with them. What
+    a cell itself raises it would raise again, so it is not tried again.
     """
 
     def __init__(self, address: str, workspace: Workspace) -> None:
         self._client = _connect(address)
-        executor = self._client.get_executor(pure=False, retries=_RETRIES)
+        executor = self._client.get_executor(pure=False)
         self._looked = -_LOOK_SECONDS
         self._threads = 0
         super().__init__(executor, workspace, self._count)

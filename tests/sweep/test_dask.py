@@ -13,7 +13,7 @@ import pytest
 
 from rsc_snn.errors import SweepError
 from rsc_snn.sweep import runners
-from rsc_snn.sweep.cells import CellResult
+from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.run import run_sweep
 from rsc_snn.sweep.runners import cluster_threads
 from rsc_snn.sweep.work import Workspace
@@ -71,6 +71,33 @@ def test_cancelling_leaves_the_cluster_to_others(cluster: Any, tmp_path: Path) -
     assert set(report.failed.values()) == {
         f"There is no model called 'model-{number}'." for number in range(9)
     }
+
+
+@pytest.fixture
+def threads() -> Iterator[str]:
+    """The address of a cluster whose two workers are threads of this process."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as local:
+        yield local.scheduler_address
+
+
+@pytest.mark.parametrize("error", [SweepError("It cannot be."), ZeroDivisionError("by nought")])
+def test_a_cell_that_fails_is_not_tried_again(
+    error: Exception, threads: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tries: list[str] = []
+
+    def fails(cell: Cell, *_: object, **options: object) -> CellResult:
+        tries.append(cell.key)
+        raise error
+
+    monkeypatch.setattr(runners, "measure", fails)
+    place = Workspace(folders=(tmp_path,), data=tmp_path)
+    cells = [made_up_cell(number) for number in range(3)]
+    report = run_sweep(cells, DictStore(), place, cluster=threads)
+    assert sorted(tries) == sorted(report.failed) == sorted(cell.key for cell in cells)
+    assert all(str(error) in sentence for sentence in report.failed.values())
 
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
