@@ -84,7 +84,7 @@ def run_sweep(
     sweep fills the store, which is then shared with it. on_result: gets each result once it is
     stored, in this thread. on_skipped: gets each cell that another sweep stored meanwhile, in this
     thread. cancelled: asked ten times a second; then no cell is begun, and those in flight are
-    dropped.
+    dropped within a forward pass; only those that an `executor` has begun run to their end.
 
     A cell that fails takes with it only those that build on it. Raises SweepError if a cell
     builds on one that is not among `cells`, the cluster does not answer or workers cannot be

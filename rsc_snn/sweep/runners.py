@@ -90,6 +90,7 @@ class Given:
     """Any executor, which whoever made it shuts down. workers: how many it has."""
 
     def __init__(self, executor: Executor, workspace: Workspace, workers: Callable[[], int]):
+        self._work = work
         self._executor = executor
         self._workspace = workspace
         self._workers = workers
@@ -97,7 +98,7 @@ class Given:
 
     def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
         """Queue the cell."""
-        future = self._executor.submit(work, cell, before, self._workspace)
+        future = self._executor.submit(self._work, cell, before, self._workspace)
         self._promised.add(future)
         future.add_done_callback(self._promised.discard)
         return future
@@ -111,7 +112,7 @@ class Given:
         return False
 
     def close(self) -> None:
-        """Take back what no worker has begun."""
+        """Take back what no worker has begun; nobody tells the others to stop."""
         for future in tuple(self._promised):
             future.cancel()
 
@@ -130,6 +131,7 @@ class Cluster(Given):
         self._looked = -_LOOK_SECONDS
         self._threads = 0
         super().__init__(executor, workspace, self._count)
+        self._work = work_for_cluster
 
     def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
         """Queue the cell. Raises SweepError if the cluster has gone."""
@@ -145,7 +147,7 @@ class Cluster(Given):
         return self._threads
 
     def close(self) -> None:
-        """Take back all cells and leave; the cluster goes on."""
+        """Take back all cells, also those that are measured, and leave; the cluster goes on."""
         super().close()
         with suppress(OSError):  # Of a scheduler that has gone there is nothing to leave.
             self._client.close()
@@ -253,6 +255,25 @@ def work(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellRes
     """`measure`, in a process that does nothing else."""
     _settle()
     return measure(cell, before, workspace, cancelled=_stopped)
+
+
+def work_for_cluster(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellResult:
+    """`work` as a task of a Dask worker, which stops once nobody waits for the result."""
+    from distributed import get_worker
+
+    _settle()
+    worker = get_worker()
+    unwanted = partial(_taken_back, worker, worker.get_current_task())
+    return measure(cell, before, workspace, cancelled=unwanted)
+
+
+def _taken_back(worker: Any, key: Any) -> bool:
+    """True if the scheduler took back a task that runs: who asked for it cancelled it, or has gone.
+
+    The worker knows by itself, so that this can be asked at every step.
+    """
+    task = worker.state.tasks.get(key)
+    return task is None or task.state == "cancelled"
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from tests.sweep.engine_cases import (
 )
 
 distributed = pytest.importorskip("distributed")
+# Seconds in which a worker loads a model and begins to compute.
+_INTO_THE_CELL = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,35 @@ def test_cancelling_leaves_the_cluster_to_others(cluster: Any, tmp_path: Path) -
     assert set(report.failed.values()) == {
         f"There is no model called 'model-{number}'." for number in range(9)
     }
+
+
+def test_cancelling_stops_the_cell_that_a_worker_measures(
+    cluster: Any, tiny_zoo: Path, tmp_path: Path
+) -> None:
+    write_pictures(tmp_path, tiny_zoo)
+    clean, *_ = small_cells(tiny_zoo, tmp_path)
+    endless = replace(clean, draws=1024, time_steps=64, batch_size=1)  # Of some minutes.
+    place = workspace(tiny_zoo, tmp_path)
+    with distributed.Client(cluster) as client:
+
+        def running() -> int:
+            return sum(client.run(lambda dask_worker: len(dask_worker.state.executing)).values())
+
+        started: list[float] = []
+
+        def cancelled() -> bool:
+            if not started and running():
+                started.append(time.monotonic())
+            return bool(started) and time.monotonic() - started[0] > _INTO_THE_CELL
+
+        report = run_sweep(
+            [endless], DictStore(), place, cluster=cluster.scheduler_address, cancelled=cancelled
+        )
+        assert (report.cancelled, report.done, report.failed) == (True, 0, {})
+        stopped = time.monotonic()
+        while running():
+            assert time.monotonic() < stopped + 20
+            time.sleep(0.1)
 
 
 @pytest.fixture
