@@ -170,7 +170,7 @@ def _sweep(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cel
     print(_plan(cost, len(cells), workers or None), flush=True)
     if args.dry_run:
         return 0
-    if cost.on(max(workers, 1)).large and not args.yes:
+    if cost.large(max(workers, 1)) and not args.yes:
         raise SweepError("That is a large sweep; say --yes to start it, or make its grid smaller.")
     store.check_writable()
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
@@ -221,11 +221,13 @@ def _cost(missing: Sequence[Cell], zoo: Zoo, device: torch.device) -> Cost:
 
 def _plan(cost: Cost, total: int, workers: int | None) -> str:
     """The line that is printed before it starts."""
-    from rsc_snn.sweep.cost import duration_text
+    from rsc_snn.sweep.cost import duration_text, worker_hours_text
 
     done = total - cost.cells
-    seconds = duration_text(cost.on(workers or 1).seconds)
+    seconds = duration_text(cost.lasts(workers or 1))
     where = "one worker like this machine" if workers is None else _count(workers, "worker")
+    if (workers or 1) > 1:
+        where += f", {worker_hours_text(cost.seconds)} in all"
     return f"{total:,} cells, {done:,} done already, at most about {seconds} on {where}."
 
 

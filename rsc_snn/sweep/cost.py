@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -18,6 +18,7 @@ from rsc_snn.sweep.grid import predecessor
 
 # Above these a sweep asks whether it is meant.
 MANY_SECONDS = 2 * 3600.0
+MANY_WORKER_SECONDS = 24 * 3600.0
 MANY_CELLS = 10_000
 _IMAGES = 16
 _MEASURED_SECONDS = 0.5
@@ -36,14 +37,17 @@ class Cost:
     seconds: float
     longest: float = 0.0
 
-    def on(self, workers: int) -> Cost:
-        """The same work on several workers, each of which can follow one chain at a time."""
-        return replace(self, seconds=max(self.seconds / workers, self.longest))
+    def lasts(self, workers: int) -> float:
+        """Seconds from start to end on several workers, each of which follows a chain at a time."""
+        return max(self.seconds / workers, self.longest)
 
-    @property
-    def large(self) -> bool:
+    def large(self, workers: int) -> bool:
         """True for a sweep that nobody should start by mistake; see the constants above."""
-        return self.seconds > MANY_SECONDS or self.cells > MANY_CELLS
+        return (
+            self.lasts(workers) > MANY_SECONDS
+            or self.seconds > MANY_WORKER_SECONDS
+            or self.cells > MANY_CELLS
+        )
 
 
 def passes_of(cell: Cell) -> int:
@@ -117,3 +121,11 @@ def duration_text(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+
+
+def worker_hours_text(seconds: float) -> str:
+    """The time of all workers together for a person: `1,999 worker-hours`."""
+    hours = seconds / 3600
+    if hours < 0.1:
+        return "less than 0.1 worker-hours"
+    return f"{hours:{',.0f' if hours >= 10 else '.1f'}} worker-hours"

@@ -27,12 +27,14 @@ from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.sweep.cost import (
     MANY_CELLS,
     MANY_SECONDS,
+    MANY_WORKER_SECONDS,
     Cost,
     duration_text,
     estimate_cost,
     longest_chain,
     measure_speed,
     passes_of,
+    worker_hours_text,
 )
 from rsc_snn.sweep.grid import (
     PRESETS,
@@ -430,9 +432,12 @@ def test_an_attack_is_not_cheaper_than_its_estimate(zoo: Zoo) -> None:
 
 
 def test_large_sweeps() -> None:
-    assert not Cost(MANY_CELLS, 1, MANY_SECONDS).large
-    assert Cost(MANY_CELLS + 1, 1, 1.0).large
-    assert Cost(1, 1, MANY_SECONDS + 1).large
+    assert not Cost(MANY_CELLS, 1, MANY_SECONDS).large(1)
+    assert Cost(MANY_CELLS + 1, 1, 1.0).large(1)
+    assert Cost(1, 1, MANY_SECONDS + 1).large(1)
+    # However short it is on many workers.
+    assert not Cost(1, 1, MANY_WORKER_SECONDS).large(1000)
+    assert Cost(1, 1, MANY_WORKER_SECONDS + 1).large(1000)
     assert estimate_cost([], {}).seconds == 0
 
 
@@ -449,10 +454,22 @@ def test_no_number_of_workers_is_quicker_than_the_longest_chain() -> None:
     # What a store holds of a chain takes no time.
     assert longest_chain([second, first], speeds) < longest
     cost = replace(cost, longest=longest)
-    assert [cost.on(workers).seconds for workers in (1, 64)] == [cost.seconds, longest]
+    assert [cost.lasts(workers) for workers in (1, 64)] == [cost.seconds, longest]
     assert longest_chain([], {}) == 0
-    assert not Cost(2, 1, MANY_SECONDS * 1.5).on(2).large
-    assert Cost(2, 1, MANY_SECONDS * 1.5, longest=MANY_SECONDS + 1).on(64).large
+    assert not Cost(2, 1, MANY_SECONDS * 1.5).large(2)
+    assert Cost(2, 1, MANY_SECONDS * 1.5, longest=MANY_SECONDS + 1).large(64)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (60.0, "less than 0.1 worker-hours"),
+        (9000.0, "2.5 worker-hours"),
+        (1999 * 3600.0, "1,999 worker-hours"),
+    ],
+)
+def test_the_time_of_all_workers_in_words(seconds: float, text: str) -> None:
+    assert worker_hours_text(seconds) == text
 
 
 def test_speed_is_measured_quickly(zoo: Zoo) -> None:

@@ -227,6 +227,21 @@ def test_a_large_sweep_asks(
     assert len(stored()) == 2
 
 
+def test_a_sweep_of_many_worker_hours_asks_however_soon_it_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_cost", lambda *_: Cost(CELLS, 1, 1999 * 3600.0))
+    words = ["sweep", "grid.toml", "--device", "cpu", "--workers", "1000"]
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert "at most about 2.0 h on 1,000 workers, 1,999 worker-hours in all." in out
+    assert "say --yes to start it" in err
+    assert not stored()
+    monkeypatch.setattr(command, "_cost", lambda *_: Cost(CELLS, 1, 1.5 * 3600.0))
+    assert sweep("grid.toml", "--dry-run") == 0
+    assert "at most about 1.5 h on 1 worker." in capsys.readouterr().out
+
+
 def on_first_result(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Let `act` happen once the first cell is stored."""
     finish = command._Progress.finish
