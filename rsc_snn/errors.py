@@ -43,6 +43,10 @@ class SweepError(RscSnnError):
     """A sweep, its file or its store cannot be used."""
 
 
+class StoreWaitError(SweepError):
+    """The store of a sweep cannot be written just now: it is locked, or its disk is full."""
+
+
 class DeviceMemoryError(RscSnnError):
     """The computation does not fit into the device's memory."""
 

@@ -206,6 +206,7 @@ def _run(
         alone=alone,
         on_result=lambda result: progress.finish(result.cell),
         on_skipped=progress.finish,
+        on_waiting=progress.say,
         cancelled=stop.is_set,
     )
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from rsc_snn.attacks.run import CancelCheck
 from rsc_snn.device import pick_device
-from rsc_snn.errors import Cancelled, RscSnnError, SweepError
+from rsc_snn.errors import Cancelled, RscSnnError, StoreWaitError, SweepError
 from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.plan import Plan
 from rsc_snn.sweep.runners import Cluster, Given, Here, Processes, Runner, default_workers
@@ -26,6 +26,9 @@ from rsc_snn.sweep.work import Workspace
 _POLL_SECONDS = 0.1
 # Deaths of workers in a row, with not one cell finished in between, until the sweep gives up.
 _MAX_BREAKS = 6
+# How long a store may be locked or full before the sweep gives up, and the pause between two tries.
+_PATIENCE_SECONDS = 300.0
+_RETRY_SECONDS = 1.0
 _DIED = (
     "A worker ended abruptly while it measured this cell, perhaps for lack of memory; "
     "fewer workers or a smaller batch size need less."
@@ -40,7 +43,10 @@ class CellStore(Protocol):
         ...
 
     def put(self, result: CellResult) -> bool:
-        """Keep a result, durable on return; False if its cell has one. Raises SweepError."""
+        """Keep a result, durable on return; False if its cell has one.
+
+        Raises SweepError, of which StoreWaitError is worth another try.
+        """
         ...
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
@@ -74,6 +80,7 @@ def run_sweep(
     alone: bool = True,
     on_result: Callable[[CellResult], object] | None = None,
     on_skipped: Callable[[Cell], object] | None = None,
+    on_waiting: Callable[[str], object] | None = None,
     cancelled: CancelCheck | None = None,
 ) -> SweepReport:
     """Measure the cells that `store` lacks; the answers do not depend on who measures.
@@ -83,8 +90,10 @@ def run_sweep(
     open. cluster: the address of a Dask scheduler, or its scheduler file. alone: False if another
     sweep fills the store, which is then shared with it. on_result: gets each result once it is
     stored, in this thread. on_skipped: gets each cell that another sweep stored meanwhile, in this
-    thread. cancelled: asked ten times a second; then no cell is begun, and those in flight are
-    dropped within a forward pass; only those that an `executor` has begun run to their end.
+    thread. on_waiting: gets a sentence when a result cannot be stored for the moment, because the
+    store is locked or its disk is full; the sweep tries again for five minutes. cancelled: asked
+    ten times a second; then no cell is begun, and those in flight are dropped within a forward
+    pass; only those that an `executor` has begun run to their end.
 
     A cell that fails takes with it only those that build on it. Raises SweepError if a cell
     builds on one that is not among `cells`, the cluster does not answer or workers cannot be
@@ -96,7 +105,7 @@ def run_sweep(
     known = [key for key in plan.cells if key not in lacking]
     for key in known:
         plan.finish(key)
-    sweep = _Sweep(plan, store, on_result, on_skipped, cancelled)
+    sweep = _Sweep(plan, store, on_result, on_skipped, on_waiting, cancelled)
     if len(plan):
         runner = _runner(workspace, workers, executor, cluster, cancelled)
         try:
@@ -143,12 +152,14 @@ class _Sweep:
         store: CellStore,
         on_result: Callable[[CellResult], object] | None,
         on_skipped: Callable[[Cell], object] | None,
+        on_waiting: Callable[[str], object] | None,
         cancelled: CancelCheck | None,
     ) -> None:
         self._plan = plan
         self._store = store
         self._on_result = on_result
         self._on_skipped = on_skipped
+        self._on_waiting = on_waiting
         self._cancelled = cancelled
         self._flying: dict[Future[CellResult], str] = {}
         self._landed: SimpleQueue[Future[CellResult]] = SimpleQueue()
@@ -162,7 +173,7 @@ class _Sweep:
     def run(self, runner: Runner) -> None:
         """Until nothing is left, or it is cancelled."""
         while len(self._plan):
-            self.stopped = self.stopped or (self._cancelled is not None and self._cancelled())
+            self.stopped = self.stopped or self._is_cancelled()
             if self.stopped:
                 return
             try:
@@ -170,6 +181,9 @@ class _Sweep:
             except BrokenExecutor:
                 self._restart(runner)
             self._collect(runner)
+
+    def _is_cancelled(self) -> bool:
+        return self._cancelled is not None and self._cancelled()
 
     def _hand_out(self, runner: Runner) -> None:
         """Submit cells until the runner has enough; a suspect only when nothing else runs."""
@@ -234,7 +248,7 @@ class _Sweep:
             self._keep(key, result)
 
     def _keep(self, key: str, result: CellResult) -> None:
-        if self._store.put(result):
+        if self._put(result):
             self.done += 1
         else:
             self.skipped += 1  # Another sweep measured it at the same time.
@@ -242,6 +256,22 @@ class _Sweep:
         self._plan.finish(key)
         if self._on_result is not None:
             self._on_result(result)
+
+    def _put(self, result: CellResult) -> bool:
+        """Store a result, if need be after a while; cells in flight go on. Raises SweepError."""
+        end = time.monotonic() + _PATIENCE_SECONDS
+        told = False
+        while True:
+            try:
+                return self._store.put(result)
+            except StoreWaitError as error:
+                if time.monotonic() >= end or self._is_cancelled():
+                    raise
+                if self._on_waiting is not None and not told:
+                    minutes = round(_PATIENCE_SECONDS / 60)
+                    self._on_waiting(f"{error} This sweep tries again for {minutes} minutes.")
+                told = True
+            time.sleep(_RETRY_SECONDS)
 
     def _fail(self, key: str, sentence: str) -> None:
         self._settled(key)

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsc_snn.attacks.parameters import Value
-from rsc_snn.errors import DataError, SweepError
+from rsc_snn.errors import DataError, StoreWaitError, SweepError
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import Cell, CellResult
 
@@ -146,7 +146,9 @@ class Store:
 
     create: make the file, and its folder, if it is not there. timeout: seconds to wait for
     another writer. Every method raises SweepError with one sentence for what goes wrong with the
-    file; nothing that was stored is lost by it.
+    file, and StoreWaitError for what may pass (a lock, a full disk); nothing that was stored is
+    lost by it. Of a damaged cell, which cannot be read any more, all others are independent: it is
+    left out, counts as missing, and `put` replaces it.
     """
 
     def __init__(
@@ -324,7 +326,7 @@ class Store:
         except queue.Empty:
             if isinstance(self.path, Path):
                 return self._connect()
-            raise SweepError(_BUSY.format(path=self.path)) from None
+            raise StoreWaitError(_BUSY.format(path=self.path)) from None
 
     def _connect(self) -> sqlite3.Connection:
         # Without isolation level the module begins no transactions of its own.
@@ -342,7 +344,8 @@ class Store:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             text = _SENTENCES.get(code, "The store {path} cannot be used: {error}.")
-            raise SweepError(text.format(path=self.path, error=error)) from error
+            kind = StoreWaitError if code in _PASSING else SweepError
+            raise kind(text.format(path=self.path, error=error)) from error
 
 
 _UNWRITABLE = (
@@ -352,6 +355,8 @@ _BUSY = (
     "The store {path} has been locked by another program for too long; try again when that has "
     "ended."
 )
+# What may be over at the next try.
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
 _SENTENCES = {
     sqlite3.SQLITE_FULL: (
         "The disk that holds the store {path} is full; what is stored is safe, and the same sweep "

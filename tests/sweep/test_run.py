@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rsc_snn.errors import Cancelled, ConfigError, SweepError
+from rsc_snn.errors import Cancelled, ConfigError, StoreWaitError, SweepError
 from rsc_snn.sweep import runners
 from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.grid import predecessor
@@ -463,6 +463,45 @@ def test_a_store_that_cannot_be_written_ends_the_sweep() -> None:
     with pytest.raises(SweepError, match="The disk is full"):
         run_pretend(grid_of(), store, Pretend(), workers=2)
     assert len(store.results) == 3
+
+
+class Locked(DictStore):
+    """A store that cannot be written for the first `times` tries."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def put(self, result: CellResult) -> bool:
+        if self.times > 0:
+            self.times -= 1
+            raise StoreWaitError("The store is locked.")
+        return super().put(result)
+
+
+def test_a_store_that_is_locked_for_a_while_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.run._RETRY_SECONDS", 0.001)
+    cells, store, told = grid_of(), Locked(3), list[str]()
+    executor = Pretend()
+    report = run_pretend(cells, store, executor, workers=2, on_waiting=told.append)
+    assert (report.done, report.failed, len(store.results)) == (len(cells), {}, len(cells))
+    assert len(executor.cells) == len(cells), "none is measured twice"
+    assert told == ["The store is locked. This sweep tries again for 5 minutes."]
+
+
+def test_a_store_that_stays_locked_ends_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.run._RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("rsc_snn.sweep.run._PATIENCE_SECONDS", 0.05)
+    with pytest.raises(StoreWaitError, match="is locked"):
+        run_pretend(grid_of(), Locked(10**9), Pretend())
+
+
+def test_whoever_cancels_does_not_wait_for_a_locked_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsc_snn.sweep.run._RETRY_SECONDS", 0.001)
+    store = Locked(10**9)
+    with pytest.raises(StoreWaitError, match="is locked"):
+        run_pretend(grid_of(), store, Pretend(), stop=lambda: store.times < 10**9 - 5)
+    assert store.times == 10**9 - 6
 
 
 def test_what_another_sweep_measured_meanwhile_is_not_measured_again() -> None:

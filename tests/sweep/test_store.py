@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rsc_snn.errors import SweepError
+from rsc_snn.errors import StoreWaitError, SweepError
 from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.store import SCHEMA, Store
 from tests.sweep.synthetic import make_cell, make_result, results, same
@@ -236,7 +236,7 @@ def test_a_reader_waits_for_no_writer(path: Path) -> None:
 
 def test_locked_for_long(path: Path) -> None:
     with Store(path, timeout=0.1) as store:
-        with lock(path), pytest.raises(SweepError, match="locked by another program"):
+        with lock(path), pytest.raises(StoreWaitError, match="locked by another program"):
             store.put(make_result())
         assert store.put(make_result())
 
@@ -358,7 +358,7 @@ def test_a_full_disk_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Store, "_connect", small)
     stored: list[CellResult] = []
     with Store(path) as store:
-        with pytest.raises(SweepError, match="is full"):
+        with pytest.raises(StoreWaitError, match="is full"):
             for result in many(1000):
                 store.put(result)
                 stored.append(result)

@@ -128,6 +128,7 @@ def measure_grid(cells: Sequence[Cell], context: JobContext) -> SweepReport:
                 alone=alone,
                 on_result=keep,
                 on_skipped=count,
+                on_waiting=context.note,
                 cancelled=context.cancelled,
             )
     if report.cancelled:
