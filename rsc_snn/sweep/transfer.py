@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rsc_snn.zoo import Zoo
+
+Item = TypeVar("Item")
 
 FILE = "sweep.parquet"
 SCHEMA = 2
@@ -156,14 +158,15 @@ def export_csv(
 def import_parquet(store: Store, path: Path) -> tuple[int, int]:
     """Put the results of an exported file into a store: (added, skipped for being there).
 
-    All or nothing. The table of `zoo evaluate` (robustness.parquet) cannot be imported: it holds
-    how many draws were right for each image, not which classes were answered, and no result is
-    made up here. Raises SweepError.
+    Batch by batch, so that other programs can write in between; a file that cannot be read adds
+    nothing, and an import that is cut short goes on where it was. The table of `zoo evaluate`
+    (robustness.parquet) cannot be imported: it holds how many draws were right for each image, not
+    which classes were answered, and no result is made up here. Raises SweepError.
     """
     if not path.is_file():
         raise SweepError(f"There is no file {path}.")
     found = _read(path)
-    added = store.put_all(found)
+    added = sum(store.put_all(some) for some in _batches(found))
     return added, len(found) - added
 
 
@@ -295,9 +298,9 @@ def _keys(store: Store, cells: Iterable[Cell] | None) -> list[str]:
     return keys
 
 
-def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(keys), _AT_ONCE):
-        yield keys[at : at + _AT_ONCE]
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for at in range(0, len(items), _AT_ONCE):
+        yield items[at : at + _AT_ONCE]
 
 
 def _write(path: Path, write: Callable[[Path], int]) -> int:

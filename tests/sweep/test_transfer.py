@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,26 @@ def test_damaged_rows_are_refused_whole(
         with pytest.raises(SweepError, match="damaged"):
             import_parquet(other, path)
         assert len(other) == 0
+
+
+def test_an_import_lets_other_programs_write_in_between(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sweep.parquet"
+    export_parquet(store, path)
+    monkeypatch.setattr("rsc_snn.sweep.transfer._AT_ONCE", 2)
+    with Store(tmp_path / "one.sqlite") as one, Store(tmp_path / "one.sqlite", timeout=0) as other:
+        put_all = Store.put_all
+
+        def then_another(chosen: Store, results: Iterable[CellResult]) -> int:
+            added = put_all(chosen, results)
+            seed = 100 + len(one)
+            put_all(other, [make_result(make_cell(seed=seed))])  # It would not wait for a lock.
+            return added
+
+        monkeypatch.setattr(Store, "put_all", then_another)
+        assert import_parquet(one, path) == (5, 0)
+        assert len(one) == 5 + 3
 
 
 def test_results_of_another_protocol_are_not_lost_either(tmp_path: Path, store: Store) -> None:
