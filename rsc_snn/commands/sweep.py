@@ -158,6 +158,8 @@ def _sweep(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cel
     if not missing:
         print(f"All {len(cells):,} cells are in {store.path}.")
         return 0
+    if damaged := store.damaged(missing):
+        print(f"{_damaged(damaged, store)}; measured again.", file=sys.stderr)
     # The workers of a cluster may have devices that this machine lacks.
     device = pick_device(None if args.cluster else args.device)
     cost = _cost(missing, zoo, device)
@@ -178,6 +180,10 @@ def _sweep(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cel
             progress.say(NOT_ALONE)
         report = _run(args, zoo, store, cells, progress, stop, alone)
     return _end(report, store, cells, len(cells) - len(store.missing(cells)), stop.is_set())
+
+
+def _damaged(count: int, store: Store) -> str:
+    return f"{_count(count, 'result')} in {store.path} cannot be read any more"
 
 
 def _run(
@@ -284,6 +290,9 @@ def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None
     else:
         count = export_parquet(store, args.target, cells)
     print(f"{_count(count, 'cell')} written to {args.target}.")
+    if damaged := store.damaged(cells):
+        text = _damaged(damaged, store)
+        print(f"{text}; left out, and a sweep of these cells measures them again.", file=sys.stderr)
     return 0
 
 

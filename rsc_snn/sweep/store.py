@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,16 @@ _PAUSE_SECONDS = 0.01
 _IN_ONE_QUERY = 500
 _CONFIDENCE = 0.95
 
+# What reading a damaged row raises.
+_DAMAGE = (DataError, ValueError, TypeError, zlib.error)
+
+Row = tuple[Any, ...]
+Item = TypeVar("Item")
+
 _CELL_FIELDS = tuple(field.name for field in fields(Cell))
 _JSON_FIELDS = ("parameters", "chain")
 _RESULT_FIELDS = ("attacked", "queries", "seconds", "device", "versions")
+_KEY_PLACE = len(_CELL_FIELDS) + len(_RESULT_FIELDS)  # In a row of `_select_results`.
 _SUMMARY_FIELDS = ("value", "lower", "upper", "attacked", "queries", "seconds", "device")
 
 _SCHEMA_1 = """
@@ -180,7 +187,10 @@ class Store:
             raise SweepError(f"The store {path} cannot be made: {error.strerror}.") from error
 
     def put(self, result: CellResult) -> bool:
-        """Store a result, durable on return; False, and no change, if its cell is stored."""
+        """Store a result, durable on return; False, and no change, if its cell is stored.
+
+        Damaged ones are replaced.
+        """
         return self.put_all([result]) == 1
 
     def put_all(self, results: Iterable[CellResult]) -> int:
@@ -200,16 +210,28 @@ class Store:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")  # As it is, but written.
 
     def missing(self, cells: Iterable[Cell]) -> list[Cell]:
-        """The cells that have no result, in their order."""
+        """The cells that have no result, or a damaged one, in their order."""
         wanted = {cell.key: cell for cell in cells}
         for keys in _batches(list(wanted)):
             marks = ",".join("?" * len(keys))
-            for (key,) in self._rows(f"SELECT key FROM cells WHERE key IN ({marks})", keys):
-                del wanted[key]
+            for row in self._rows(f"{_select_results()} WHERE cells.key IN ({marks})", keys):
+                key = row[_KEY_PLACE]
+                if _is_sound(row, wanted[key]):
+                    del wanted[key]
         return list(wanted.values())
 
+    def damaged(self, cells: Iterable[Cell] | None = None) -> int:
+        """How many stored cells, of `cells` or of all, cannot be read any more."""
+        if cells is None:
+            return len(self) - len(self.keys())
+        count = 0
+        for keys in _batches([cell.key for cell in self.missing(cells)]):
+            marks = ",".join("?" * len(keys))
+            count += self._rows(f"SELECT count(*) FROM cells WHERE key IN ({marks})", keys)[0][0]
+        return count
+
     def results(self, **where: Any) -> list[CellResult]:
-        """The results whose columns have the given values, clean ones first.
+        """The results whose columns have the given values, clean ones first, no damaged ones.
 
         where: `key` or fields of `Cell` but `parameters` and `chain`, each a value, None (for
         sigma) or a collection of these:
@@ -217,34 +239,41 @@ class Store:
         """
         text, values = _where(where)
         rows = self._rows(f"{_select_results()}{text} {_ORDER}", values)
-        return [_result(row) for row in rows]
+        return list(_sound(rows, _result))
 
     def summaries(self, **where: Any) -> list[Summary]:
-        """What `results` gives, without the answers: for tables and curves, and much quicker."""
+        """What `results` gives, without the answers: for tables and curves, and much quicker.
+
+        Whether the answers are damaged it does not see.
+        """
         text, values = _where(where)
         columns = _names((*_CELL_FIELDS, *_SUMMARY_FIELDS))
         rows = self._rows(f"SELECT {columns} FROM cells{text} {_ORDER}", values)
         count = len(_CELL_FIELDS)
-        return [Summary(_cell(row[:count]), *row[count:]) for row in rows]
+        return list(_sound(rows, lambda row: Summary(_cell(row[:count]), *row[count:])))
 
     def keys(self) -> list[str]:
-        """The keys of all stored cells, in the order of `results`."""
-        return [key for (key,) in self._rows(f"SELECT key FROM cells {_ORDER}", [])]
+        """The keys of all stored cells but damaged ones, in the order of `results`."""
+        stored = [key for (key,) in self._rows(f"SELECT key FROM cells {_ORDER}", [])]
+        found = (result.cell.key for keys in _batches(stored) for result in self.results(key=keys))
+        sound = set(found)
+        return [key for key in stored if key in sound]
 
     def cells(self, after: int = 0) -> tuple[int, list[Cell]]:
         """(mark, cells that were stored after the mark `after`), in the order of storing.
 
-        Cells are never taken out, so whoever asks with the mark of the last answer knows all.
+        Cells are never taken out, so whoever asks with the mark of the last answer knows all. One
+        that took the place of a damaged one comes again. No answers are read, as in `summaries`.
         """
         columns = _names((*_CELL_FIELDS, "key", "rowid"))
         rows = self._rows(
             f"SELECT {columns} FROM cells WHERE cells.rowid > ? ORDER BY cells.rowid", [after]
         )
         mark = rows[-1][-1] if rows else after
-        return mark, [_cell(row[:-2]).known_as(row[-2]) for row in rows]
+        return mark, list(_sound(rows, lambda row: _cell(row[:-2]).known_as(row[-2])))
 
     def __len__(self) -> int:
-        """How many cells are stored."""
+        """How many cells are stored, damaged ones among them."""
         return int(self._rows("SELECT count(*) FROM cells", [])[0][0])
 
     def close(self) -> None:
@@ -438,7 +467,11 @@ def _add_accuracies(connection: sqlite3.Connection) -> None:
     """From version 1 to 2: work out the accuracy of every stored cell."""
     _run(connection, _TO_SCHEMA_2)
     for row in connection.execute(_select_results(standing="NULL")).fetchall():
-        result = _result(row)
+        try:
+            result = _result(row)
+        except _DAMAGE as error:
+            key = row[_KEY_PLACE]
+            raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error
         estimate = result.estimate()
         connection.execute(
             "UPDATE cells SET value = ?, lower = ?, upper = ? WHERE key = ?",
@@ -509,41 +542,47 @@ def _columns(result: CellResult) -> dict[str, Any]:
 
 
 def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping[str, Any]) -> bool:
-    """Add a result unless its cell is there; True if it was added. Raises SweepError."""
-    data = result.cell.data
-    labels = connection.execute("SELECT labels FROM labels WHERE data = ?", (data,)).fetchone()
-    if labels is None:
-        connection.execute("INSERT INTO labels VALUES (?, ?)", (data, pack(result.labels)))
-    elif not _same_labels(labels[0], result.labels):
-        raise SweepError(f"The true classes of the images {data} are not those that are stored.")
+    """Add a result unless its cell is there and sound; True if it was added. Raises SweepError."""
+    _insert_labels(connection, result)
     marks = ", ".join(f":{name}" for name in columns)
     added = connection.execute(
         f"INSERT INTO cells ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT (key) DO NOTHING",
         columns,
     ).rowcount
-    if added:
-        connection.execute(
-            "INSERT INTO answers (key, answers, standing) VALUES (?, ?, ?)",
-            (columns["key"], pack(result.answers), pack_bits(result.standing)),
-        )
-    return bool(added)
+    if not added:
+        query = f"{_select_results()} WHERE cells.key = ?"
+        if any(_is_sound(row, result.cell) for row in connection.execute(query, [result.cell.key])):
+            return False
+        # With a new number, by which `Store.cells` knows it as new.
+        values = ", ".join(f"{name} = :{name}" for name in columns)
+        number = "(SELECT max(rowid) + 1 FROM cells)"
+        connection.execute(f"UPDATE cells SET rowid = {number}, {values} WHERE key = :key", columns)
+    connection.execute(
+        "INSERT OR REPLACE INTO answers (key, answers, standing) VALUES (?, ?, ?)",
+        (columns["key"], pack(result.answers), pack_bits(result.standing)),
+    )
+    return True
 
 
-def _same_labels(stored: bytes, labels: NDArray[np.uint16]) -> bool:
+def _insert_labels(connection: sqlite3.Connection, result: CellResult) -> None:
+    """Add the true classes of a result unless they are there and sound. Raises SweepError."""
+    data = result.cell.data
+    found = connection.execute("SELECT labels FROM labels WHERE data = ?", (data,)).fetchone()
     try:
-        return np.array_equal(unpack(stored, (-1,)), labels)
-    except (ValueError, zlib.error):
-        return False
+        if found is not None and np.array_equal(unpack(found[0], (-1,)), result.labels):
+            return
+    except _DAMAGE:
+        found = None
+    if found is not None:
+        raise SweepError(f"The true classes of the images {data} are not those that are stored.")
+    connection.execute("INSERT OR REPLACE INTO labels VALUES (?, ?)", (data, pack(result.labels)))
 
 
 def _cell(row: Sequence[Any]) -> Cell:
-    """The cell of the columns `_CELL_FIELDS`. Raises SweepError."""
+    """The cell of the columns `_CELL_FIELDS`. Raises one of `_DAMAGE`."""
     values = dict(zip(_CELL_FIELDS, row, strict=True))
-    try:
-        values["parameters"] = _parameters(values["parameters"])
-        values["chain"] = _chain(values["chain"])
-    except (ValueError, TypeError) as error:
-        raise SweepError("A cell of the store is damaged; move the store away.") from error
+    values["parameters"] = _parameters(values["parameters"])
+    values["chain"] = _chain(values["chain"])
     return Cell(**values)
 
 
@@ -558,33 +597,48 @@ def _chain(text: str) -> tuple[float, ...]:
     return tuple(map(float, json.loads(text)))
 
 
-def _result(row: Sequence[Any]) -> CellResult:
-    """The result of the columns that `Store.results` asks for. Raises SweepError."""
+def _result(row: Sequence[Any], expected: Cell | None = None) -> CellResult:
+    """The result of the columns of `_select_results`. Raises one of `_DAMAGE`.
+
+    expected: its cell, if it is known, which spares hashing what is stored.
+    """
     count = len(_CELL_FIELDS)
     cell = _cell(row[:count])
+    if cell == expected:
+        cell = expected
     attacked, queries, seconds, device, versions, key, packed, bits, classes = row[count:]
-    try:
-        if cell.key != key:
-            raise ValueError("another key")
-        answers = unpack(packed, (cell.draws, cell.images))
-        labels = unpack(classes, (cell.images,))
-        if bits is None:  # Protocol 1 decided it on the draws of the scoring.
-            standing = (answers == labels).any(axis=0)
-        else:
-            standing = unpack_bits(bits, cell.images)
-        return CellResult(
-            cell=cell,
-            answers=answers,
-            labels=labels,
-            attacked=attacked,
-            queries=queries,
-            seconds=seconds,
-            device=device,
-            versions=json.loads(versions),
-            standing=standing,
-        )
-    except (DataError, ValueError, TypeError, zlib.error) as error:
-        raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error
+    if cell.key != key:
+        raise ValueError("another key")
+    answers = unpack(packed, (cell.draws, cell.images))
+    labels = unpack(classes, (cell.images,))
+    # Protocol 1 decided it on the draws of the scoring.
+    of_scoring = bits is None
+    standing = (answers == labels).any(axis=0) if of_scoring else unpack_bits(bits, cell.images)
+    return CellResult(
+        cell=cell,
+        answers=answers,
+        labels=labels,
+        attacked=attacked,
+        queries=queries,
+        seconds=seconds,
+        device=device,
+        versions=json.loads(versions),
+        standing=standing,
+    )
+
+
+def _sound(rows: Iterable[Row], read: Callable[[Row], Item]) -> Iterator[Item]:
+    """What `read` makes of each row, without those that are damaged."""
+    for row in rows:
+        try:
+            yield read(row)
+        except _DAMAGE:
+            continue
+
+
+def _is_sound(row: Row, cell: Cell) -> bool:
+    """True if a row of `_select_results` is a result of the cell."""
+    return any(True for _ in _sound([row], lambda row: _result(row, cell)))
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -69,8 +69,9 @@ _CSV_COLUMNS = (
 def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None) -> int:
     """Write results with all answers, whole or not at all; returns how many.
 
-    cells: only those of them that are stored; None for all. A file is not overwritten by one that
-    lacks some of its results, nor if it holds anything else. Raises SweepError.
+    cells: only those of them that are stored; None for all. Damaged cells of the store are left
+    out, see `Store.damaged`. A file is not overwritten by one that lacks some of its results, nor
+    if it holds anything else. Raises SweepError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

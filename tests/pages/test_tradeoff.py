@@ -992,6 +992,24 @@ def test_results_of_a_card_before_it_was_edited_do_not_count(
     assert gather().own == set()
 
 
+def test_a_damaged_cell_of_the_store_costs_no_other_and_comes_back(
+    assets: Path, store: Path
+) -> None:
+    results = make_results(make_grid(["tiny-rsc"]), Zoo(assets / "models"))
+    with Store(store) as own:
+        own.put_all(results)
+        with sqlite3.connect(store) as connection:
+            connection.execute("UPDATE answers SET answers = x'12' WHERE rowid = 2")
+        found = gather()
+        assert not found.problems and len(found.results(found.cells.values())) == len(results) - 1
+        after = gather()
+        assert "1 result, cannot be read any more; a sweep measures it again" in after.problems[0]
+        assert len(after.cells) == len(results) - 1 and after.stamp != found.stamp
+        own.put_all(results)
+        healed = gather()
+        assert not healed.problems and len(healed.results(healed.cells.values())) == len(results)
+
+
 def test_the_row_of_a_grid_shows_what_it_says(
     assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -337,13 +337,55 @@ def test_a_damaged_store(path: Path) -> None:
         store.results()
 
 
-def test_a_damaged_cell(path: Path) -> None:
+DAMAGE = {
+    "answers": "UPDATE answers SET answers = x'1234' WHERE key = ?",
+    "no answers": "DELETE FROM answers WHERE key = ?",
+    "standing": "UPDATE answers SET standing = x'' WHERE key = ?",
+    "json": "UPDATE cells SET parameters = '[1' WHERE key = ?",
+    "versions": "UPDATE cells SET versions = '{' WHERE key = ?",
+    "another setting": "UPDATE cells SET sigma = 0.3 WHERE key = ?",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_cell_counts_as_missing_and_is_replaced(path: Path, damage: str) -> None:
+    found = many(4)
+    cells = [result.cell for result in found]
     with Store(path) as store:
-        store.put(make_result())
+        store.put_all(found)
+        mark, _ = store.cells()
         with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE answers SET answers = x'1234'")
-        with pytest.raises(SweepError, match=f"cell {make_cell().key} is damaged"):
-            store.get(make_cell().key)
+            assert connection.execute(damage, [cells[1].key]).rowcount == 1
+        assert store.get(cells[1].key) is None
+        assert {item.cell.key for item in store.results()} == {
+            cell.key for cell in (cells[0], *cells[2:])
+        }
+        assert sorted(store.keys()) == sorted({cell.key for cell in cells} - {cells[1].key})
+        assert len(store.cells()[1]) >= 3 and len(store.summaries()) >= 3
+        assert store.missing(cells) == [cells[1]]
+        absent = make_cell(seed=99)
+        assert store.damaged() == store.damaged([*cells, absent]) == 1
+        assert store.damaged([absent, cells[0]]) == 0
+        again = replace(found[1], queries=99)
+        assert not store.put(found[0]) and store.put(again) and not store.put(found[1])
+        assert same(store.get(cells[1].key), again)
+        assert (store.missing(cells), store.damaged(), len(store)) == ([], 0, 4)
+        later, new = store.cells(mark)
+        assert later > mark and new == [cells[1]]
+    assert integrity(path) == "ok"
+
+
+def test_damaged_true_classes_are_replaced_with_the_next_result(path: Path) -> None:
+    found = many(3)
+    with Store(path) as store:
+        store.put_all(found)
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE labels SET labels = x'00'")
+        cells = [result.cell for result in found]
+        assert store.results() == [] and store.missing(cells) == cells
+        store.put(found[0])  # With true classes, whose answers are sound.
+        assert store.missing(cells) == []
+        assert all(same(store.get(result.cell.key), result) for result in found)
 
 
 def test_a_full_disk_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

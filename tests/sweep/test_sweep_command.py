@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -115,6 +116,22 @@ def test_what_could_be_measured_is_exported(
     assert "This cell cannot be." in err and "cells written to rest.csv" in out
     with Path("rest.csv").open() as file:
         assert 0 < len(list(csv.DictReader(file))) < CELLS
+
+
+def test_a_damaged_cell_is_told_and_measured_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("grid.toml") == 0
+    first = stored()
+    with sqlite3.connect("runs/sweep.sqlite") as connection:
+        connection.execute("UPDATE answers SET answers = x'12' WHERE rowid IN (1, 4)")
+    assert main(["sweep", "--export", "rest.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert "8 cells written to rest.csv." in out
+    assert "2 results in runs/sweep.sqlite cannot be read any more; left out" in err
+    assert sweep("grid.toml", "--export", "all.csv") == 0
+    out, err = capsys.readouterr()
+    assert "2 results in runs/sweep.sqlite cannot be read any more; measured again." in err
+    assert "10 cells, 8 done already" in out and "left out" not in err
+    assert all((one.answers == two.answers).all() for one, two in zip(first, stored(), strict=True))
 
 
 def test_an_own_model_whose_card_was_edited_is_measured_anew(

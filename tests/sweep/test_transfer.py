@@ -177,6 +177,21 @@ def test_an_import_lets_other_programs_write_in_between(
         assert len(one) == 5 + 3
 
 
+def test_damaged_cells_are_left_out_and_cost_an_export_nothing(
+    tmp_path: Path, store: Store
+) -> None:
+    path = tmp_path / "sweep.parquet"
+    sound = export_parquet(store, path)
+    with store._writing() as connection:
+        connection.execute("UPDATE answers SET answers = x'12' WHERE rowid = 2")
+    with pytest.raises(SweepError, match="holds 1 result that this export lacks"):
+        export_parquet(store, path)
+    assert export_parquet(store, tmp_path / "other.parquet") == sound - 1
+    assert export_csv(store, tmp_path / "other.csv") == sound - 1
+    assert import_parquet(store, path) == (1, sound - 1)
+    assert export_parquet(store, path) == sound
+
+
 def test_results_of_another_protocol_are_not_lost_either(tmp_path: Path, store: Store) -> None:
     path = tmp_path / "sweep.parquet"
     with Store(":memory:") as older:

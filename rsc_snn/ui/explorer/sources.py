@@ -152,6 +152,11 @@ def _reader_now(problems: list[str]) -> StoreReader | None:
             return None
         reader = _reader(str(path), path.stat().st_ino)
         reader.refresh()
+        if count := len(reader.damaged):
+            problems.append(
+                f"A part of the store {path}, {count:,} result{'s' * (count != 1)}, cannot be read "
+                "any more; a sweep measures it again."
+            )
         return reader
     except RscSnnError as error:
         problems.append(str(error))
@@ -168,6 +173,7 @@ def _reader(path: str, inode: int) -> StoreReader:
 class StoreReader:
     """The cells of a store in memory, and its results as they are asked for. Safe in any thread.
 
+    cells: by key, without those in `damaged`, of which it was seen that they cannot be read.
     Raises SweepError, as `Store` does.
     """
 
@@ -177,28 +183,43 @@ class StoreReader:
         self._lock = threading.Lock()
         self._results = Memo(_KEPT, _KEPT_BYTES)
         self._known = 0
+        self._seen: Stamp = ()
         self.cells: dict[str, Cell] = {}
-        self.mark: Stamp = ()
+        self.damaged: frozenset[str] = frozenset()
+
+    @property
+    def mark(self) -> Stamp:
+        """What changes whenever `cells` may have done."""
+        return (*self._seen, *sorted(self.damaged))
 
     def refresh(self) -> None:
         """Read the cells that were added since."""
-        mark = (str(self._path), *_mark(self._path), *_mark(_log_of(self._path)))
+        seen = (str(self._path), *_mark(self._path), *_mark(_log_of(self._path)))
         with self._lock:
-            if mark == self.mark:
+            if seen == self._seen:
                 return
             self._known, new = self._store.cells(self._known)
             self.cells = self.cells | {cell.key: cell for cell in new}
-            self.mark = mark
+            self.damaged -= {cell.key for cell in new}
+            self._seen = seen
 
     def results(self, keys: Sequence[str]) -> list[CellResult]:
-        """The results of keys that are stored."""
+        """The results of keys that are stored; those that cannot be read are `damaged` from now."""
         known = {key: self._results.get(key, CellResult) for key in keys}
         lacking = [key for key, result in known.items() if result is None]
         for batch in _batches(lacking):
             for result in self._store.results(key=batch):
                 self._results.put(result.cell.key, result)
                 known[result.cell.key] = result
+        self._leave_out(key for key, result in known.items() if result is None)
         return [result for result in known.values() if result is not None]
+
+    def _leave_out(self, keys: Iterable[str]) -> None:
+        with self._lock:
+            damaged = self.cells.keys() & set(keys)
+            if damaged:
+                self.damaged |= damaged
+                self.cells = {k: cell for k, cell in self.cells.items() if k not in damaged}
 
     def close(self) -> None:
         """Close the store."""
