@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # measured, because the noise of a seed depends on how a batch is cut.
 _PIXEL_BUDGET = {"cuda": 2**22}
 _PIXEL_BUDGET_CPU = 2**17
+_BYTES_A_PIXEL = 4096
 
 
 class Meter:
@@ -276,7 +277,15 @@ def split_draws(x: Tensor, time_steps: int, draws: int) -> list[int]:
     return [min(size, draws - at) for at in range(0, draws, size)]
 
 
+def pass_memory(device: torch.device) -> float:
+    """GB that one pass with its gradient takes at most, about, by the small networks of the zoo."""
+    return _budget(device) * _BYTES_A_PIXEL / 2**30
+
+
+def _budget(device: torch.device) -> int:
+    return _PIXEL_BUDGET.get(device.type, _PIXEL_BUDGET_CPU)
+
+
 def _fitting(x: Tensor, copies: int) -> int:
     """How often `copies` coded copies of one image of `x` fit into one pass, at least 1."""
-    budget = _PIXEL_BUDGET.get(x.device.type, _PIXEL_BUDGET_CPU)
-    return max(budget // (copies * x.shape[-2] * x.shape[-1]), 1)
+    return max(_budget(x.device) // (copies * x.shape[-2] * x.shape[-1]), 1)

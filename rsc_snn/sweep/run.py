@@ -31,7 +31,7 @@ _PATIENCE_SECONDS = 300.0
 _RETRY_SECONDS = 1.0
 _DIED = (
     "A worker ended abruptly while it measured this cell, perhaps for lack of memory; "
-    "fewer workers or a smaller batch size need less."
+    "fewer workers on its machine need less."
 )
 
 

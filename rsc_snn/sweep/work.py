@@ -43,14 +43,14 @@ import rsc_snn
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.attacks.registry import get_attack
 from rsc_snn.attacks.run import CancelCheck, craft, score
-from rsc_snn.attacks.target import is_stochastic
+from rsc_snn.attacks.target import is_stochastic, pass_memory
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
 from rsc_snn.data.numbering import renumbered
 from rsc_snn.data.pixels import to_unit
 from rsc_snn.device import describe_device, pick_device
-from rsc_snn.errors import SweepError
+from rsc_snn.errors import DeviceMemoryError, SweepError
 from rsc_snn.randomness import derive_seed
 from rsc_snn.robustness.cells import fingerprint, subset_rows
 from rsc_snn.sweep.cells import CLEAN, PROTOCOL, SELECTION, Cell, CellResult
@@ -84,8 +84,8 @@ def measure(
     before: the result at the next smaller epsilon of the chain or, where there is none, of the
     clean cell; None for a clean cell. `cancelled` is asked before every forward pass.
 
-    Raises SweepError if protocol, model, data or `before` are not the cell's, what loading them
-    and `run_attack` raise, Cancelled.
+    Raises SweepError if protocol, model, data or `before` are not the cell's or the memory of the
+    device is too small, what loading them and `run_attack` raise, Cancelled.
     """
     start = time.perf_counter()
     _check_protocol(cell)
@@ -106,7 +106,7 @@ def measure(
     if before is not None:
         answers[:] = before.answers
     queries = 0
-    with _threads(workspace.threads, device):
+    with _threads(workspace.threads, device), _memory_of(device):
         text = describe_device(device)
         for index, rows in enumerate(torch.arange(cell.images).split(cell.batch_size)):
             some = alive[rows]
@@ -305,6 +305,22 @@ def _threads(count: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(used)
+
+
+@contextmanager
+def _memory_of(device: torch.device) -> Iterator[None]:
+    """Say what helps where the memory of the device is too small: not the settings of a cell.
+
+    Passes are cut to one size, whatever the batch. Raises SweepError.
+    """
+    try:
+        yield
+    except DeviceMemoryError as error:
+        raise SweepError(
+            "This cell does not fit into the memory of the device, of which each worker takes up "
+            f"to about {pass_memory(device):g} GB, whatever the batch size; let fewer workers "
+            "share it."
+        ) from error
 
 
 @lru_cache(maxsize=1)

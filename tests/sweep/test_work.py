@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from rsc_snn.attacks.run import craft, run_attack, score
+from rsc_snn.attacks.target import pass_memory
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.data import load_dataset
-from rsc_snn.errors import Cancelled, SweepError
+from rsc_snn.errors import Cancelled, DeviceMemoryError, SweepError
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.robustness.cells import subset_rows
 from rsc_snn.sweep import work
@@ -278,6 +279,20 @@ def test_a_cell_of_another_protocol_is_refused(
     assert f"is of protocol {protocol}, but this worker measures by protocol {PROTOCOL}" in str(
         refusal.value
     )
+
+
+def test_a_cell_without_memory_says_what_helps(
+    cells: tuple[Cell, ...], place: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **options: object) -> torch.Tensor:
+        raise DeviceMemoryError("Use a smaller batch.")
+
+    monkeypatch.setattr(work, "score", fails)
+    with pytest.raises(SweepError) as refusal:
+        measure(cells[0], None, place)
+    words = "up to about 0.5 GB, whatever the batch size; let fewer workers share it."
+    assert words in str(refusal.value)
+    assert pass_memory(torch.device("cuda")) == 16.0
 
 
 def test_cancelling_stops_within_a_cell(cells: tuple[Cell, ...], place: Workspace) -> None:
