@@ -230,11 +230,12 @@ def test_results_are_stored_before_they_are_reported(
     assert_same(store, alone)
 
 
-def test_two_processes_give_the_digits_of_one(
-    cells: tuple[Cell, ...], place: Workspace, alone: DictStore
+@pytest.mark.parametrize("workers", [2, 4])
+def test_several_processes_give_the_digits_of_one(
+    workers: int, cells: tuple[Cell, ...], place: Workspace, alone: DictStore
 ) -> None:
     store = DictStore()
-    report = run_sweep(cells, store, place, workers=2)
+    report = run_sweep(cells, store, place, workers=workers)
     assert (report.done, report.failed, report.cancelled) == (len(cells), {}, False)
     assert_same(store, alone)
 
