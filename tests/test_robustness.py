@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 import torch
 from scipy import stats
 
-from rsc_snn.cli import main
+from rsc_snn.attacks.options import attack_parameters
+from rsc_snn.cli import build_parser, main
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.robustness import report
 from rsc_snn.robustness.cells import subset_rows
@@ -530,6 +532,19 @@ def test_the_suite_table_names_every_attack() -> None:
     table = suite_markdown()
     assert all(f"| {attack.label}" in table for attack in SUITE.values())
     assert "| PGD-20 | `pgd20` | 20 | 0.25 epsilon | 1 | 500 |" in table
+
+
+@pytest.mark.parametrize("name", SUITE)
+def test_the_command_of_an_attack_alone_is_that_attack(name: str) -> None:
+    attack = SUITE[name]
+    command = attack.command(Settings(), 8.0)
+    assert command in suite_markdown()
+    start = "python -m rsc_snn "
+    args = build_parser().parse_args(shlex.split(command.removeprefix(start)))
+    assert args.attack == attack.attack
+    assert attack_parameters(args, attack.spec) == attack.parameters(8.0)
+    assert args.limit == (None if attack.all_images else 500)
+    assert (args.draws, args.batch_size, args.seed) == (10, 500, 0)
 
 
 def test_results_md_is_up_to_date() -> None:

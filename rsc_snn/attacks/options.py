@@ -62,6 +62,15 @@ def attack_parameters(args: argparse.Namespace, spec: AttackSpec) -> dict[str, V
     return validate_parameters(spec, values)
 
 
+def option_words(parameters: Iterable[tuple[str, Value]]) -> list[str]:
+    """The options that give these parameters to `attack_parameters`."""
+    words = []
+    for name, value in parameters:
+        text = f"{value:.9g}" if isinstance(value, float) else str(value).lower()
+        words += [f"--{name.replace('_', '-')}", text]
+    return words
+
+
 def _destination(name: str) -> str:
     return f"parameter_{name}"
 

@@ -21,6 +21,7 @@ from rsc_snn.robustness.compare import (
 from rsc_snn.robustness.published import BESIDE, LABELS, PUBLISHED, Published
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import (
+    BUDGET,
     CLEAN,
     SUITE,
     WORST,
@@ -30,8 +31,6 @@ from rsc_snn.robustness.suite import (
 from rsc_snn.zoo import ModelCard
 
 NOTHING = "Nothing was measured yet; `python -m rsc_snn zoo evaluate` makes the results.\n"
-# The budget at which the field compares: 8/255.
-BUDGET = 8.0
 Cards = Mapping[str, ModelCard]
 
 

@@ -28,6 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsc_snn.attacks.options import option_words
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.attacks.registry import ATTACKS, AttackSpec, get_attack, validate_parameters
 from rsc_snn.attacks.run import MAX_DRAWS
@@ -573,9 +574,7 @@ def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
         words += ["--sigma", f"{cell.sigma:.9g}"]
     if cell.attack != CLEAN:
         words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:.9g}"]
-        for name, value in cell.parameters:
-            text = f"{value:.9g}" if isinstance(value, float) else str(value).lower()
-            words += [f"--{name.replace('_', '-')}", text]
+        words += option_words(cell.parameters)
     for folder in () if zoo is None else zoo.own_origins([cell.model]):
         words += ["--zoo", shlex.quote(str(folder))]
     return " ".join(words)
