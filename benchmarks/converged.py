@@ -1,9 +1,10 @@
 """Whether the suite's EOT-PGD is strong enough: `python -m benchmarks.converged`.
 
 A few test images are attacked anew, each time from the clean image: with the suite's EOT-PGD-20
-(the peer), with more steps, with more draws a gradient, with SA-PGD through the trained surrogate
-gradient and through one that adapts to each neuron (with each A of `SPREADS`), and with an epsilon
-so large that no accuracy may be left. Scored on fresh draws, the same for all attacks of a model.
+(the peer), with more steps, with more draws a gradient, with APGD on either loss, with SA-PGD
+through the trained surrogate gradient and through one that adapts to each neuron (with each A of
+`SPREADS`), and with an epsilon so large that no accuracy may be left. Scored on fresh draws, the
+same for all attacks of a model; one without noise meets what does not average over it.
 A point that is in the results already, measured with the same weights on the same images in the
 same way, is not measured again, and points of other images or draws stay beside it.
 
@@ -20,6 +21,8 @@ from pathlib import Path
 
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.attacks.parameters import Value
+from rsc_snn.attacks.target import is_stochastic
+from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.cli import exit_code
 from rsc_snn.data import load_dataset
 from rsc_snn.device import use_threads
@@ -31,8 +34,14 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "assets" / "results" / "converged.csv"
 MARKERS = ("<!-- converged -->", "<!-- end of converged -->")
-MODELS = ("cifar10-snn-rsc-020", "cifar10-snn-poisson", "cifar10-snn-rsc-020-at")
+MODELS = (
+    "cifar10-snn-rsc-020",
+    "cifar10-snn-poisson",
+    "cifar10-snn-rsc-020-at",
+    "cifar10-ann-at",
+)
 EOT_PGD, TRAINED = "EOT-PGD", "SA-PGD, trained surrogate"
+APGD = {"APGD, cross-entropy": "ce", "APGD, difference of logits": "dlr"}
 # SA-PGD's `spread`, the A of its authors, who search it for each model from 0.35 to 0.49.
 SPREADS = {f"SA-PGD, A = {a:g}": a for a in (0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.49)}
 # Attack, steps, draws a gradient and epsilon (255ths).
@@ -43,6 +52,7 @@ EFFORTS: tuple[Effort, ...] = (
     SUITE,
     (EOT_PGD, 50, 10, 8.0),
     (EOT_PGD, 20, 40, 8.0),
+    *((attack, 50, 10, 8.0) for attack in APGD),
     (TRAINED, 50, 10, 8.0),
     LARGE,
     *((attack, 50, 10, 8.0) for attack in SPREADS),
@@ -92,14 +102,33 @@ class Point:
         return self.attack, self.steps, self.eot_draws, self.epsilon
 
 
+def efforts_against(model: SpikingClassifier) -> tuple[Effort, ...]:
+    """Those that make sense: draws for noise, an adaptive surrogate for spikes."""
+    noisy, spikes = is_stochastic(model), model.config.neuron != "relu"
+    return tuple(
+        effort
+        for effort in EFFORTS
+        if (noisy or effort[2] == SUITE[2]) and (spikes or effort[0] not in SPREADS)
+    )
+
+
+def registry_name(attack: str) -> str:
+    """The attack's name in the registry."""
+    if attack == EOT_PGD:
+        return "eot_pgd"
+    return "apgd" if attack in APGD else "sa_pgd"
+
+
 def parameters(attack: str, steps: int, eot_draws: int, epsilon: float) -> dict[str, Value]:
-    """Of the registry's attack: `eot_pgd` or `sa_pgd`."""
+    """Of the registry's attack."""
     values: dict[str, Value] = {
         "epsilon": epsilon,
         "steps": steps,
         "eot_draws": eot_draws,
-        "precision": "fast",
     }
+    if attack in APGD:
+        return values | {"loss": APGD[attack]}
+    values |= {"precision": "fast"}
     if attack == EOT_PGD:
         return values | {"step_size": epsilon / 4, "random_start": True}
     return values | (
@@ -132,7 +161,7 @@ def table(points: Sequence[Point]) -> str:
     about = {(point.setting, point.command) for row in shown.values() for point in row}
     if len(about) == 1:
         ((_, n, draws, _), command) = about.pop()
-        images = f"n = {n} test images, {draws} fresh draws each"
+        images = f"n = {n} test images, {draws} fresh draws each (alike without noise)"
         repeat = f" Repeat: `{command}`."
     else:
         images, repeat = "n test images, by their fingerprint, so many fresh draws each", ""
@@ -235,7 +264,7 @@ def main() -> None:
         data = load_dataset(card.dataset, "test", None, card.config.image_size)
         mark = fingerprint(data)
         model = zoo.load(name, arguments.device)
-        for effort in EFFORTS:
+        for effort in efforts_against(model):
             n = min(arguments.images, len(data))
             place = (name, card.sha256, *effort, mark, n, arguments.draws, SEED)
             if place in {point.place for point in points}:
@@ -244,7 +273,7 @@ def main() -> None:
                 model,
                 data.images,
                 data.labels,
-                attack="eot_pgd" if effort[0] == EOT_PGD else "sa_pgd",
+                attack=registry_name(effort[0]),
                 parameters=parameters(*effort),
                 batch_size=BATCH,
                 draws=arguments.draws,
