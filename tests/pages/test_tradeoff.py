@@ -529,7 +529,7 @@ def test_the_answer_names_setting_interval_energy_and_time(
     link = {"view": "ask", "models": "tiny-rsc,tiny-ann", "attack": "fgsm"}
     app = is_fine(page(PAGE, **link).run())
     assert [metric.label for metric in app.metric] == [
-        "Accuracy", "Robust accuracy", "Energy of a pass", "Time of a pass",
+        "Clean accuracy", "Robust accuracy", "Energy of a pass", "Time of a pass",
     ]  # fmt: skip
     assert all(" to " in metric.delta for metric in app.metric[:2])
     answer = app.success[0].value
@@ -885,7 +885,8 @@ def test_without_photographs_of_the_data_there_is_no_price_of_a_pass(
 ) -> None:
     app = page(PAGE, view="ask", models="tiny-rsc,tiny-ann", attack="fgsm")
     monkeypatch.setattr("rsc_snn.ui.explorer.ask.resources.gallery", lambda dataset: ())
-    assert [metric.label for metric in is_fine(app.run()).metric] == ["Accuracy", "Robust accuracy"]
+    labels = [metric.label for metric in is_fine(app.run()).metric]
+    assert labels == ["Clean accuracy", "Robust accuracy"]
     assert "settings kept the budget" in words(app)
 
 

@@ -514,7 +514,7 @@ def test_changed_fields_are_named() -> None:
     one = recipe("a", epochs=3)
     assert changed_fields(one, one) == []
     assert changed_fields(one, replace(one, scale="gpu")) == []
-    other = replace(one, epochs=4, adversarial=replace(one.adversarial, method="pgd"))
+    other = replace(one, epochs=4, adversarial=replace(one.adversarial, method="fgsm"))
     assert changed_fields(one, other) == ["adversarial.method", "epochs"]
 
 
