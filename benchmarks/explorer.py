@@ -1,9 +1,10 @@
 """How quickly the page "Trade-off" answers, in real Chromium: `python -m benchmarks.explorer`.
 
 From a click on a control to the new figure (of the view "Ask": to the last new word), from stored
-results alone: median and 95th percentile for each control and view. Server and browser share the
-number of cores given by `--cores`. Other work on the machine adds to every time. Needs results in
-assets/results/sweep.parquet.
+results alone: median and 95th percentile for each control and view, over clicks back and forth
+between two choices, which the server remembers; and of all controls the first such click, for which
+it has to read and compute. Server and browser share the number of cores given by `--cores`. Other
+work on the machine adds to every time. Needs results in assets/results/sweep.parquet.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.watching import desktop, report, seconds_to_figures, watch
+from benchmarks.watching import (
+    desktop,
+    report,
+    seconds_since_move,
+    seconds_to_figures,
+    watch,
+)
 from rsc_snn.cli import exit_code
 from rsc_snn.robustness.store import results_folder
 from rsc_snn.sweep.transfer import FILE
@@ -87,26 +94,32 @@ MOVES: dict[str, tuple[str, Move, str]] = {
 }
 
 
-def answers(page: Any, address: str, key: str, move: Move, query: str, count: int) -> list[float]:
-    """Seconds from each of `count` moves to the last new figure; none if there is no choice.
+def answers(
+    page: Any, address: str, key: str, move: Move, query: str, count: int
+) -> tuple[list[float], list[float]]:
+    """Seconds from a move to the last new figure: of the first one, and of `count` after it.
 
-    A view without a figure has answered with its last new word.
+    Both are empty if there is no choice. A view without a figure has answered with its last new
+    word.
     """
     figures = "view=ask" not in query
     page.goto(f"{address}/tradeoff?{query}")
     page.wait_for_selector(".js-plotly-plot .draglayer" if figures else "[data-testid=stAlert]")
     settle(page)
     watch(page, words=not figures)
-    for index in (0, 1):  # The first may be chosen already; from here on every move changes.
+    first: list[float] = []
+    for index in (0, 1):  # One may be chosen already; from here on every move changes.
         if not move(page, key, index):
-            return []
+            return [], []
         page.wait_for_timeout(3000)
         settle(page)
+        if not first and (passed := seconds_since_move(page)) > 0:
+            first.append(passed)
     seconds = []
     for index in range(count):
         move(page, key, index)
         seconds.append(seconds_to_figures(page))
-    return seconds
+    return first, seconds
 
 
 def main() -> None:
@@ -125,12 +138,16 @@ def main() -> None:
         desktop(arguments.cores) as (page, scratch),
         served_app(scratch / "log", arguments.assets) as (address, _),
     ):
+        firsts: list[float] = []
         for name, (key, move, query) in MOVES.items():
-            seconds = answers(page, address, key, move, query, arguments.clicks)
+            first, seconds = answers(page, address, key, move, query, arguments.clicks)
+            firsts += first
             if seconds:
                 report(name, seconds, GOAL)
             else:
                 print(f"{name}: nothing to choose; the results have one value", flush=True)
+        if firsts:
+            report("the first click on each of them", firsts, GOAL)
 
 
 if __name__ == "__main__":

@@ -58,13 +58,18 @@ def watch(page: Any, *, words: bool = False) -> None:
     page.evaluate(_WATCH, words)
 
 
+def seconds_since_move(page: Any) -> float:
+    """Seconds from the latest key or click to the latest change; below 0 if it changed nothing."""
+    return float(page.evaluate("() => window.rscChanged - window.rscStart")) / 1000
+
+
 def seconds_to_figures(page: Any) -> float:
     """Seconds from the latest key or click to the last figure that it changed."""
     page.wait_for_function("() => window.rscChanged > window.rscStart")
     settle(page)
     page.wait_for_timeout(300)
     settle(page)
-    return float(page.evaluate("() => window.rscChanged - window.rscStart")) / 1000
+    return seconds_since_move(page)
 
 
 def slider_moves(page: Any, key: str, count: int) -> list[float]:
