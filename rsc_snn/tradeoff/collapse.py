@@ -66,15 +66,15 @@ class Collapse:
 
     def sentence(self) -> str:
         """The answer for a person."""
-        name = "accuracy" if self.quantity == "clean" else "robust accuracy"
+        name = f"{self.quantity} accuracy"
         facts = (
             f"Curves of different T differ in {name} by {100 * self.sigma_error:.1f} points at the "
             f"same sigma and by {100 * self.effective_error:.1f} at the same sigma/sqrt(T)"
         )
         if not self.shared:
             return (
-                f"{facts}: which of the two explains them better is another matter for the "
-                "strongest attack alone, the other end of the worst case."
+                f"{facts}: which of the two explains them better depends on the end of the worst "
+                "case, each image's lowest score or the strongest attack alone."
             )
         if self.verdict == "undecided":
             return f"{facts}: which of the two explains them better is within the noise."
