@@ -317,7 +317,12 @@ def test_the_outcome_in_a_sentence(verdicts: list[Verdict], words: str) -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0.6, "More robust: above"), (0.4, "Not told apart: at no"), (0.2, "Less robust: below")],
+    [
+        (0.6, "More robust: above"),
+        (0.45, "Told apart by the paired test alone: at no"),
+        (0.4, "Not told apart: at no"),
+        (0.2, "Less robust: below"),
+    ],
 )
 def test_nobody_claims_anything_of_the_control(share: float, words: str) -> None:
     def right(share: float) -> list[int]:

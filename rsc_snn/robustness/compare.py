@@ -290,13 +290,24 @@ class Words:
     above: str
     below: str
     part: str
+    leaning: str
     open: str
 
 
 _OF_CLAIM = Words(
-    "The claim holds", "The claim fails", "The claim holds in part", "The claim is not shown"
+    "The claim holds",
+    "The claim fails",
+    "The claim holds in part",
+    "The claim is not shown",
+    "The claim is not shown",
 )
-_OF_CONTROL = Words("More robust", "Less robust", "More robust in part", "Not told apart")
+_OF_CONTROL = Words(
+    "More robust",
+    "Less robust",
+    "More robust in part",
+    "Told apart by the paired test alone",
+    "Not told apart",
+)
 
 
 def sentence(verdicts: Sequence[Verdict], words: Words = _OF_CLAIM) -> str:
@@ -319,8 +330,8 @@ def sentence(verdicts: Sequence[Verdict], words: Words = _OF_CLAIM) -> str:
     leaning = {name: verdicts.count(name) for name in ("leans above", "leans below")}
     if any(leaning.values()):
         return (
-            f"{words.open}: at no epsilon are the intervals apart at both ends of the worst case; "
-            f"the paired test, at both ends and corrected, puts it above its twin at "
+            f"{words.leaning}: at no epsilon are the intervals apart at both ends of the worst "
+            "case; the paired test, at both ends and corrected, puts it above its twin at "
             f"{leaning['leans above']} and below at {leaning['leans below']} {of}."
         )
     return (

@@ -29,8 +29,8 @@ _DEFINITIONS = """
   gained for each point of [clean accuracy](#clean-accuracy) A paid, against the lowest noise level
   (A0, R0) of the same network and T; δ is the smallest loss that can be seen, one answer of one
   image. This is *our* definition of the paper's Quantification Trade-off Estimation, whose formula
-  could not be established. It is not known where the accuracy
-  paid is within the noise of all comparisons of the table; each interval by itself is of 95 %.
+  could not be established. There is no QTE where the accuracy paid is within the noise of all
+  comparisons of the table; each interval by itself is of 95 %.
 - **Harmonic mean** 2 A R / (A + R) of both accuracies: high only where both are.
 
 Exact definitions, tests and intervals: `docs/tradeoff.md`.
