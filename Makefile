@@ -29,7 +29,8 @@ app: $(VENV)/.installed
 
 # Tests of one file share an app and a browser, so they stay in one process.
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		--max-worker-restart 2
 
 test-slow: $(VENV)/.installed-dev
 	$(RUN) -m pytest -m slow

@@ -6,6 +6,7 @@ processor.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -300,22 +301,37 @@ def default_workers(device: str) -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def _connect(address: str) -> Any:
-    """A Dask client. Raises SweepError."""
+def _connect(cluster: str) -> Any:
+    """A Dask client. Raises SweepError.
+
+    What is wrong with an address is found out before there is a client: one that fails on the way
+    for another reason than its connection stays open, and Python may collect it while another
+    starts, where it waits for ever for a lock that the other holds.
+    """
     try:
         from distributed import Client
+        from distributed.comm.addressing import resolve_address
     except ImportError as error:
         raise SweepError(
             "A sweep on a cluster needs the packages of requirements-cluster.txt."
         ) from error
+    address = _address_in(Path(cluster)) if Path(cluster).is_file() else cluster
     try:
-        if Path(address).is_file():
-            return Client(scheduler_file=address, timeout=_CONNECT_SECONDS)
+        resolve_address(address)
         return Client(address, timeout=_CONNECT_SECONDS)
-    except (AssertionError, TypeError) as error:  # What Dask makes of any other file.
-        raise SweepError(f"The file {address} is no scheduler file of Dask.") from error
     except (OSError, ValueError) as error:
         raise SweepError(f"There is no Dask scheduler at {address}.") from error
+
+
+def _address_in(file: Path) -> str:
+    """The address in a scheduler file. Raises SweepError."""
+    try:
+        address = json.loads(file.read_bytes())["address"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SweepError(f"The file {file} is no scheduler file of Dask.") from error
+    if not isinstance(address, str):
+        raise SweepError(f"The file {file} is no scheduler file of Dask.")
+    return address
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -175,9 +176,33 @@ def test_a_cluster_that_goes_is_one_sentence(
     cluster.close()
 
 
-@pytest.mark.parametrize("text", ["{}", "a note", "[]", '{"address": 5}'])
+@pytest.fixture
+def _no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client may be made: one that fails half-way hangs the next, now and then."""
+    monkeypatch.setattr(distributed, "Client", None)
+
+
+@pytest.mark.usefixtures("_no_client")
+@pytest.mark.parametrize("text", ["", "{}", "a note", "[]", '{"address": 5}', "\udcff"])
 def test_a_file_that_is_no_scheduler_file(text: str, tmp_path: Path) -> None:
     file = tmp_path / "scheduler.json"
-    file.write_text(text)
+    file.write_bytes(os.fsencode(text))
     with pytest.raises(SweepError, match="scheduler.json is no scheduler file of Dask"):
         cluster_threads(str(file))
+
+
+@pytest.mark.usefixtures("_no_client")
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:x", "foo://127.0.0.1:8786"])
+def test_an_address_that_is_none(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SweepError, match=f"There is no Dask scheduler at {address}."):
+        cluster_threads(address)
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": address}))
+    with pytest.raises(SweepError, match=f"There is no Dask scheduler at {address}."):
+        cluster_threads(str(file))
+
+
+def test_a_scheduler_file(threads: str, tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": threads}))
+    assert cluster_threads(str(file)) == 2
