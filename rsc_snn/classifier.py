@@ -95,6 +95,11 @@ class ModelConfig:
         if not all(value > 0 for value in self.std):
             raise ConfigError("Each number of std must be above 0.")
 
+    @property
+    def has_time(self) -> bool:
+        """True if T changes the answer: through membranes, or through noise at every time step."""
+        return self.neuron == "lif" or self.coding != "direct"
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold; `from_json` gives the same config back."""
         return asdict(self)

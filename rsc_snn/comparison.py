@@ -349,7 +349,7 @@ def _check_alike(models: Mapping[str, SpikingClassifier]) -> None:
 def _dials(model: SpikingClassifier, time_steps: int | None, sigma: float | None) -> dict[str, Any]:
     """The settings that `model` has a dial for."""
     return {
-        "time_steps": time_steps if model.is_spiking else None,
+        "time_steps": time_steps if model.config.has_time else None,
         "sigma": None if coding_sigma(model.coding) is None else sigma,
     }
 

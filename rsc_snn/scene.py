@@ -548,7 +548,7 @@ def _has_sigma(card: ModelCard) -> bool:
 
 
 def _has_time(card: ModelCard) -> bool:
-    return card.config.neuron == "lif"
+    return card.config.has_time
 
 
 def _is_of_gallery(digest: str) -> bool:

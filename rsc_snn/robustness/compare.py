@@ -27,13 +27,17 @@ PAPER = (
     ("snn-poisson", "ann"),
     ("snn-poisson-at", "ann-at"),
 )
-# And the control with spikes and without noise, of which nobody claims anything: direct coding,
-# which learned from the ANN as the others did.
+# The network with the noise of an RSC-SNN and no spikes.
+WITHOUT_SPIKES = "ann-rsc-020"
+# And the controls, of which nobody claims anything: spikes without noise (direct coding), and the
+# same noise without spikes. Both learned from the ANN as the others did.
 CLAIMS = (
     *PAPER,
     ("snn-direct", "ann"),
     ("snn-rsc-020", "snn-direct"),
     ("snn-poisson", "snn-direct"),
+    (WITHOUT_SPIKES, "ann"),
+    ("snn-rsc-020", WITHOUT_SPIKES),
 )
 
 

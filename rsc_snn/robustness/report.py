@@ -209,8 +209,11 @@ def _worst_case(results: Results, model: str) -> str:
 def set_up(card: ModelCard) -> str:
     """Network, coding, T and training of a model, in one line."""
     config = card.config
-    kind = "ReLU" if config.neuron == "relu" else f"{_coding(card)}, T = {config.time_steps}"
-    network = f"{config.network} {'-'.join(map(str, config.widths))}, {kind}"
+    network = f"{config.network} {'-'.join(map(str, config.widths))}"
+    if config.neuron == "relu":
+        network += ", ReLU"
+    if config.has_time:
+        network += f", {_coding(card)}, T = {config.time_steps}"
     if card.training is None:
         return f"{network}, training not stated"
     attacked = card.adversarial not in ("", "none")

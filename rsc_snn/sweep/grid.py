@@ -454,8 +454,8 @@ def _sigmas(grid: Grid, card: ModelCard) -> tuple[float | None, ...]:
 
 
 def _time_steps(grid: Grid, card: ModelCard) -> tuple[int, ...]:
-    spiking = card.config.neuron == "lif"
-    return grid.time_steps if spiking and grid.time_steps else (card.config.time_steps,)
+    chosen = grid.time_steps if card.config.has_time else None
+    return chosen or (card.config.time_steps,)
 
 
 def _clean_cells(grid: Grid, card: ModelCard, data: str) -> Iterator[Cell]:

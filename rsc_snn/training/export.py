@@ -235,7 +235,7 @@ def _noise_known(recipe: Recipe) -> str:
 
 
 def _time_steps_known(recipe: Recipe) -> list[str]:
-    if recipe.model.neuron != "lif":
+    if not recipe.model.has_time:
         return []
     choices = recipe.time_steps_choices or (recipe.model.time_steps,)
     known = ", ".join(map(str, sorted(choices)))

@@ -213,7 +213,7 @@ def _coding(card: ModelCard) -> str:
 
 
 def _steps(card: ModelCard) -> str:
-    return str(card.config.time_steps) if card.config.neuron == "lif" else "–"
+    return str(card.config.time_steps) if card.config.has_time else "–"
 
 
 def _adversarial(card: ModelCard) -> str:

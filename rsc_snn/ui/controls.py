@@ -103,8 +103,8 @@ def _takes_the_same(first: ModelCard, second: ModelCard) -> bool:
 
 
 def _default_model(cards: dict[str, ModelCard]) -> str:
-    """The first RSC model that was not attacked in training, for it shows an attack at work."""
-    noisy = [name for name, card in cards.items() if has_sigma(card.config)]
+    """The first RSC-SNN that was not attacked in training, for it shows an attack at work."""
+    noisy = [name for name, card in cards.items() if is_dial(card.config)]
     plain = [name for name in noisy if not _was_attacked(cards[name])]
     return next(iter(plain or noisy or cards))
 
@@ -118,6 +118,11 @@ def has_sigma(config: ModelConfig) -> bool:
     return config.coding == "rsc"
 
 
+def is_dial(config: ModelConfig) -> bool:
+    """True for an RSC-SNN, spiking and with a noise level: what the app is about."""
+    return config.neuron == "lif" and has_sigma(config)
+
+
 Noise = tuple[float | None, int | None]
 
 
@@ -129,7 +134,7 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
     """
     configs = [card.config for card in cards]
     noisy = [config for config in configs if has_sigma(config)]
-    spiking = [config for config in configs if config.neuron == "lif"]
+    timed = [config for config in configs if config.has_time]
     own = len({config.sigma for config in noisy}) > 1 and _each_its_own(link)
     sigma_field = number_field("sigma", "Sigma", *SIGMA_RANGE, _start_sigma((noisy or configs)[0]))
     sigma = _dial(
@@ -143,7 +148,7 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         _OWN_SIGMA if own else None if noisy else _why_no_sigma(configs[0]),
     )
     limits = resources.settings().time_steps_range
-    start = _start_steps((spiking or configs)[0], limits)
+    start = _start_steps((timed or configs)[0], limits)
     steps_field = number_field("time_steps", "The number of time steps", *limits, start)
     steps = _dial(
         link,
@@ -154,12 +159,12 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "How many noisy [frames](#frame) of the photograph the network sees before it answers, one "
         "at each [time step](#time-step). Its answer is the mean over the steps. More steps "
         "average out more noise.",
-        None if spiking else "An ordinary network has no time steps: it sees one frame.",
+        None if timed else "An ordinary network has no time steps: it sees one frame.",
     )
     return tuple(
         (
             None if not has_sigma(config) else float(config.sigma) if own else sigma,
-            steps if config.neuron == "lif" else None,
+            steps if config.has_time else None,
         )
         for config in configs
     )
@@ -180,7 +185,7 @@ def _start_sigma(config: ModelConfig) -> float:
 
 
 def _start_steps(config: ModelConfig, limits: tuple[int, int]) -> int:
-    steps = config.time_steps if config.neuron == "lif" else ModelConfig().time_steps
+    steps = config.time_steps if config.has_time else ModelConfig().time_steps
     return min(max(steps, limits[0]), limits[1])
 
 

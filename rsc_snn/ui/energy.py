@@ -69,7 +69,8 @@ def _draw_one(item: Shown, estimate: EnergyEstimate, *, alone: bool) -> None:
         )
     else:
         st.metric("Ordinary network", f"{energy:.1f} µJ")
-        st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, no time steps.")
+        steps = "all of its T passes count" if config.has_time else "no time steps"
+        st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, {steps}.")
     draw_figure(
         energy_figure(estimate, config.coding if spiking else "ann"),
         f"energy-{item.card.name}",

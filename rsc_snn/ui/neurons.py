@@ -218,7 +218,7 @@ def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
                 title,
                 colour,
                 _pictures(activity.of(which).frames),
-                channel_maps(activity, layer, which),
+                _maps_of_steps(activity, layer, which),
                 running_prediction(activity, which),
             )
             for which, title, colour in columns
@@ -229,6 +229,12 @@ def _player_data(item: Shown, activity: Activity, layer: str) -> PlayerData:
     )
 
 
+def _maps_of_steps(activity: Activity, layer: str, which: Which) -> np.ndarray:
+    """A picture of the layer for each step, `[T, h, w]`; without spikes the same for all steps."""
+    maps = channel_maps(activity, layer, which)
+    return np.broadcast_to(maps, (activity.time_steps, *maps.shape[1:]))
+
+
 def _pictures(frames: np.ndarray) -> np.ndarray:
     """Frames `[T, C, H, W]` as pictures `[T, H, W, 3]`; a grey channel becomes three."""
     pictures = frames.transpose(0, 2, 3, 1)
@@ -236,7 +242,7 @@ def _pictures(frames: np.ndarray) -> np.ndarray:
 
 
 def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
-    if not activity.spiking:
+    if not activity.spiking and not activity.noisy:
         st.caption(
             "What goes in, what the channels of the chosen layer answer (one tile per channel, the "
             "brighter the stronger), and the answer."
@@ -248,6 +254,12 @@ def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
         "more often it is on.",
         "rsc": "RSC: the photograph with fresh Gaussian noise at every step.",
     }[item.card.config.coding]
+    if not activity.spiking:
+        st.caption(
+            f"{coded} Below it what the channels of {layer} answer, on average over all steps (one "
+            "tile per channel, the brighter the stronger), and the answer so far."
+        )
+        return
     st.caption(
         f"{coded} Below it the spikes of {layer} at that step, one tile per channel, and the "
         "answer so far. Both passes have the same noise: what differs is the attack's work."

@@ -126,7 +126,7 @@ def draw_evolution(outcome: Outcome, activity: Activity, classes: Sequence[str],
         "evolution",
         "Lines: probability of the true class and of its rival after each time step.",
     )
-    if activity.spiking:
+    if activity.spiking or activity.noisy:
         text = (
             "The answer after the first steps: probability of the right class (solid) and of its "
             f"strongest rival (dotted). One look at each photograph, with the same noise "

@@ -10,7 +10,14 @@ from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.figures.robustness import RobustLine, RobustPoint, robustness_figure
 from rsc_snn.robustness import report
-from rsc_snn.robustness.compare import CLAIMS, Claim, Results, claims, outcome
+from rsc_snn.robustness.compare import (
+    CLAIMS,
+    WITHOUT_SPIKES,
+    Claim,
+    Results,
+    claims,
+    outcome,
+)
 from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
 from rsc_snn.robustness.suite import CLEAN, WORST
 from rsc_snn.ui.cards import card_link
@@ -170,8 +177,7 @@ def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None
         _draw_wide(_named(table, cards), f"claims-{dataset}")
         st.caption(
             "The paper's claim is that random coding makes a network more robust than its twin; "
-            "the network with direct coding, which has the spikes and the teacher without the "
-            "noise, is the control. Points: the difference over the same images, with its "
+            f"{_controls(results)} Points: the difference over the same images, with its "
             "interval. Where there are two values: the worst case of a network with noise lies "
             "between the lowest score of each image, which errs low, and the attack that does most "
             "harm by itself, which errs high; a verdict must hold at both ends. One training run "
@@ -179,5 +185,19 @@ def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None
             "Under this suite: gradient attacks of up to 20 steps and 10 draws a gradient. What "
             "more of both adds, and what a surrogate gradient that adapts to each neuron (SA-PGD) "
             "finds on a few images, is in docs/results.md. The spiking networks learned from the "
-            "ANN. There is no ANN with the same noise, so what the spikes add to it is not shown."
+            "ANN."
         )
+
+
+def _controls(results: Results) -> str:
+    """What the comparisons without a claim are for."""
+    spikes = "the network with direct coding, which has the spikes and the teacher without the"
+    if any(model.endswith(WITHOUT_SPIKES) for model in results.models()):
+        return (
+            f"{spikes} noise, and the ANN with noise, which has the noise and the teacher without "
+            "the spikes, are the controls."
+        )
+    return (
+        f"{spikes} noise, is the control. There is no ANN with the same noise, so what the spikes "
+        "add to it is not shown."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_the_four_first_models_share_one_backbone() -> None:
         ("lif", "rsc"),
         ("relu", "direct"),
     ]
+
+
+def test_the_control_with_noise_differs_from_the_spiking_model_in_its_neurons_alone() -> None:
+    folder = RECIPES[0].parent
+    spiking = read_recipe(folder / "cifar10-snn-rsc-020.toml")
+    control = read_recipe(folder / "cifar10-ann-rsc-020.toml")
+    model = replace(spiking.model, neuron="relu")
+    assert control == replace(spiking, name=control.name, label=control.label, model=model)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,6 @@ def _pass_cost(point: OperatingPoint, picture: GalleryImage) -> PassCost:
 def _measure(point: OperatingPoint, picture: GalleryImage) -> PassCost:
     device = resources.device()
     model = resources.zoo().load(point.model, device)
-    steps = point.time_steps if model.config.neuron == "lif" else None
+    steps = point.time_steps if model.config.has_time else None
     x = picture.pixels(model.config.image_size).to(device)
     return measure_pass(model, x, time_steps=steps, sigma=point.sigma, passes=_PASSES)

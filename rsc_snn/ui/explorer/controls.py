@@ -133,7 +133,11 @@ def _first_models(menu: Menu) -> list[str]:
     dial = max(menu.models, key=lambda name: (name.endswith(_RANGE), len(levels[name])))
     cards = [resources.zoo().card(name) for name in menu.models if name != dial]
     plain = [
-        card.name for card in cards if card.config.neuron == "relu" and card.adversarial == "none"
+        card.name
+        for card in cards
+        if card.config.neuron == "relu"
+        and card.config.coding == "direct"
+        and card.adversarial == "none"
     ]
     return [dial, *plain[:1]]
 

@@ -18,6 +18,7 @@ from rsc_snn.sweep.grid import GALLERY, PRESETS, Grid
 from rsc_snn.sweep.run import SweepReport
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button, network_labels
+from rsc_snn.ui.controls import is_dial
 from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
 from rsc_snn.ui.explorer.measured import Sample, has_time, menu_of, preset_label, variant_of
 from rsc_snn.ui.explorer.sources import Evidence
@@ -119,7 +120,7 @@ def _read_grid(link: PageLink) -> Grid | None:
 def _models(link: PageLink) -> list[str]:
     cards = resources.usable_cards()
     names = list(cards)
-    noisy = [name for name in names if cards[name].config.coding == "rsc"]
+    noisy = [name for name in names if is_dial(cards[name].config)]
     field = choices_field("grid_models", "the models of the grid", names, _MODELS)
     chosen = st.multiselect(
         "Models to measure",

@@ -32,7 +32,7 @@ def playground_query(cell: Cell) -> dict[str, str]:
     query = {"model": cell.model, "compare": ""}
     if cell.sigma is not None:
         query["sigma"] = f"{cell.sigma:.9g}"
-    if resources.zoo().card(cell.model).config.neuron == "lif":
+    if resources.zoo().card(cell.model).config.has_time:
         query["time_steps"] = str(cell.time_steps)
     if cell.attack != CLEAN:
         query |= {"attack": cell.attack, "epsilon": f"{cell.epsilon:.9g}"}

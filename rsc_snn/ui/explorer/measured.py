@@ -329,5 +329,5 @@ def _most_draws(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:
 
 
 def has_time(model: str) -> bool:
-    """False for an ordinary network, which has one T whatever is chosen."""
-    return resources.zoo().card(model).config.neuron == "lif"
+    """False for an ordinary network without noise, which has one T whatever is chosen."""
+    return resources.zoo().card(model).config.has_time
