@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rsc_snn.attacks import attacks_markdown
+from rsc_snn.robustness.compare import Results
+from rsc_snn.robustness.report import dataset_label, outcomes_markdown
+from rsc_snn.robustness.store import current, read_results
 from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.grid import attack_label
 from rsc_snn.sweep.transfer import shipped_results
@@ -55,8 +58,19 @@ def _values(values: Iterable[float]) -> str:
     return ", ".join(f"{value:g}" for value in sorted(set(values))) or "–"
 
 
+def outcomes_tables() -> str:
+    """The paper's claim and its controls on each data set: what came out."""
+    zoo = Zoo(ROOT / "assets" / "models")
+    known = {name: zoo.card(name).identity for name in zoo.names()}
+    results = Results(tuple(current(read_results(ROOT / "assets" / "results"), known)))
+    return "\n".join(
+        f"{dataset_label(name)}:\n\n{outcomes_markdown(results.of(name))}"
+        for name in results.datasets()
+    )
+
+
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"zoo-table": zoo_table, "attacks": attacks_markdown},
+    README: {"zoo-table": zoo_table, "outcomes": outcomes_tables, "attacks": attacks_markdown},
     SWEEPS: {"shipped": shipped_table},
     TRADEOFF: {"dial": dial_tables},
 }

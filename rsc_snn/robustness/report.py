@@ -9,6 +9,7 @@ from rsc_snn.coding import CODING_LABELS
 from rsc_snn.data.catalogue import DATASETS
 from rsc_snn.errors import DataError
 from rsc_snn.robustness.compare import (
+    CLAIMS,
     Claim,
     Comparison,
     Results,
@@ -279,6 +280,34 @@ def _claim_line(item: Claim) -> str:
 def points(item: Comparison) -> str:
     """A difference with its interval in points: `+6.2 (+3.1 to +9.4)`."""
     return f"{100 * item.difference:+.1f} ({100 * item.lower:+.1f} to {100 * item.upper:+.1f})"
+
+
+def outcomes_markdown(results: Results) -> str:
+    """A row for each pair of `CLAIMS` in the results of one data set; "" without any."""
+    found = list(claims(results))
+    sizes = [f"{epsilon:g}" for epsilon in results.epsilons()]
+    rows = []
+    for names in CLAIMS:
+        pair = [item for item in found if item.pair == names]
+        if pair:
+            ends = {f"{item.first.epsilon_255:g}": _ends(item) for item in pair}
+            verdict, _, detail = outcome(pair).partition(": ")
+            cells = [
+                f"`{pair[0].first.model}` against `{pair[0].second.model}`",
+                f"**{verdict}:** {detail}",
+                *(ends.get(size, "–") for size in sizes),
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    if not rows:
+        return ""
+    heads = ["model and twin", "verdict", *(f"at {size}/255, points" for size in sizes)]
+    return "\n".join([f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads), *rows]) + "\n"
+
+
+def _ends(item: Claim) -> str:
+    """A difference from its lower to its upper end if there is noise; a line for each end."""
+    ends = [item.at_least] if item.exact else [item.at_least, item.at_most]
+    return " to\u00a0".join(points(end).replace(" ", "\u00a0") for end in ends)
 
 
 def _averaging(results: Results, cards: Cards) -> str:

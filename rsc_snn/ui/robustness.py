@@ -10,14 +10,7 @@ from rsc_snn.errors import DataError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.figures.robustness import RobustLine, RobustPoint, robustness_figure
 from rsc_snn.robustness import report
-from rsc_snn.robustness.compare import (
-    CLAIMS,
-    WITHOUT_SPIKES,
-    Claim,
-    Results,
-    claims,
-    outcome,
-)
+from rsc_snn.robustness.compare import WITHOUT_SPIKES, Results
 from rsc_snn.robustness.store import FILE, Row, current, read_results, results_folder
 from rsc_snn.robustness.suite import CLEAN, WORST
 from rsc_snn.ui.cards import card_link
@@ -142,31 +135,8 @@ def _attacked(card: ModelCard) -> bool:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _outcomes(_results: Results, marks: tuple[str, ...]) -> str:
-    """A row for each pair of models; `marks` says which measurements they rest on."""
-    found = list(claims(_results))
-    sizes = [f"{epsilon:g}" for epsilon in _results.epsilons()]
-    rows = []
-    for names in CLAIMS:
-        pair = [item for item in found if item.pair == names]
-        if pair:
-            ends = {f"{item.first.epsilon_255:g}": _ends(item) for item in pair}
-            verdict, _, detail = outcome(pair).partition(": ")
-            cells = [
-                f"`{pair[0].first.model}` against `{pair[0].second.model}`",
-                f"**{verdict}:** {detail}",
-                *(ends.get(size, "–") for size in sizes),
-            ]
-            rows.append(f"| {' | '.join(cells)} |")
-    if not rows:
-        return ""
-    heads = ["model and twin", "verdict", *(f"at {size}/255, points" for size in sizes)]
-    return "\n".join([f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads), *rows])
-
-
-def _ends(item: Claim) -> str:
-    """A difference from its lower to its upper end if there is noise; a line for each end."""
-    ends = [item.at_least] if item.exact else [item.at_least, item.at_most]
-    return " to\u00a0".join(report.points(end).replace(" ", "\u00a0") for end in ends)
+    """The table of outcomes; `marks` says which measurements they rest on."""
+    return report.outcomes_markdown(_results)
 
 
 def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None:
