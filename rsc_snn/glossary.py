@@ -408,6 +408,12 @@ _TERMS = (
         ("RSC coding", "Randomized Smoothing Coding", "RSC-SNN"),
     ),
     Term(
+        "RSC-ANN",
+        "An ordinary network behind RSC, which answers with the mean over the noisy frames: the "
+        "noise of an RSC-SNN without its spikes.",
+        ("RSC-ANNs",),
+    ),
+    Term(
         "SA-PGD",
         "Stable Adaptive PGD: PGD with momentum whose steps adapt to each pixel, made to follow an "
         "adaptive surrogate gradient (Wang et al., 2025).",

@@ -147,7 +147,8 @@ def _draw_claims(dataset: str, results: Results, cards: list[ModelCard]) -> None
         _draw_wide(_named(table, cards), f"claims-{dataset}")
         st.caption(
             "The paper's claim is that random coding makes a network more robust than its twin; "
-            f"{_controls(results)} Points: the difference over the same images, with its "
+            + explained(_controls(results))
+            + " Points: the difference over the same images, with its "
             "interval. Where there are two values: the worst case of a network with noise lies "
             "between the lowest score of each image, which errs low, and the attack that does most "
             "harm by itself, which errs high; a verdict must hold at both ends. One training run "
@@ -164,8 +165,8 @@ def _controls(results: Results) -> str:
     spikes = "the network with direct coding, which has the spikes and the teacher without the"
     if any(model.endswith(WITHOUT_SPIKES) for model in results.models()):
         return (
-            f"{spikes} noise, and the ANN with noise, which has the noise and the teacher without "
-            "the spikes, are the controls."
+            f"{spikes} noise, and the [RSC-ANN](#rsc-ann), which has the noise and the teacher "
+            "without the spikes, are the controls."
         )
     return (
         f"{spikes} noise, is the control. There is no ANN with the same noise, so what the spikes "
