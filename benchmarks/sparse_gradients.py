@@ -147,6 +147,8 @@ def table(runs: Sequence[Run]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     first = runs[0]
     weight = max(run.sparsity for run in runs)
+    measured = {run.variant for run in runs}
+    lacking = [f"`{variant}`" for variant in VARIANTS if variant not in measured]
     lines += [
         "",
         f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
@@ -155,7 +157,8 @@ def table(runs: Sequence[Run]) -> str:
         f"EOT-PGD ({PARAMETERS['steps']} steps, "
         f"{PARAMETERS['eot_draws']} draws a gradient) on {first.robust_n:,}, {DRAWS} fresh draws "
         "each. In points, mean over the seeds with Student's t interval (95 %). Repeat: "
-        "`python -m benchmarks.sparse_gradients`.",
+        "`python -m benchmarks.sparse_gradients`."
+        + (f" Not measured yet: {', '.join(lacking)}." if lacking else ""),
     ]
     return "\n".join(lines) + "\n"
 

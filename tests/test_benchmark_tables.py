@@ -105,7 +105,9 @@ def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
     assert lines[2] == "| ablation-plain | 60.0 % |  | 30.0 % |  | 15.0 % |  | 0.0 |"
     assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
     assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
-    assert "weight 0.02" in lines[-1]
+    assert "weight 0.02" in lines[-1] and "Not measured yet" not in lines[-1]
+    part = sparse_gradients.table([run for run in runs if run.variant != "ablation-at-sparse"])
+    assert "Not measured yet: `ablation-at-sparse`." in part
 
 
 def rerun(old: Sequence[Any], new: Sequence[Any], module: Any) -> list[Any]:
