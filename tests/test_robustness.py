@@ -18,6 +18,8 @@ from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.robustness import report
 from rsc_snn.robustness.cells import subset_rows
 from rsc_snn.robustness.compare import (
+    WITHOUT_SPIKES,
+    Claim,
     Results,
     Verdict,
     averaging,
@@ -335,6 +337,22 @@ def test_nobody_claims_anything_of_the_control(share: float, words: str) -> None
     items = list(claims(Results(rows)))
     assert outcome(items).startswith(words)
     assert "claim" not in report.SECTIONS["claims"](Results(rows), {})
+
+
+def test_the_words_of_the_documents_on_noise_and_spikes_are_those_of_the_results() -> None:
+    """docs/results.md and README.md say it without a marker: the noise does it, alone too."""
+    found = list(claims(Results(tuple(read_results()))))
+    of_cifar = [item for item in found if item.first.dataset == "cifar10"]
+
+    def verdicts(first: str, second: str, items: list[Claim]) -> set[Verdict]:
+        return {item.verdict for item in items if item.pair == (first, second)}
+
+    assert verdicts(WITHOUT_SPIKES, "ann", of_cifar) == {"above"}
+    spikes = [item.verdict for item in of_cifar if item.pair == ("snn-rsc-020", WITHOUT_SPIKES)]
+    assert sorted(spikes) == ["leans below", "undecided", "undecided"]
+    for coded in ("snn-rsc-020", "snn-poisson"):
+        assert verdicts(coded, "ann", found) == {"above"}
+        assert "above" not in verdicts(f"{coded}-at", "ann-at", found)
 
 
 def test_leaning_is_corrected_for_the_number_of_claims() -> None:
