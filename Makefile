@@ -33,7 +33,7 @@ test: $(VENV)/.installed-dev
 		--max-worker-restart 2
 
 test-slow: $(VENV)/.installed-dev
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow -o faulthandler_timeout=3600
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .

@@ -15,7 +15,7 @@ _RSC = ("cifar10-snn-rsc-020", "cifar10-snn-rsc-range")
 _POISSON = ("cifar10-snn-poisson",)
 _ANN = ("cifar10-ann",)
 _DIRECT = ("cifar10-snn-direct",)
-_NOISY_ANN = ("cifar10-ann-rsc-020",)
+_RSC_ANN = ("cifar10-ann-rsc-020",)
 _RSC_AT = ("cifar10-snn-rsc-020-at",)
 _ANN_AT = ("cifar10-ann-at",)
 # As many draws a gradient as still follow a slider: a scene in which noise holds must not owe it
@@ -101,7 +101,7 @@ PRESETS: dict[str, Preset] = {
         "Noise without spikes",
         "The same noise before an ordinary network: here it holds as the spiking one does, and the "
         "same network without noise falls.",
-        (_NOISY_ANN, _ANN, ("cifar10-snn-rsc-020",)),
+        (_RSC_ANN, _ANN, _RSC[:1]),
         {"image": "truck-9", **_AVERAGED, "epsilon": "4", "seed": "0"},
     ),
     "trained-to-hold": Preset(

@@ -12,7 +12,7 @@ from rsc_snn.ui.presets import PRESETS
 from rsc_snn.zoo import Zoo
 
 ANN, DIRECT, POISSON = "cifar10-ann", "cifar10-snn-direct", "cifar10-snn-poisson"
-NOISY_ANN = "cifar10-ann-rsc-020"
+RSC_ANN = "cifar10-ann-rsc-020"
 RSC, RSC_AT, ANN_AT = "cifar10-snn-rsc-020", "cifar10-snn-rsc-020-at", "cifar10-ann-at"
 
 pytestmark = pytest.mark.usefixtures("shipped")
@@ -55,7 +55,7 @@ def results(key: str, **changes: str) -> dict[str, ModelResult]:
         ("noise-is-no-attack", {}, {RSC: "held", ANN: "held"}),
         ("noise-is-no-attack", {"attack": "pgd"}, {RSC: "fooled", ANN: "fooled"}),
         ("direct", {}, {DIRECT: "fooled", ANN: "fooled", RSC: "held"}),
-        ("noise-alone", {}, {NOISY_ANN: "held", ANN: "fooled", RSC: "held"}),
+        ("noise-alone", {}, {RSC_ANN: "held", ANN: "fooled", RSC: "held"}),
         ("trained-to-hold", {}, {RSC_AT: "held", ANN_AT: "held", RSC: "fooled"}),
     ],
 )
