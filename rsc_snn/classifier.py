@@ -100,6 +100,11 @@ class ModelConfig:
         """True if T changes the answer: through membranes, or through noise at every time step."""
         return self.neuron == "lif" or self.coding != "direct"
 
+    @property
+    def kind(self) -> str:
+        """What figures tell apart by colour: `ann` for any ordinary network, else its coding."""
+        return "ann" if self.neuron == "relu" else self.coding
+
     def to_json(self) -> dict[str, Any]:
         """A dictionary that JSON can hold; `from_json` gives the same config back."""
         return asdict(self)

@@ -17,6 +17,7 @@ ADVERSARIAL = "#E1632A"
 NEUTRAL = "#808890"
 GRID = "rgba(128,136,144,0.22)"
 CLEAR = "rgba(0,0,0,0)"
+# Of kinds of networks (`ModelConfig.kind`), the same everywhere.
 CODING_COLOURS = {"ann": NEUTRAL, "direct": "#0B9A74", "poisson": "#C264A0", "rsc": "#7A6BE8"}
 
 # Luminances (WCAG) between which a colour has at least 3:1 against both pages.
@@ -31,11 +32,6 @@ QUIET = 0.8
 LAST_LABEL = 22
 
 _FONT_SIZE = 14
-
-
-def network_colour(neuron: str, coding: str) -> str:
-    """The colour of a kind of network, the same everywhere: ANN, direct, Poisson or RSC."""
-    return CODING_COLOURS["ann" if neuron == "relu" else coding]
 
 
 def shades(colour: str, count: int) -> list[str]:

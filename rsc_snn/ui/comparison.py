@@ -10,7 +10,7 @@ import streamlit as st
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.coding import has_noise, make_coding
-from rsc_snn.figures.style import network_colour
+from rsc_snn.figures.style import CODING_COLOURS
 from rsc_snn.ui import results
 from rsc_snn.ui.epsilon import draw_epsilon, draw_search
 from rsc_snn.ui.playground import Choices, Shown
@@ -46,7 +46,7 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
 
 def title_html(card: ModelCard) -> str:
     """The network's name under a line in the colour of its kind."""
-    colour = network_colour(card.config.neuron, card.config.coding)
+    colour = CODING_COLOURS[card.config.kind]
     return (
         f'<div class="rsc-network" style="border-color:{colour}"><b>{escape(card.label)}</b></div>'
     )

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from rsc_snn.errors import Cancelled
 
 T = TypeVar("T")
+# Most of what results hold; these have no parts, and no array is behind them.
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 def size_of(value: object) -> int:
@@ -27,6 +29,8 @@ def _size(value: Any, seen: set[int]) -> int:
     if id(value) in seen:
         return 0
     seen.add(id(value))
+    if type(value) in _PLAIN:
+        return sys.getsizeof(value)
     base = getattr(value, "base", None)
     if base is not None and hasattr(base, "nbytes"):
         return _size(base, seen)

@@ -53,8 +53,7 @@ def zoo() -> Zoo:
 
     Raises ZooError.
     """
-    assets, own = os.environ.get("RSC_SNN_ASSETS", ""), zoo_folders(sys.argv[1:])
-    return _zoo(assets, own, _stamp(assets, own))
+    return _recent_zoo(os.environ.get("RSC_SNN_ASSETS", ""), zoo_folders(sys.argv[1:]))
 
 
 def usable_cards() -> dict[str, ModelCard]:
@@ -65,14 +64,19 @@ def usable_cards() -> dict[str, ModelCard]:
     return {name: card for name, card in cards.items() if card.config.in_channels == COLOURS}
 
 
+# A page asks for the zoo dozens of times a run; to look at the files, and to compare what they
+# were, takes milliseconds.
+@st.cache_resource(show_spinner=False, max_entries=4, ttl=_STAMP_SECONDS)
+def _recent_zoo(assets: str, own: tuple[Path, ...]) -> Zoo:
+    return _zoo(assets, own, _stamp(own))
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _zoo(assets: str, own: tuple[Path, ...], stamp: _Stamp) -> Zoo:
     return Zoo(own=own)
 
 
-# A page asks for the zoo dozens of times a run.
-@st.cache_data(show_spinner=False, max_entries=4, ttl=_STAMP_SECONDS)
-def _stamp(assets: str, own: tuple[Path, ...]) -> _Stamp:
+def _stamp(own: tuple[Path, ...]) -> _Stamp:
     """Name, size and time of every file of the folders: a model came, went or was repaired."""
     found = []
     for folder in (assets_folder() / "models", *own):

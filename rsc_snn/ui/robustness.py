@@ -124,9 +124,8 @@ def _line(results: Results, card: ModelCard) -> RobustLine | None:
     start = accuracy_estimate(scores, clean.draws)
     points = [RobustPoint(0.0, start.value, start.lower, start.upper, start.n)]
     points += [RobustPoint(r.epsilon_255, r.value, r.lower, r.upper, r.n) for r in rows]
-    kind = "ann" if card.config.neuron == "relu" else card.config.coding
     name = card.label.removesuffix(", adversarially trained")  # the figure's title says it
-    return RobustLine(name, kind, tuple(points))
+    return RobustLine(name, card.config.kind, tuple(points))
 
 
 def _attacked(card: ModelCard) -> bool:

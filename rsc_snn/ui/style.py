@@ -41,6 +41,13 @@ _CSS = """
 [data-testid="stBaseButton-primary"], [data-testid="stMultiSelectTagsContainer"] [data-tag] {
   color: light-dark(#ffffff, #0f1419);
 }
+/* A chosen thing shows its whole name, on two lines where it must. */
+[data-testid="stMultiSelectTagsContainer"] [data-tag] { height: auto; min-height: 1.5rem; }
+[data-testid="stMultiSelectTagsContainer"] [data-tag] > span {
+  white-space: normal; line-height: 1.2; padding-block: 0.15rem;
+}
+/* Four sizes of the attack fit beside each other. */
+.st-key-tradeoff-epsilon [role="radio"] { padding-inline: 0.5rem; }
 /* What is cut off at the right has a shadow there; a piece that scrolls along hides it at the end.
    There is no other way to know, without a script, whether anything is cut off. */
 [class*="st-key-rsc-wide-"] {

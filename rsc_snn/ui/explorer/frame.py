@@ -88,10 +88,7 @@ class Frame:
         """How figures show points, and those beside them or that are not to be chosen yet."""
         zoo = resources.zoo()
         cards = {name: zoo.card(name) for name in self.selection.models}
-        looks = {
-            name: Look(card.label, "ann" if card.config.neuron == "relu" else card.config.coding)
-            for name, card in cards.items()
-        }
+        looks = {name: Look(card.label, card.config.kind) for name, card in cards.items()}
         here = chosen_point(points, beside)
         samples = {point.key: Sample.of(point.robust_result.cell) for point in (*points, *beside)}
         others = {key: s.label for key, s in samples.items() if s != self.selection.sample}

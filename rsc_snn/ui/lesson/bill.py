@@ -211,10 +211,7 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> 
     zoo = resources.zoo()
     points = [*bill.offers, *bill.ordinary]
     cards = {point.model: zoo.card(point.model) for point in points}
-    looks = {
-        name: Look(card.label, "ann" if card.config.neuron == "relu" else card.config.coding)
-        for name, card in cards.items()
-    }
+    looks = {name: Look(card.label, card.config.kind) for name, card in cards.items()}
     show = Show(looks, here=None if chosen is None else chosen.key)
     best = _best(bill, attacked)
     draw_figure(
