@@ -21,14 +21,14 @@ from pathlib import Path
 
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.attacks.parameters import Value
-from rsc_snn.attacks.target import is_stochastic
-from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.classifier import ModelConfig
 from rsc_snn.cli import exit_code
-from rsc_snn.data import load_dataset
+from rsc_snn.coding import has_noise, make_coding
+from rsc_snn.data import ImageSet, load_dataset
 from rsc_snn.device import use_threads
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.robustness.cells import fingerprint
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import ModelCard, Zoo
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "results.md"
@@ -39,6 +39,7 @@ MODELS = (
     "cifar10-snn-poisson",
     "cifar10-snn-rsc-020-at",
     "cifar10-ann-at",
+    "cifar10-ann-rsc-020",
 )
 EOT_PGD, TRAINED = "EOT-PGD", "SA-PGD, trained surrogate"
 APGD = {"APGD, cross-entropy": "ce", "APGD, difference of logits": "dlr"}
@@ -102,9 +103,20 @@ class Point:
         return self.attack, self.steps, self.eot_draws, self.epsilon
 
 
-def efforts_against(model: SpikingClassifier) -> tuple[Effort, ...]:
+class Options(argparse.Namespace):
+    """The command line."""
+
+    models: Sequence[str]
+    images: int
+    draws: int
+    device: str
+    threads: int | None
+
+
+def efforts_against(config: ModelConfig) -> tuple[Effort, ...]:
     """Those that make sense: draws for noise, an adaptive surrogate for spikes."""
-    noisy, spikes = is_stochastic(model), model.config.neuron != "relu"
+    noisy = has_noise(make_coding(config.coding, config.sigma))
+    spikes = config.neuron != "relu"
     return tuple(
         effort
         for effort in EFFORTS
@@ -152,10 +164,11 @@ def rows(points: Sequence[Point]) -> dict[str, list[Point]]:
     return chosen
 
 
-def table(points: Sequence[Point]) -> str:
+def table(points: Sequence[Point], configs: Mapping[str, ModelConfig]) -> str:
     """A line a model, a column an attack; images and command in each line where they differ.
 
-    The adaptive surrogate, of which each A is an attack, has a table of its own.
+    The adaptive surrogate, of which each A is an attack, has a table of its own. configs: of the
+    models that are to be measured; what lacks of them is said.
     """
     shown = rows(points)
     about = {(point.setting, point.command) for row in shown.values() for point in row}
@@ -174,17 +187,29 @@ def table(points: Sequence[Point]) -> str:
         "start, EOT-PGD with steps of a quarter of epsilon, SA-PGD with an A through the adaptive "
         f"surrogate.{repeat}",
     ]
-    return "\n".join([*lines, "", *findings(points)]) + "\n"
+    return "\n".join([*lines, "", *findings(points), *lacking(shown, configs)]) + "\n"
+
+
+def lacking(shown: Mapping[str, Sequence[Point]], configs: Mapping[str, ModelConfig]) -> list[str]:
+    """Sentences on what is not measured yet; none if nothing lacks."""
+    models: dict[str, list[str]] = {}
+    for model, config in configs.items():
+        efforts, found = efforts_against(config), {point.effort for point in shown.get(model, ())}
+        missing = "; ".join(_head(effort) for effort in efforts if effort not in found)
+        if missing:
+            models.setdefault(missing if found else "", []).append(f"`{model}`")
+    return [
+        f"Not measured yet {'of' if missing else 'at all:'} {', '.join(names)}"
+        + (f": {missing}." if missing else ".")
+        for missing, names in models.items()
+    ]
 
 
 def _lines(
     shown: Mapping[str, Sequence[Point]], efforts: Sequence[Effort], differ: bool
 ) -> list[str]:
     """One table; with columns for the images and the command if they differ between models."""
-    heads = [
-        f"{attack}, {steps} steps, {draws} draws, {epsilon:g}/255"
-        for attack, steps, draws, epsilon in efforts
-    ]
+    heads = [_head(effort) for effort in efforts]
     heads = ["model", "n, draws, images", *heads, "repeat"] if differ else ["model", *heads]
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for model, row in shown.items():
@@ -195,6 +220,11 @@ def _lines(
             cells.append(", ".join(f"`{text}`" for text in {p.command: None for p in row}))
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _head(effort: Effort) -> str:
+    attack, steps, draws, epsilon = effort
+    return f"{attack}, {steps} steps, {draws} draws, {epsilon:g}/255"
 
 
 def findings(points: Sequence[Point]) -> list[str]:
@@ -245,6 +275,41 @@ def _cell(point: Point | None) -> str:
     return f"{100 * point.value:.1f} ({100 * point.lower:.1f} to {100 * point.upper:.1f})"
 
 
+def measure(zoo: Zoo, card: ModelCard, data: ImageSet, effort: Effort, options: Options) -> Point:
+    """One attack on the first test images."""
+    found = evaluate_accuracy(
+        zoo.load(card.name, options.device),
+        data.images,
+        data.labels,
+        attack=registry_name(effort[0]),
+        parameters=parameters(*effort),
+        batch_size=BATCH,
+        draws=options.draws,
+        seed=SEED,
+        limit=options.images,
+    )
+    assert found.robust is not None
+    return Point(
+        model=card.name,
+        sha256=card.sha256,
+        data=fingerprint(data),
+        attack=effort[0],
+        steps=effort[1],
+        eot_draws=effort[2],
+        epsilon=effort[3],
+        value=found.robust.value,
+        lower=found.robust.lower,
+        upper=found.robust.upper,
+        n=found.n,
+        draws=options.draws,
+        seed=SEED,
+        seconds=round(found.seconds, 1),
+        command="python -m benchmarks.converged"
+        + (f" --models {card.name}" if card.name not in MODELS else "")
+        + f" --images {options.images} --draws {options.draws}",
+    )
+
+
 def main() -> None:
     """Parse the command line, measure what is missing, write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -253,58 +318,31 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=20, help="fresh draws to score on")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    arguments = parser.parse_args()
-    if arguments.threads is not None:
-        use_threads(arguments.threads)
+    options = parser.parse_args(namespace=Options())
+    if options.threads is not None:
+        use_threads(options.threads)
     zoo = Zoo()
     shas = {name: zoo.card(name).sha256 for name in zoo.names()}
     points = [point for point in read_rows(RESULTS, Point) if shas.get(point.model) == point.sha256]
-    for name in arguments.models:
-        card = zoo.card(name)
-        data = load_dataset(card.dataset, "test", None, card.config.image_size)
-        mark = fingerprint(data)
-        model = zoo.load(name, arguments.device)
-        for effort in efforts_against(model):
-            n = min(arguments.images, len(data))
-            place = (name, card.sha256, *effort, mark, n, arguments.draws, SEED)
-            if place in {point.place for point in points}:
+    cards = [zoo.card(name) for name in options.models]
+    sources = {(card.dataset, card.config.image_size) for card in cards}
+    splits = {source: load_dataset(source[0], "test", None, source[1]) for source in sources}
+    # What all models meet first: the search of A takes most of the time.
+    for effort in EFFORTS:
+        for card in cards:
+            data = splits[card.dataset, card.config.image_size]
+            n = min(options.images, len(data))
+            place = (card.name, card.sha256, *effort, fingerprint(data), n, options.draws, SEED)
+            known = {point.place for point in points}
+            if place in known or effort not in efforts_against(card.config):
                 continue
-            found = evaluate_accuracy(
-                model,
-                data.images,
-                data.labels,
-                attack=registry_name(effort[0]),
-                parameters=parameters(*effort),
-                batch_size=BATCH,
-                draws=arguments.draws,
-                seed=SEED,
-                limit=arguments.images,
-            )
-            assert found.robust is not None
-            point = Point(
-                model=name,
-                sha256=card.sha256,
-                data=mark,
-                attack=effort[0],
-                steps=effort[1],
-                eot_draws=effort[2],
-                epsilon=effort[3],
-                value=found.robust.value,
-                lower=found.robust.lower,
-                upper=found.robust.upper,
-                n=found.n,
-                draws=arguments.draws,
-                seed=SEED,
-                seconds=round(found.seconds, 1),
-                command="python -m benchmarks.converged"
-                + (f" --models {name}" if name not in MODELS else "")
-                + f" --images {arguments.images} --draws {arguments.draws}",
-            )
-            points.append(point)
+            points.append(measure(zoo, card, data, effort, options))
             write_rows(RESULTS, Point, points)
-            print(name, *effort, _cell(point), flush=True)
-    update_document(DOCS, MARKERS, table(points))
-    print(table(points))
+            print(card.name, *effort, _cell(points[-1]), flush=True)
+    names = [name for name in (*MODELS, *options.models) if name in shas]
+    text = table(points, {name: zoo.card(name).config for name in names})
+    update_document(DOCS, MARKERS, text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -178,9 +178,14 @@ def interval_text(gains: Sequence[float]) -> str:
     mean = statistics.mean(gains)
     if len(gains) < 2:
         return f"{mean:+.1f} (one seed)"
-    reach = stats.t.ppf(0.975, len(gains) - 1) * stats.sem(gains)
-    low, high = mean - reach, mean + reach
+    low, high = mean_interval(gains)
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's t interval (95 %) of the mean of at least two values."""
+    mean, reach = statistics.mean(values), stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return mean - reach, mean + reach
 
 
 def main() -> None:

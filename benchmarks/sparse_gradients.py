@@ -18,7 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.e_rsct import DOCS, PLAIN, RECIPES, ROOT, interval_text, train, with_others
+from benchmarks.e_rsct import (
+    DOCS,
+    PLAIN,
+    RECIPES,
+    ROOT,
+    interval_text,
+    mean_interval,
+    train,
+    with_others,
+)
 from benchmarks.results import read_rows, update_document, write_rows
 from rsc_snn.cli import exit_code
 from rsc_snn.data import ImageSet, load_dataset
@@ -133,14 +142,13 @@ def table(runs: Sequence[Run]) -> str:
             continue
         cells = [rows[0].label]
         for name in columns:
-            values = [100 * getattr(run, name) for run in rows]
             gains = [
                 100 * (getattr(run, name) - getattr(peers[run.seed], name))
                 for run in rows
                 if run.seed in peers
             ]
             cells += [
-                f"{statistics.mean(values):.1f} %",
+                accuracy_text(rows, name),
                 "" if variant == peer or not gains else interval_text(gains),
             ]
         cells.append(f"{statistics.mean(run.seconds for run in rows) / 60:.1f}")
@@ -149,18 +157,32 @@ def table(runs: Sequence[Run]) -> str:
     weight = max(run.sparsity for run in runs)
     measured = {run.variant for run in runs}
     lacking = [f"`{variant}`" for variant in VARIANTS if variant not in measured]
+    seeds = sorted({run.seed for run in runs})
+    numbers = " ".join(map(str, seeds))
     lines += [
         "",
         f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
-        f"seeds {', '.join(sorted({str(run.seed) for run in runs}))}; weight {weight:g}, "
+        f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; weight {weight:g}, "
         f"the only one tried; minutes of training; clean on {first.clean_n:,} test images, "
         f"EOT-PGD ({PARAMETERS['steps']} steps, "
         f"{PARAMETERS['eot_draws']} draws a gradient) on {first.robust_n:,}, {DRAWS} fresh draws "
-        "each. In points, mean over the seeds with Student's t interval (95 %). Repeat: "
-        "`python -m benchmarks.sparse_gradients`."
+        "each. Intervals are 95 %: of one seed Wilson's over the images, of several Student's t "
+        "over the seeds; differences in points. Repeat: "
+        f"`python -m benchmarks.sparse_gradients --seeds {numbers} --images {first.robust_n}`."
         + (f" Not measured yet: {', '.join(lacking)}." if lacking else ""),
     ]
     return "\n".join(lines) + "\n"
+
+
+def accuracy_text(runs: Sequence[Run], name: str) -> str:
+    """The accuracy of one run with its interval, or the mean of several with that over seeds."""
+    values = [100 * getattr(run, name) for run in runs]
+    mean = statistics.mean(values)
+    if len(runs) == 1:
+        low, high = (100 * getattr(runs[0], f"{name}_{end}") for end in ("lower", "upper"))
+    else:
+        low, high = mean_interval(values)
+    return f"{mean:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def main() -> None:

@@ -110,6 +110,18 @@ _TERMS = (
         "gradients.",
     ),
     Term(
+        "Bonferroni correction",
+        "Asks so much more of each of k comparisons that with 95 % confidence no conclusion of "
+        "all k is chance: intervals of 1 - 0.05/k in place of 95 %.",
+        ("Bonferroni",),
+    ),
+    Term(
+        "bootstrap",
+        "Drawing the images again at random, with replacement, many times: how much a number "
+        "varies over these samples says how sure it is (Efron, 1979).",
+        ("paired bootstrap",),
+    ),
+    Term(
         "budget",
         "How much an attack may change the input: a norm and its limit, epsilon.",
         ("budgets",),
@@ -249,6 +261,12 @@ _TERMS = (
         ("gradients",),
     ),
     Term(
+        "Holm correction",
+        "Asks more of each of k comparisons, so that with 95 % confidence no conclusion is chance: "
+        "the smallest p-value counts k times, the next one k - 1 times, and so on (Holm, 1979).",
+        ("Holm",),
+    ),
+    Term(
         "input current",
         "What flows into a neuron at one time step: the weighted sum of the frame's pixels, or of "
         "the spikes of the layer before.",
@@ -306,6 +324,12 @@ _TERMS = (
         "small bumps (Dong et al., 2018).",
     ),
     Term(
+        "Newcombe interval",
+        "An interval for a difference of two shares, made from the Wilson interval of each; it has "
+        "a width even where no difference was seen (Newcombe, 1998).",
+        ("Newcombe's interval",),
+    ),
+    Term(
         "normal law",
         "The bell curve, the normal or Gaussian distribution: set by its mean and variance alone.",
         ("normal", "Gaussian"),
@@ -351,9 +375,9 @@ _TERMS = (
     ),
     Term(
         "pre-synaptic loss",
-        "The mean squared difference between what an ANN's neuron computes and the mean input "
-        "current of the spiking neuron in its place, both standardised. The paper names such a "
-        "loss; this form is ours.",
+        "The mean squared difference between the weighted input of an ANN's neuron, before its "
+        "ReLU, and the mean input current of the spiking neuron in its place, both standardised. "
+        "The paper names such a loss; this form is ours.",
     ),
     Term(
         "QQ plot",
@@ -371,13 +395,19 @@ _TERMS = (
         ("quantiles",),
     ),
     Term(
+        "random effects",
+        "A model of data in groups, here the answers to each image: it splits the variance into "
+        "that between the images and that between the noise draws of one image.",
+    ),
+    Term(
         "random start",
         "A first random step inside the budget, before an attack follows any gradient.",
     ),
     Term(
         "randomized smoothing",
-        "Classifying by the majority vote over many noisy copies of the input. The vote changes "
-        "slowly with the input, so that a certified radius can be proven (Cohen et al., 2019).",
+        "Classifying by the majority vote over many noisy copies of the input. The share of votes "
+        "for each class changes slowly with the input, so that a certified radius can be proven "
+        "(Cohen et al., 2019).",
         ("smoothing", "smoothed", "smooths"),
     ),
     Term(
@@ -409,8 +439,8 @@ _TERMS = (
     ),
     Term(
         "RSC-ANN",
-        "An ordinary network behind RSC, which answers with the mean over the noisy frames: the "
-        "noise of an RSC-SNN without its spikes.",
+        "An ordinary network behind RSC: it answers each of the T noisy frames, and the mean of "
+        "its logits counts. The noise of an RSC-SNN without its spikes.",
         ("RSC-ANNs",),
     ),
     Term(

@@ -16,7 +16,9 @@ import pytest
 import torch
 
 from benchmarks import converged, e_rsct, results, sparse_gradients
+from rsc_snn.classifier import ModelConfig
 from rsc_snn.evaluate import accuracy_estimate
+from rsc_snn.zoo import Zoo
 from tests.sweep.synthetic import make_data
 
 
@@ -102,12 +104,23 @@ def test_sparse_gradients_are_compared_with_the_peer_of_the_same_seed() -> None:
         )
     ]
     lines = sparse_gradients.table(runs).splitlines()
-    assert lines[2] == "| ablation-plain | 60.0 % |  | 30.0 % |  | 15.0 % |  | 0.0 |"
-    assert lines[3].startswith("| ablation-sparse | 58.0 % | -2.0 (-2.0 to -2.0) | 36.0 % | +6.0")
-    assert "| +3.0 (+3.0 to +3.0) | 38.0 % | -2.0" in lines[5]
+    # Student's t of three values that are 10 points apart: 4.303 * 10 / sqrt(3) = 24.8.
+    assert lines[2] == (
+        "| ablation-plain | 60.0 % (35.2 to 84.8) |  | 30.0 % (5.2 to 54.8) |  "
+        "| 15.0 % (2.6 to 27.4) |  | 0.0 |"
+    )
+    assert lines[3].startswith(
+        "| ablation-sparse | 58.0 % (33.2 to 82.8) | -2.0 (-2.0 to -2.0) | 36.0 % (11.2 to 60.8) | "
+        "+6.0"
+    )
+    assert "| +3.0 (+3.0 to +3.0) | 38.0 % (13.2 to 62.8) | -2.0" in lines[5]
     assert "weight 0.02" in lines[-1] and "Not measured yet" not in lines[-1]
+    assert "seeds 0, 1, 2;" in lines[-1] and "--seeds 0 1 2 --images 300`" in lines[-1]
     part = sparse_gradients.table([run for run in runs if run.variant != "ablation-at-sparse"])
     assert "Not measured yet: `ablation-at-sparse`." in part
+    alone = sparse_gradients.table([run for run in runs if run.seed == 1])
+    assert "| ablation-plain | 60.0 % (59.0 to 61.0) |  | 30.0 % (25.0 to 35.0) |" in alone
+    assert " seed 1;" in alone
 
 
 def rerun(old: Sequence[Any], new: Sequence[Any], module: Any) -> list[Any]:
@@ -207,8 +220,22 @@ def test_findings_on_the_strength_of_the_attacks() -> None:
     assert "the best of 2, of 400 images and 20 draws; differences of up to about 0.8" in fewer
 
 
+def test_what_is_not_measured_yet_is_said() -> None:
+    noisy = ModelConfig(coding="rsc", sigma=0.2)
+    configs = {"m": noisy, "none": noisy, "plain": ModelConfig(neuron="relu", coding="direct")}
+    *_, some, nothing = converged.table(points()[:7], configs).splitlines()
+    assert some.startswith("Not measured yet of `m`: SA-PGD, A = 0.35, 50 steps, 10 draws, 8/255; ")
+    assert some.count(";") == len(converged.SPREADS) - 1
+    assert nothing == "Not measured yet at all: `none`, `plain`."
+    # Without noise there is nothing to average, without spikes no surrogate to adapt.
+    fitting = converged.efforts_against(configs["plain"])
+    assert not any(draws == 40 or attack in converged.SPREADS for attack, _, draws, _ in fitting)
+    assert converged.efforts_against(noisy) == converged.EFFORTS
+    assert "Not measured" not in converged.table(points(values=[0.3] * 14), {"m": noisy})
+
+
 def test_rows_of_one_set_of_images_share_a_caption() -> None:
-    text = converged.table([*points("a"), *points("b")])
+    text = converged.table([*points("a"), *points("b")], {})
     assert "| `a` | 30.0 (30.0 to 30.0) |" in text
     assert "n = 100 test images, 20 fresh draws each" in text
     assert text.count("Repeat: `measure 100`.") == 1 and "| repeat |" not in text
@@ -216,7 +243,7 @@ def test_rows_of_one_set_of_images_share_a_caption() -> None:
 
 def test_rows_of_different_images_name_them_and_their_command() -> None:
     for other in (points("b", n=50), points("b", data="z")):
-        lines = converged.table([*points("a"), *other]).splitlines()
+        lines = converged.table([*points("a"), *other], {}).splitlines()
         one = other[0]
         assert lines[0].startswith("| model | n, draws, images | ")
         assert lines[2].startswith("| `a` | 100, 20, `a` | 30.0") and "`measure 100` |" in lines[2]
@@ -273,7 +300,8 @@ def test_a_rerun_keeps_what_was_measured_on_more_or_other_images(
 def test_the_shipped_points_are_those_of_the_document() -> None:
     found = results.read_rows(converged.RESULTS, converged.Point)
     text = converged.DOCS.read_text(encoding="utf-8")
-    assert results.put_between(text, converged.MARKERS, converged.table(found)) == text
+    configs = {name: Zoo().card(name).config for name in converged.MODELS}
+    assert results.put_between(text, converged.MARKERS, converged.table(found, configs)) == text
     robustness = pq.read_table(converged.RESULTS.with_name("robustness.parquet"))
     pairs = zip(robustness["model"].to_pylist(), robustness["data"].to_pylist(), strict=True)
     assert {(point.model, point.data) for point in found} <= set(pairs), "the same test images"

@@ -518,8 +518,9 @@ _ENTRIES = (
         explanation=(
             "A black-box attack: it sees the scores but no gradient. It changes random squares of "
             "the image to plus or minus epsilon and keeps a square if the lead of the true class "
-            "falls. If it beats a gradient attack, the gradients were hidden and the robustness "
-            "was an illusion (Andriushchenko et al., 2020, arXiv 1912.00049)."
+            "falls. If it does clearly more harm than the strongest gradient attack, the gradients "
+            "are probably masked, and the network is less robust than it looks "
+            "(Andriushchenko et al., 2020, arXiv 1912.00049)."
         ),
         norm="Linf",
         family="black-box",

@@ -123,7 +123,7 @@ def run_info(args: argparse.Namespace) -> int:
     if spec.classes:
         print(f"  found:      {f'{found.path}: {found.note}' if found else 'no'}")
     for download in spec.downloads:
-        size = f"{download.size / 2**20:.0f} MB"
+        size = f"{download.size / 1e6:.0f} MB"
         print(f"  download:   {download.name}: {download.url} ({size}, MD5 {download.md5})")
     return 0
 
@@ -134,5 +134,5 @@ def run_gallery(args: argparse.Namespace) -> int:
 
     images = build_gallery(args.out, args.data, per_class=args.per_class, seed=args.seed)
     size = sum(image.path.stat().st_size for image in images)
-    print(f"{len(images)} photographs, {size / 2**20:.1f} MB, in {args.out}")
+    print(f"{len(images)} photographs, {size / 1e6:.1f} MB, in {args.out}")
     return 0

@@ -97,7 +97,7 @@ def run_list(args: argparse.Namespace) -> int:
         )
         print(
             f"{name:{width}}  {accuracy}  {config.coding}{sigma}, T={config.time_steps}  "
-            f"{card.size_bytes / 2**20:.1f} MB  {card.dataset}, {card.label}"
+            f"{card.size_bytes / 1e6:.1f} MB  {card.dataset}, {card.label}"
         )
     for problem in zoo.problems().values():
         print(problem, file=sys.stderr)

@@ -205,7 +205,7 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
 def _check_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise OSError(errno.ENOSPC, f"{needed / 2**20:.0f} MB needed, {free / 2**20:.0f} MB free")
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free")
 
 
 @contextmanager
@@ -236,7 +236,7 @@ def _mismatch(download: Download, path: Path) -> str | None:
 
 def _megabytes(path: Path) -> str:
     size = path.stat().st_size if path.exists() else 0
-    return f"{size / 2**20:.1f} MB"
+    return f"{size / 1e6:.1f} MB"
 
 
 # --- Unpacking ---------------------------------------------------------------------------------

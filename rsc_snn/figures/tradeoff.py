@@ -44,7 +44,7 @@ def tradeoff_figure(
 
     clean, robust: the points so far, in any order. sigmas: all that will come; they fix the axis,
     so that the figure stays still while it fills. here, trained: noise levels to mark, the one
-    chosen on the page and the one that the model was trained with.
+    chosen on the page and the only one that the model was trained with.
     """
     traces = [
         *_curve("clean", clean, CLEAN, "circle", "solid"),

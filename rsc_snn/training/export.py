@@ -230,7 +230,8 @@ def _noise_known(recipe: Recipe) -> str:
     return {
         "direct": "It knows only images without noise.",
         "poisson": "It knows only Poisson-coded images.",
-        "rsc": f"It was trained at sigma {recipe.model.sigma:g} alone; other levels cost accuracy.",
+        "rsc": f"It was trained at sigma {recipe.model.sigma:g} alone; higher levels cost "
+        "accuracy, lower ones may.",
     }[recipe.model.coding]
 
 

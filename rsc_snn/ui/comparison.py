@@ -35,8 +35,8 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
     st.caption(
         explained(
             f"Bars: mean [class probability](#class-probability) over {draws} [looks](#draw) with "
-            "fresh noise; the thin lines run from the lowest to the highest value. Each network "
-            "was attacked with its own [gradients](#gradient)."
+            "fresh noise; the thin lines run from the lowest to the highest value. The attack was "
+            "made for each network anew."
         )
     )
     if any(map(_is_flattered, shown)):

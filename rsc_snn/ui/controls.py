@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SEEDS = (0, 2**31 - 1)
 _RIVALS = 2
-_OWN_SIGMA = "Each network runs at the noise level that it was trained with."
+_OWN_SIGMA = "Each network runs at the noise level of its own card."
 _DEFAULT_ATTACK = "pgd"
 _DEFAULT_DRAWS = 8
 _MOST_SLIDER_STOPS = 150
@@ -60,10 +60,10 @@ def choose_model(link: PageLink) -> ModelCard:
         format_func=network_labels(cards.values()).__getitem__,
         key=link.seed(field),
         help=explained(
-            "Networks of the same shape, trained on the same photographs: "
-            "[spiking networks](#snn), which differ in how a photograph becomes input, their "
-            "[coding](#coding) ([direct](#direct-coding), [Poisson](#poisson-coding) or "
-            "[RSC](#rsc)), and an [ANN](#ann), which has ordinary neurons. Some are "
+            "For each data set networks of one shape: [spiking networks](#snn), which differ in "
+            "how a photograph becomes input, their [coding](#coding) ([direct](#direct-coding), "
+            "[Poisson](#poisson-coding) or [RSC](#rsc)); [ANNs](#ann), which have ordinary "
+            "neurons; and an [RSC-ANN](#rsc-ann), which has those behind the noise. Some are "
             "[adversarially trained](#adversarial-training)."
         ),
     )
@@ -85,8 +85,9 @@ def choose_rivals(link: PageLink, card: ModelCard) -> tuple[ModelCard, ...]:
         max_selections=_RIVALS,
         placeholder="up to two more networks",
         help=explained(
-            "The same photograph, attack and seed, side by side. Each network is attacked with "
-            "its own [gradients](#gradient), so each meets its own worst change."
+            "The same photograph, attack and seed, side by side. The attack is made anew for each "
+            "network, from what that network itself gives away, such as its "
+            "[gradients](#gradient)."
         ),
         disabled=not names,
     )
@@ -156,9 +157,9 @@ def choose_noise(link: PageLink, cards: Sequence[ModelCard]) -> tuple[Noise, ...
         "Time steps T",
         limits,
         1,
-        "How many noisy [frames](#frame) of the photograph the network sees before it answers, one "
-        "at each [time step](#time-step). Its answer is the mean over the steps. More steps "
-        "average out more noise.",
+        "How many [frames](#frame) of the photograph the network sees before it answers, one at "
+        "each [time step](#time-step). Its answer is the mean over the steps. If the frames are "
+        "noisy, more steps average out more of the noise.",
         None if timed else "An ordinary network has no time steps: it sees one frame.",
     )
     return tuple(
@@ -175,7 +176,7 @@ def _each_its_own(link: PageLink) -> bool:
     chosen = st.toggle(
         "Each network at its own sigma",
         key=link.seed(field),
-        help="Networks lose accuracy away from the noise level that they were trained with.",
+        help="Networks mostly lose accuracy away from the noise level that they were trained with.",
     )
     return bool(link.keep(field, chosen))
 

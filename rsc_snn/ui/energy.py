@@ -75,7 +75,7 @@ def _draw_one(item: Shown, estimate: EnergyEstimate, *, alone: bool) -> None:
             delta_color="off",
             delta_arrow="off",
         )
-        steps = "all of its T passes count" if config.has_time else "no time steps"
+        steps = "its work on all T frames counts" if config.has_time else "no time steps"
         st.caption(f"{estimate.macs:,} multiply-accumulates; no spikes, {steps}.")
     draw_figure(
         energy_figure(estimate, config.coding if spiking else "ann"),

@@ -112,12 +112,18 @@ def _draw(slot: Slot, card: ModelCard, request: SweepRequest, sigma: float | Non
             [_point(point, "robust") for point in points],
             SIGMAS,
             here=sigma,
-            trained=card.config.sigma,
+            trained=_trained(card),
         ),
         "tradeoff",
         "Lines: accuracy on clean and on attacked photographs over the noise level sigma.",
     )
     st.caption(_caption(card, request, points, active))
+
+
+def _trained(card: ModelCard) -> float | None:
+    """The one noise level that the network was trained with, if it is known and one alone."""
+    low, high = card.trained_sigmas or (None, None)
+    return low if low == high else None
 
 
 def _point(point: SweepPoint, which: str) -> CurvePoint:

@@ -153,7 +153,8 @@ def _draw_matrix(choices: Choices, found: Transfer | None) -> None:
 def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
     if not found:
         st.info(
-            "An ordinary network has no other coding to attack it through.", icon=":material/info:"
+            "Attacks through the wrong coding are made for spiking networks only.",
+            icon=":material/info:",
         )
         return
     spiking = [card for card in choices.cards if card.config.neuron == "lif"]

@@ -130,14 +130,15 @@ def draw_noise(frame: Frame) -> None:
     st.caption(
         explained(
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
-            "its [variance](#variance) in parts (one-way random effects over images). Bars: of the "
-            "accuracy as it was measured, with all draws; SE is its standard error. The table's "
-            "share is that of a single answer, in which there is more coding noise. Each image was "
-            "attacked once, so the part of the images holds the luck of its attack too. More "
-            "images shrink both parts, more [draws](#draw) only that of [coding](#coding): once "
-            "most of the variance comes from the images, more draws help little. The last column "
-            "is the number of draws per image that leaves the least error for a given number of "
-            "passes, counting those of the attack (in brackets, per image; one broken before is "
+            "its [variance](#variance) in parts (one-way [random effects](#random-effects) over "
+            "images). Bars: of the accuracy as it was measured, with all draws; SE is its "
+            "standard error. The table's share is that of a single answer, in which there is more"
+            " coding noise. Each image was attacked once, so the part of the images holds the "
+            "luck of its attack too. More images shrink both parts, more [draws](#draw) only that"
+            " of [coding](#coding): once most of the variance comes from the images, more draws "
+            "help little. The last column is the number of draws per image that leaves the least "
+            "error for a given number of passes, counting those of the attack (in brackets, per "
+            "image; one broken before is "
             f"not attacked).{more}"
         )
     )
