@@ -7,6 +7,8 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -55,6 +57,30 @@ def describe_device(device: torch.device) -> str:
         return "GPU · Apple Metal"
     threads = torch.get_num_threads()
     return f"CPU · {threads} thread{'s' * (threads != 1)}"
+
+
+@lru_cache(maxsize=1)
+def processor_name() -> str:
+    """The model of this machine's CPU, or its architecture where the system does not say it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(filter(None, models), platform.processor() or platform.machine())
+
+
+def arithmetic(device: torch.device) -> dict[str, str]:
+    """What decides the last digits of results beside versions, for a record of them.
+
+    processor: of the CPU, and the instructions that torch uses of it. gradients: the numbers that
+    attacks compute theirs with, unless they ask for float32 (see `has_fast_bfloat16`).
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {
+        "processor": f"{processor_name()}, {capability}",
+        "gradients": "bfloat16" if has_fast_bfloat16(device) else "float32",
+    }
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:

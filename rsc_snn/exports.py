@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from rsc_snn.sweep.grid import attack_label, cell_command
 
 if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
+    from rsc_snn.sweep.cells import Cell
+    from rsc_snn.tradeoff import OperatingPoint
     from rsc_snn.tradeoff.rows import PointRow
     from rsc_snn.zoo import Zoo
 
@@ -222,10 +224,30 @@ def _point(row: PointRow, zoo: Zoo | None) -> dict[str, Any]:
 
 def _commands(row: PointRow, zoo: Zoo | None) -> list[str]:
     """Of the worst case one for each attack."""
-    if row.passes is None:
-        return [cell_command(cell, zoo) for cell in row.attacks]
-    voting = [replace(cell, draws=row.passes) for cell in row.attacks]
-    return [f"{cell_command(cell, zoo)} --predictor vote" for cell in voting]
+    return [answer_command(cell, row.passes, zoo) for cell in row.attacks]
+
+
+def answer_command(cell: Cell, passes: int | None, zoo: Zoo | None = None) -> str:
+    """`cell_command` of a vote over so many passes; None for a single pass."""
+    if passes is None:
+        return cell_command(cell, zoo)
+    return f"{cell_command(replace(cell, draws=passes), zoo)} --predictor vote"
+
+
+def point_command(
+    point: OperatingPoint, accuracy: Literal["clean", "robust"], zoo: Zoo | None = None
+) -> str:
+    """What measures a point's accuracy, for a person: of a worst case its strongest attack.
+
+    That attack alone lets more right answers stand than the worst case, so its share is said.
+    """
+    if accuracy == "clean":
+        return answer_command(point.clean_result.cell, point.voters, zoo)
+    cell = point.robust_result.cell
+    command = answer_command(cell, point.voters, zoo)
+    if len(point.robust_results) < 2:
+        return command
+    return f"{attack_label(cell)}, the strongest, alone {100 * point.alone:.1f}%: {command}"
 
 
 def scene_json(scene: Scene, results: Sequence[ModelResult] = ()) -> bytes:

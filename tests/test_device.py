@@ -5,13 +5,29 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rsc_snn.device import autocast, describe_device, memory_guard, pick_device
+from rsc_snn.device import (
+    arithmetic,
+    autocast,
+    describe_device,
+    has_fast_bfloat16,
+    memory_guard,
+    pick_device,
+    processor_name,
+)
 from rsc_snn.errors import ConfigError, DeviceMemoryError
 
 
 def test_the_cpu_is_always_there() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     assert describe_device(torch.device("cpu")).startswith("CPU")
+
+
+def test_a_record_names_the_processor_and_the_numbers_of_gradients() -> None:
+    device = torch.device("cpu")
+    found = arithmetic(device)
+    assert found["processor"].startswith(processor_name()) and processor_name().strip()
+    assert torch.backends.cpu.get_cpu_capability() in found["processor"]
+    assert found["gradients"] == ("bfloat16" if has_fast_bfloat16(device) else "float32")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -27,6 +27,7 @@ from rsc_snn.exports import (
     adversarial_png,
     archive_npz,
     logits_csv,
+    point_command,
     rates_csv,
     scene_json,
     snippet,
@@ -37,10 +38,13 @@ from rsc_snn.outcome import AttackRequest, Outcome, mean_probabilities, vote_cou
 from rsc_snn.paint import encode_paint
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.scene import Environment, Scene, embed_image, model_result, play, read_scene
+from rsc_snn.sweep.grid import attack_label, cell_command
 from rsc_snn.trace import Trace
+from rsc_snn.tradeoff import WORST, operating_points
 from rsc_snn.zoo import Zoo
 from tests.app_assets import make_assets
 from tests.conftest import CIFAR10
+from tests.tradeoff_cells import make_result
 
 ROOT = Path(__file__).parents[1]
 BOTH = ("tiny-rsc", "tiny-ann")
@@ -331,3 +335,30 @@ def test_texts_of_a_scene_cannot_leave_their_quotes() -> None:
     assert text in strings
     names = {node.id for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Name)}
     assert "__import__" not in names
+
+
+def test_the_command_of_a_point_is_of_the_value_beside_it() -> None:
+    clean, first, second = np.ones((3, 8), bool), np.ones((3, 8), bool), np.ones((3, 8), bool)
+    first[:, :4], second[:2, 2:] = False, False
+    results = [
+        make_result(clean),
+        make_result(first, attack="fgsm", epsilon=8.0),
+        make_result(second, attack="pgd", epsilon=8.0, parameters=(("steps", 10),)),
+    ]
+    (alone,) = operating_points(results, "pgd", 8.0)
+    command = cell_command(results[2].cell)
+    assert point_command(alone, "robust") == command
+    assert point_command(alone, "clean") == cell_command(results[0].cell)
+    (worst,) = operating_points(results, WORST, 8.0, attacks=("fgsm", "pgd"))
+    label = attack_label(results[1].cell)
+    assert worst.robust.value < worst.alone == 0.5
+    assert point_command(worst, "robust") == (
+        f"{label}, the strongest, alone 50.0%: {cell_command(results[1].cell)}"
+    )
+    assert point_command(worst, "clean") == cell_command(results[0].cell)
+    (vote,) = operating_points(results, "pgd", 8.0, "vote", 2)
+    for accuracy in ("clean", "robust"):
+        assert point_command(vote, accuracy).endswith(" --predictor vote")
+        assert "--draws 2 " in point_command(vote, accuracy)
+    (all_vote,) = operating_points(results, "pgd", 8.0, "vote")
+    assert "--draws 3 " in point_command(all_vote, "robust")

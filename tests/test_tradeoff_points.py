@@ -14,6 +14,7 @@ from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.tradeoff import (
     WORST,
     harmonic_mean,
+    harmonic_means,
     operating_points,
     pareto_front,
     vote_curve,
@@ -187,6 +188,30 @@ def test_the_front_is_what_no_point_dominates(tables: list[tuple[list[bool], lis
 def test_the_harmonic_mean() -> None:
     assert harmonic_mean(0.8, 0.4) == pytest.approx(stats.hmean([0.8, 0.4]))
     assert harmonic_mean(0.0, 0.0) == 0 and harmonic_mean(0.9, 0.0) == 0
+
+
+def test_the_interval_of_the_harmonic_mean_is_that_of_a_paired_bootstrap() -> None:
+    rates = np.random.default_rng(3).random(200)
+    points = [
+        make_point(draw_right(rates, 5, 1), draw_right(rates / 3, 5, 2), sigma=0.1),
+        make_point(draw_right(rates, 5, 3), draw_right(rates / 2, 5, 4), sigma=0.2),
+    ]
+    found = harmonic_means(points)
+    for point in points:
+        peer = stats.bootstrap(
+            (point.clean_scores, point.robust_scores),
+            lambda a, r, axis: stats.hmean([a.mean(axis=axis), r.mean(axis=axis)], axis=0),
+            paired=True,
+            n_resamples=9999,
+            method="percentile",
+            rng=0,
+        ).confidence_interval
+        estimate = found[point.key]
+        assert estimate.value == point.harmonic and estimate.n == 200
+        assert (estimate.lower, estimate.upper) == pytest.approx((peer.low, peer.high), abs=0.005)
+    fallen = make_point(np.zeros(8, bool), np.zeros(8, bool))
+    assert harmonic_means([fallen])[fallen.key].upper == 0
+    assert harmonic_means([]) == {}
 
 
 def test_a_vote_over_one_pass_is_a_single_pass_and_over_all_the_vote() -> None:

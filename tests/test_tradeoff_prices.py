@@ -11,7 +11,14 @@ import pytest
 from scipy import stats
 
 from rsc_snn.errors import DataError
-from rsc_snn.tradeoff import OperatingPoint, marginal_prices, qte, qtes
+from rsc_snn.tradeoff import (
+    OperatingPoint,
+    holm,
+    marginal_prices,
+    prices_of_dial,
+    qte,
+    qtes,
+)
 from rsc_snn.tradeoff.paired import differences
 from tests.tradeoff_cells import draw_right, make_point, quiet_and_noisy, worst_point
 
@@ -52,6 +59,23 @@ def test_the_interval_is_that_of_a_paired_bootstrap() -> None:
     assert found.value == pytest.approx(gained.mean() / paid.mean())
     assert (found.lower, found.upper) == pytest.approx((peer.low, peer.high), rel=0.05)
     assert found.paid.test == "sign flips"
+
+
+def test_prices_and_ratios_of_a_dial_are_corrected_together() -> None:
+    dial = [point(0.1, 160, 40), point(0.2, 152, 46), point(0.3, 140, 51), point(0.4, 139, 52)]
+    prices, ratios = prices_of_dial(dial)
+    alone = (marginal_prices(dial), qtes(dial[0], dial[1:]))
+    assert [price.paid.value for price in prices] == [price.paid.value for price in alone[0]]
+    assert [ratio.value for ratio in ratios] == [ratio.value for ratio in alone[1]]
+    assert [(r.lower, r.upper) for r in ratios] == [(r.lower, r.upper) for r in alone[1]]
+    assert ratios[0] is prices[0].qte, "the first step is from the start"
+    # Three steps, and two more settings against the start, two differences each.
+    tests = [test for price in prices for test in (price.paid, price.gained)]
+    tests += [test for ratio in ratios[1:] for test in (ratio.paid, ratio.gained)]
+    assert {difference.comparisons for difference in tests} == {10}
+    assert [d.adjusted for d in tests] == pytest.approx(holm([d.p for d in tests]))
+    assert prices_of_dial(dial[:1]) == ((), ())
+    assert len(prices_of_dial(dial[:2])[1]) == 1
 
 
 def test_ratios_of_several_changes_are_those_of_each() -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _CELLS_SHOWN = 5
+# Each worker is a process with PyTorch in it.
+_WORKERS_A_CORE = 4
 
 
 def add_parser(subparsers: Any) -> None:
@@ -174,6 +176,9 @@ def _sweep(args: argparse.Namespace, zoo: Zoo, store: Store, cells: Sequence[Cel
         return 0
     if cost.large(max(workers, 1)) and not args.yes:
         raise SweepError("That is a large sweep; say --yes to start it, or make its grid smaller.")
+    most = _WORKERS_A_CORE * (os.cpu_count() or 1)
+    if not args.cluster and workers > most:
+        raise SweepError(f"{workers:,} workers are too many for this machine; at most {most:,}.")
     store.check_writable()
     with store.sweeping() as alone, _Progress(missing) as progress, _interrupts() as stop:
         if not alone:

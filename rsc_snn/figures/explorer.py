@@ -35,7 +35,6 @@ from rsc_snn.figures.style import (
 
 if TYPE_CHECKING:
     from rsc_snn.evaluate import Estimate
-    from rsc_snn.sweep.cells import Cell
     from rsc_snn.tradeoff import OperatingPoint
 
 Accuracy = Literal["clean", "robust"]
@@ -82,14 +81,15 @@ class Show:
     looks: of models, by name; others show their name and coding. own: keys of points that did
     not ship but were added here: measured live, by a sweep, or imported. others: what to call the
     images of points that were measured on other images than the rest, by key. here: key of the
-    current choice. command: writes the command that measures a cell, for the hover.
+    current choice. command: writes what measures a point's clean or robust accuracy, for the
+    hover.
     """
 
     looks: Mapping[str, Look] = field(default_factory=dict)
     own: Collection[str] = frozenset()
     others: Mapping[str, str] = field(default_factory=dict)
     here: str | None = None
-    command: Callable[[Cell], str] | None = None
+    command: Callable[[OperatingPoint, Accuracy], str] | None = None
 
     def look(self, point: OperatingPoint) -> Look:
         """The look of a point's model."""
@@ -112,6 +112,7 @@ class Series:
 
 
 BARE = Show()
+NO_HARMONICS: Mapping[str, Estimate] = {}
 
 
 def curves_figure(
@@ -150,7 +151,7 @@ def curves_figure(
         yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
         legend=_column(-0.13),
     )
-    return figure([*traces, *_own_note(show)], arrangement)
+    return figure([*traces, *own_note(show)], arrangement)
 
 
 def plane_figure(
@@ -179,15 +180,20 @@ def plane_figure(
         yaxis=y_axis,
         legend=_column(-0.16),
     )
-    return figure([*traces, *_own_note(show)], arrangement)
+    return figure([*traces, *own_note(show)], arrangement)
 
 
 def heat_figure(
-    points: Sequence[OperatingPoint], quantity: Quantity = "clean", *, show: Show = BARE
+    points: Sequence[OperatingPoint],
+    quantity: Quantity = "clean",
+    *,
+    harmonics: Mapping[str, Estimate] = NO_HARMONICS,
+    show: Show = BARE,
 ) -> go.Figure:
     """A map of sigma by T of one model, each value written in its cell.
 
     Cells added here have a frame, the chosen one a thick one. Colours span the values there are.
+    harmonics: harmonic means with their intervals, by the key of a point, for the hover.
     """
     found = [point for point in points if point.sigma is not None]
     sigmas = sorted({point.sigma for point in found if point.sigma is not None})
@@ -215,7 +221,7 @@ def heat_figure(
         "y": [steps.index(point.time_steps) for point in found],
         "text": [f"{100 * _value(point, quantity):.0f}" for point in found],
         "textfont": {"color": _ON_CELL, "size": 13},
-        "customdata": [_custom(point, quantity, show) for point in found],
+        "customdata": [_custom(point, quantity, show, harmonics.get(point.key)) for point in found],
         "marker": {
             "symbol": "square",
             "size": 26,
@@ -223,7 +229,7 @@ def heat_figure(
             "line": {"color": _ON_CELL, "width": [_frame(point, show) for point in found]},
         },
         **_unfaded(),
-        "hovertemplate": _hover(QUANTITIES[quantity], quantity != "harmonic"),
+        "hovertemplate": _hover(QUANTITIES[quantity], quantity != "harmonic" or bool(harmonics)),
         "showlegend": False,
     }
     arrangement = layout(
@@ -269,7 +275,7 @@ def epsilon_figure(
         yaxis=_shares("accuracy", every),
         legend=_column(-0.2),
     )
-    return figure([*traces, *_own_note(show)], arrangement)
+    return figure([*traces, *own_note(show)], arrangement)
 
 
 # --- Lines and marks -----------------------------------------------------------------------------
@@ -526,7 +532,7 @@ def _frame(point: OperatingPoint, show: Show) -> float:
     return 1.5 if point.key in show.own else 0
 
 
-def _own_note(show: Show) -> list[dict[str, Any]]:
+def own_note(show: Show) -> list[dict[str, Any]]:
     """Two lines of the legend that say what filled and open marks are."""
     if not show.own:
         return []
@@ -561,15 +567,20 @@ def _value(point: OperatingPoint, quantity: Quantity) -> float:
     return point.clean.value if quantity == "clean" else point.robust.value
 
 
-def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: Show) -> list[Any]:
+def _custom(
+    point: OperatingPoint,
+    quantity: Quantity | Literal["both"],
+    show: Show,
+    harmonic: Estimate | None = None,
+) -> list[Any]:
     """[key, model and setting, lower, upper, n, command, words, key]; see the hover templates.
 
     words: the name of the quantity or, for both, the interval of the clean accuracy. The last is
-    what a page gets of a clicked point.
+    what a page gets of a clicked point. harmonic: the harmonic mean with its interval.
     """
+    accuracy: Accuracy = "clean" if quantity == "clean" else "robust"
     estimate = point.clean if quantity == "clean" else point.robust
-    result = point.clean_result if quantity == "clean" else point.robust_result
-    command = "" if show.command is None else show.command(result.cell)
+    command = "" if show.command is None else show.command(point, accuracy)
     where = f"{show.look(point).label} at {point.setting}"
     where += f"; {show.others[point.key]}" if point.key in show.others else ""
     where += " (added here)" if point.key in show.own else ""
@@ -577,6 +588,8 @@ def _custom(point: OperatingPoint, quantity: Quantity | Literal["both"], show: S
         words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
     else:
         words = QUANTITIES[quantity]
+    if quantity == "harmonic" and harmonic is not None:
+        estimate = harmonic
     numbers = (estimate.lower, estimate.upper, estimate.n)
     return [point.key, where, *numbers, wrapped(command), words, point.key]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, Show, legend_mark, wrapped
+from rsc_snn.figures.explorer import BARE, Accuracy, Show, legend_mark, own_note, wrapped
 from rsc_snn.figures.labels import Labels
 from rsc_snn.figures.style import (
     ADVERSARIAL,
@@ -49,15 +49,18 @@ class Row:
 
 
 def votes_figure(
-    clean: Sequence[VotePoint], robust: Sequence[VotePoint], *, commands: tuple[str, str] = ("", "")
+    clean: Sequence[VotePoint],
+    robust: Sequence[VotePoint],
+    *,
+    command: Callable[[int, Accuracy], str] | None = None,
 ) -> go.Figure:
     """Accuracy over the number of passes that vote, clean and under attack; 1 is a single pass.
 
-    commands: that measure the two, for the hover.
+    command: writes what measures a vote over so many passes, for the hover.
     """
     traces = [
-        _votes("clean", clean, CLEAN, "circle", "solid", commands[0]),
-        _votes("under attack", robust, ADVERSARIAL, "diamond", "dash", commands[1]),
+        _votes("clean", clean, (CLEAN, "circle", "solid"), "clean", command),
+        _votes("under attack", robust, (ADVERSARIAL, "diamond", "dash"), "robust", command),
     ]
     passes = sorted({point.passes for point in (*clean, *robust)})
     arrangement = layout(
@@ -69,8 +72,14 @@ def votes_figure(
 
 
 def _votes(
-    name: str, points: Sequence[VotePoint], colour: str, symbol: str, dash: str, command: str
+    name: str,
+    points: Sequence[VotePoint],
+    look: tuple[str, str, str],
+    accuracy: Accuracy,
+    command: Callable[[int, Accuracy], str] | None,
 ) -> dict[str, Any]:
+    """A line in a look: colour, mark and dash."""
+    colour, symbol, dash = look
     ordered = sorted(points, key=lambda point: point.passes)
     estimates = [point.estimate for point in ordered]
     return {
@@ -81,6 +90,7 @@ def _votes(
         "y": [each.value for each in estimates],
         "customdata": [
             [each.lower, each.upper, each.n, point.groups]
+            + [wrapped("" if command is None else command(point.passes, accuracy))]
             for point, each in zip(ordered, estimates, strict=True)
         ],
         "error_y": interval_bars(estimates, translucent(colour, 0.7)),
@@ -89,7 +99,7 @@ def _votes(
         "hovertemplate": (
             f"{name}, a vote over %{{x}}: %{{y:.1%}}<br>%{{customdata[0]:.1%}} to "
             "%{customdata[1]:.1%}, n = %{customdata[2]:,}, votes an image: %{customdata[3]}"
-            f"{wrapped(command)}<extra></extra>"
+            "%{customdata[4]}<extra></extra>"
         ),
     }
 
@@ -170,7 +180,8 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
     """Points of robustness gained over points of accuracy paid, a mark for each step of a dial.
 
     On the dotted line one point buys one. A step with a part that is within the noise is pale and
-    a cross; `customdata` ends with the key of the cell after the step.
+    a cross, one to or from a setting that was added here is open; `customdata` ends with the key
+    of the cell after the step.
     """
     across = _ends([price.paid for price in prices])
     up = _ends([price.gained for price in prices])
@@ -192,14 +203,15 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
     ]
     zero = {"zeroline": True, "zerolinecolor": NEUTRAL, "zerolinewidth": 1.5}
     arrangement = layout(
-        height=380 + _ROW * 3,
+        height=380 + _ROW * (3 + 2 * bool(show.own)),
         margin=margin(top=10),
         xaxis=axis("accuracy paid, points", range=across, **zero),
         yaxis=axis("robustness gained, points", range=up, **zero),
         legend={"orientation": "v", "x": 0, "xanchor": "left", "y": -0.18, "yanchor": "top"},
     )
     labels = _labels(prices, (across, up), even)
-    return figure([*([_steps(prices, labels, show)] if prices else []), *notes, even], arrangement)
+    steps = [_steps(prices, labels, show)] if prices else []
+    return figure([*steps, *notes, *own_note(show), even], arrangement)
 
 
 def _ends(changes: Sequence[Difference]) -> list[float]:
@@ -254,7 +266,10 @@ def _steps(
             "color": _STEP,
             "size": _MARK,
             "opacity": [1.0 if plain else _PALE for plain in clear],
-            "symbol": ["circle" if plain else "x-thin-open" for plain in clear],
+            "symbol": [
+                f"circle{_open(price, show)}" if plain else "x-thin-open"
+                for price, plain in zip(prices, clear, strict=True)
+            ],
             "line": {"width": 2, "color": _STEP},
         },
         "unselected": {"marker": {"opacity": 0.8}},
@@ -266,9 +281,14 @@ def _steps(
     }
 
 
+def _open(price: Price, show: Show) -> str:
+    """The end of the name of a mark."""
+    return "-open" if {price.before.key, price.after.key} & set(show.own) else ""
+
+
 def _words(price: Price, show: Show) -> tuple[str, str, int, str]:
     """What is paid, what is gained, n, and the command of the setting after the step."""
-    command = "" if show.command is None else show.command(price.after.robust_result.cell)
+    command = "" if show.command is None else show.command(price.after, "robust")
     return price.paid.text(), price.gained.text(), price.paid.n, wrapped(command)
 
 

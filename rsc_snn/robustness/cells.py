@@ -35,7 +35,7 @@ from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
 from rsc_snn.data.pixels import to_unit
-from rsc_snn.device import describe_device
+from rsc_snn.device import arithmetic, describe_device
 from rsc_snn.errors import DataError, ZooError
 from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed, make_generator
@@ -247,6 +247,7 @@ def _measure(
         seconds=round(time.perf_counter() - start, 3),
         device=describe_device(subject.device),
         versions={
+            **arithmetic(subject.device),
             "rsc_snn": rsc_snn.__version__,
             "torch": torch.__version__,
             "torchattacks": metadata.version("torchattacks"),

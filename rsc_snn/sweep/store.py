@@ -250,7 +250,9 @@ class Store:
         columns = _names((*_CELL_FIELDS, *_SUMMARY_FIELDS))
         rows = self._rows(f"SELECT {columns} FROM cells{text} {_ORDER}", values)
         count = len(_CELL_FIELDS)
-        return list(_sound(rows, lambda row: Summary(_cell(row[:count]), *row[count:])))
+        return list(
+            _sound(rows, lambda row: Summary(_cell(row[:count]), *_known_ends(row[count:])))
+        )
 
     def keys(self) -> list[str]:
         """The keys of all stored cells but damaged ones, in the order of `results`."""
@@ -464,14 +466,10 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 
 def _add_accuracies(connection: sqlite3.Connection) -> None:
-    """From version 1 to 2: work out the accuracy of every stored cell."""
+    """From version 1 to 2: work out the accuracy of every stored cell that can be read."""
     _run(connection, _TO_SCHEMA_2)
-    for row in connection.execute(_select_results(standing="NULL")).fetchall():
-        try:
-            result = _result(row)
-        except _DAMAGE as error:
-            key = row[_KEY_PLACE]
-            raise SweepError(f"The stored cell {key} is damaged; move the store away.") from error
+    rows = connection.execute(_select_results(standing="NULL")).fetchall()
+    for result in _sound(rows, _result):
         estimate = result.estimate()
         connection.execute(
             "UPDATE cells SET value = ?, lower = ?, upper = ? WHERE key = ?",
@@ -634,6 +632,13 @@ def _sound(rows: Iterable[Row], read: Callable[[Row], Item]) -> Iterator[Item]:
             yield read(row)
         except _DAMAGE:
             continue
+
+
+def _known_ends(columns: Sequence[Any]) -> Sequence[Any]:
+    """The columns of a summary. Raises DataError if a migration could not work out its accuracy."""
+    if None in columns:
+        raise DataError("The accuracy of a damaged cell is not known.")
+    return columns
 
 
 def _is_sound(row: Row, cell: Cell) -> bool:

@@ -49,7 +49,7 @@ from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
 from rsc_snn.data.numbering import renumbered
 from rsc_snn.data.pixels import to_unit
-from rsc_snn.device import describe_device, pick_device
+from rsc_snn.device import arithmetic, describe_device, pick_device
 from rsc_snn.errors import DeviceMemoryError, SweepError
 from rsc_snn.randomness import derive_seed
 from rsc_snn.robustness.cells import fingerprint, subset_rows
@@ -123,7 +123,7 @@ def measure(
         queries=queries,
         seconds=round(time.perf_counter() - start, 4),
         device=text,
-        versions=_versions(),
+        versions=_versions(device),
         standing=standing,
     )
 
@@ -319,13 +319,14 @@ def _memory_of(device: torch.device) -> Iterator[None]:
         raise SweepError(
             "This cell does not fit into the memory of the device, of which each worker takes up "
             f"to about {pass_memory(device):g} GB, whatever the batch size; let fewer workers "
-            "share it."
+            "share it, or compute on the CPU (--device cpu)."
         ) from error
 
 
-@lru_cache(maxsize=1)
-def _versions() -> Mapping[str, str]:
+@lru_cache(maxsize=2)
+def _versions(device: torch.device) -> Mapping[str, str]:
     return {
+        **arithmetic(device),
         "rsc_snn": rsc_snn.__version__,
         "torch": torch.__version__,
         "torchattacks": metadata.version("torchattacks"),

@@ -14,11 +14,12 @@ from rsc_snn.tradeoff.points import (
     OperatingPoint,
     VotePoint,
     harmonic_mean,
+    harmonic_means,
     operating_points,
     pareto_front,
     vote_curve,
 )
-from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, qte, qtes
+from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, prices_of_dial, qte, qtes
 from rsc_snn.tradeoff.variance import Components, attack_cost, variance_components
 
 __all__ = [
@@ -37,10 +38,12 @@ __all__ = [
     "best_under_budget",
     "explains",
     "harmonic_mean",
+    "harmonic_means",
     "holm",
     "marginal_prices",
     "operating_points",
     "pareto_front",
+    "prices_of_dial",
     "qte",
     "qtes",
     "variance_components",

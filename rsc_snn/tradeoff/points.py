@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, Predictor, accuracy_estimate, image_scores
+from rsc_snn.resampling import resampled_means
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 
 WORST = "worst"
@@ -64,6 +65,14 @@ class OperatingPoint:
     def scored(self) -> int:
         """How many answers an image's score is the mean of."""
         return self.robust_result.cell.draws if self.predictor == "single" else 1
+
+    @property
+    def voters(self) -> int | None:
+        """How many passes vote; None if a single pass answers."""
+        if self.predictor == "single":
+            return None
+        draws = self.robust_result.cell.draws
+        return draws if self.passes is None else min(self.passes, draws)
 
     @property
     def setting(self) -> str:
@@ -215,6 +224,27 @@ def _scores(result: CellResult, predictor: Predictor, passes: int | None) -> Sco
 
 def _estimate(scores: Scores, draws: int) -> Estimate:
     return accuracy_estimate(torch.from_numpy(scores), draws)
+
+
+def harmonic_means(points: Sequence[OperatingPoint]) -> dict[str, Estimate]:
+    """The harmonic mean of each point with its 95 % interval, by the point's key.
+
+    Percentile bootstrap over images (9,999 resamples), which keeps the clean and the robust score
+    of an image together. Where few images differ from the rest its interval may be a point. Raises
+    DataError unless all points have the same images.
+    """
+    same_images(points)
+    if not points:
+        return {}
+    scores = [point.clean_scores for point in points] + [point.robust_scores for point in points]
+    clean, robust = np.split(resampled_means(np.stack(scores, axis=1)), 2, axis=1)
+    both = clean + robust
+    means = np.divide(2 * clean * robust, both, out=np.zeros_like(both), where=both > 0)
+    ends = np.quantile(means, (0.025, 0.975), axis=0).T.tolist()
+    return {
+        point.key: Estimate(point.harmonic, low, high, point.clean.n, 0.95)
+        for point, (low, high) in zip(points, ends, strict=True)
+    }
 
 
 def pareto_front(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:

@@ -160,6 +160,17 @@ def marginal_prices(points: Iterable[OperatingPoint]) -> tuple[Price, ...]:
     return _prices([pair for dial in dials(points) for pair in pairwise(dial)])
 
 
+def prices_of_dial(dial: Sequence[OperatingPoint]) -> tuple[tuple[Price, ...], tuple[Qte, ...]]:
+    """The price of each step of one dial, sigma rising, and the ratio of each point to the first.
+
+    Holm's correction is over all differences of both: they are shown, and read, together. Raises
+    DataError unless all have the same images.
+    """
+    steps = list(pairwise(dial))
+    found = _prices([*steps, *((dial[0], point) for point in dial[2:])])
+    return found[: len(steps)], tuple(price.qte for price in (*found[:1], *found[len(steps) :]))
+
+
 def _prices(pairs: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> tuple[Price, ...]:
     if not pairs:
         return ()

@@ -41,18 +41,11 @@ def point_rows(points: Iterable[OperatingPoint]) -> tuple[PointRow, ...]:
             point.robust,
             tuple(result.cell for result in point.robust_results),
             point.predictor,
-            _passes(point),
+            point.voters,
             point.scored,
         )
         for point in points
     )
-
-
-def _passes(point: OperatingPoint) -> int | None:
-    if point.predictor == "single":
-        return None
-    draws = point.robust_result.cell.draws
-    return draws if point.passes is None else min(point.passes, draws)
 
 
 def vote_rows(

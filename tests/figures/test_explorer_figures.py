@@ -25,9 +25,9 @@ from rsc_snn.figures import (
 )
 from rsc_snn.figures.explorer import _ON_CELL, _PALE, _SCALES
 from rsc_snn.figures.style import ADVERSARIAL, CLEAN, CODING_COLOURS, shades
-from rsc_snn.sweep.cells import Cell
 from rsc_snn.tradeoff import (
     OperatingPoint,
+    harmonic_means,
     marginal_prices,
     operating_points,
     pareto_front,
@@ -228,14 +228,17 @@ def test_a_dozen_lines_differ() -> None:
 
 
 def test_hovering_shows_setting_interval_n_and_command() -> None:
-    def command(cell: Cell) -> str:
-        return f"python -m rsc_snn evaluate --sigma {cell.sigma} " + "--option value " * 9
+    def command(point: OperatingPoint, accuracy: str) -> str:
+        words = f"python -m rsc_snn evaluate --sigma {point.sigma} --show {accuracy} "
+        return words + "--option value " * 9
 
     (trace,) = lines(curves_figure(DIAL[:1], show=Show(command=command)), "y")
     row = trace.customdata[0]
     assert row[1] == "tiny-rsc at sigma 0.2, T = 4"
-    assert row[5].startswith("<br>python -m rsc_snn evaluate --sigma 0.2 --option")
-    assert row[5].replace("<br>", " ").split() == command(DIAL[0].robust_result.cell).split()
+    assert row[5].startswith("<br>python -m rsc_snn evaluate --sigma 0.2 --show clean")
+    assert row[5].replace("<br>", " ").split() == command(DIAL[0], "clean").split()
+    (attacked,) = lines(curves_figure(DIAL[:1], show=Show(command=command)), "y2")
+    assert "--show robust" in attacked.customdata[0][5].replace("<br>", " ")
     assert max(len(line) for line in row[5].split("<br>")) <= 64
     for place in (1, 2, 3, 4, 5, 6):
         assert f"customdata[{place}]" in trace.hovertemplate
@@ -287,6 +290,29 @@ def test_the_map_frames_live_cells_and_the_choice() -> None:
     assert widths[2] == widths[3] == 0 < widths[0] < widths[1]
 
 
+def test_the_harmonic_mean_on_the_map_has_its_interval() -> None:
+    found = harmonic_means(DIAL)
+    marks = heat_figure(DIAL, "harmonic", harmonics=found).data[1]
+    assert "customdata[2]" in marks.hovertemplate and "customdata[3]" in marks.hovertemplate
+    for row in marks.customdata:
+        assert (row[2], row[3], row[4]) == (found[row[0]].lower, found[row[0]].upper, N)
+
+
+def test_steps_from_or_to_a_setting_that_was_added_are_open() -> None:
+    prices = marginal_prices(DIAL)
+    figure = prices_figure(prices, show=Show(own={DIAL[1].key}))
+    symbols = figure.data[0].marker.symbol
+    touching = [DIAL[1] in (price.before, price.after) for price in prices]
+    sure = [p.paid.significant and p.gained.significant for p in prices]
+    assert any(t and s for t, s in zip(touching, sure, strict=True))
+    expected = [
+        ("circle-open" if own else "circle") if plain else "x-thin-open"
+        for own, plain in zip(touching, sure, strict=True)
+    ]
+    assert list(symbols) == expected
+    assert "open: added here" in [trace.name for trace in figure.data]
+
+
 @pytest.mark.parametrize("colour", [_PALE, *_SCALES.values()])
 def test_values_can_be_read_on_every_cell(colour: str) -> None:
     assert contrast(_ON_CELL, colour) >= 4.5
@@ -332,8 +358,11 @@ def test_labels_of_epsilons_that_would_touch_are_left_out() -> None:
 def test_votes_over_passes() -> None:
     result = make_result(draw_right(np.full(N, 0.6), 5, 0))
     curve = vote_curve(result)
-    clean, robust = votes_figure(curve, curve[:2], commands=("run a", "run b")).data
-    assert "<br>run a" in clean.hovertemplate and "<br>run b" in robust.hovertemplate
+    named = votes_figure(curve, curve[:2], command=lambda m, which: f"run {which} {m}")
+    clean, robust = named.data
+    assert [row[4] for row in clean.customdata] == [f"<br>run clean {m}" for m in (1, 3, 5)]
+    assert [row[4] for row in robust.customdata] == ["<br>run robust 1", "<br>run robust 3"]
+    assert "customdata[4]" in clean.hovertemplate
     assert list(clean.x) == [1, 3, 5] and list(robust.x) == [1, 3]
     np.testing.assert_allclose(clean.y, [p.estimate.value for p in curve])
     np.testing.assert_allclose(
@@ -361,7 +390,7 @@ def test_parts_of_the_noise_add_up() -> None:
 
 def test_prices_are_points_gained_over_points_paid() -> None:
     prices = marginal_prices(DIAL)
-    show = Show({"tiny-rsc": Look("RSC", "rsc")}, command=lambda cell: f"run {cell.sigma}")
+    show = Show({"tiny-rsc": Look("RSC", "rsc")}, command=lambda point, _: f"run {point.sigma}")
     steps, *notes, even = prices_figure(prices, show=show).data
     assert [row[5] for row in steps.customdata] == [f"<br>run {s}" for s in (0.1, 0.2, 0.3)]
     assert [note.marker.symbol for note in notes] == ["circle", "x-thin-open"]

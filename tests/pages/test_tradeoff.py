@@ -787,6 +787,57 @@ def test_settings_without_one_of_the_attacks_are_said_to_be_left_out(
         assert "left out" not in words(is_fine(page(PAGE, models="tiny-rsc", worst=few).run()))
 
 
+def test_a_worst_case_that_rests_on_an_added_result_is_marked_as_added(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """The strongest attack by itself ships, another one was added: the point is not all shipped."""
+    zoo = Zoo(shipped_grid / "models")
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["eot_pgd10"],))
+    weak = [
+        replace(r, answers=np.tile(r.labels, (r.cell.draws, 1)))
+        for r in make_results(grid, zoo)
+        if r.cell.attack == "eot_pgd"
+    ]
+    with Store(store) as own:
+        own.put_all(weak)
+    link = {"models": "tiny-rsc", "steps": "4", "attack": "worst"}
+    for worst, added in (("fgsm,pgd-10", False), ("fgsm,pgd-10,eot-pgd-10", True)):
+        app = is_fine(page(PAGE, worst=worst, **link).run())
+        (figure,) = figures(app).values()
+        marks = [m for t in figure["data"] if "customdata" in t for m in t["marker"]["symbol"]]
+        assert {mark.endswith("-open") for mark in marks} == {added}
+        for view in ("map", "prices", "noise", "votes"):
+            text = words(shown := is_fine(page(PAGE, view=view, worst=worst, **link).run()))
+            assert ("added here" in f"{text} {figures(shown)}") == added, view
+        ask = words(is_fine(page(PAGE, view="ask", worst=worst, **link).run()))
+        assert ("(added here)" in ask) == added
+
+
+def test_added_results_that_better_ones_cover_are_counted(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    zoo = Zoo(shipped_grid / "models")
+    few = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), draws=3, epsilons=(4.0,))
+    with Store(store) as own:
+        own.put_all(make_results(few, zoo))
+    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm", "epsilon": "4"}
+    text = words(is_fine(page(PAGE, **link).run()))
+    assert "4 results that were added here stay out of the figure" in text
+    assert "stay out" not in words(is_fine(page(PAGE, **{**link, "epsilon": "8"}).run()))
+
+
+def test_attacks_through_other_smaller_epsilons_are_said(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), epsilons=(8.0,), sigmas=(0.25,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm"}
+    said = "Some of these attacks went through smaller epsilons first"
+    assert said in words(is_fine(page(PAGE, epsilon="8", **link).run()))
+    assert said not in words(is_fine(page(PAGE, epsilon="4", **link).run()))
+
+
 def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:
     """Two attacks that harm in draws of their own; each image's lowest score is below both."""
     first, second = np.ones((4, 8), bool), np.ones((4, 8), bool)
@@ -906,7 +957,7 @@ def test_the_noise_view_leaves_out_settings_of_one_draw_and_names_them(
     app = is_fine(page(PAGE, **link).run())
     text, note = words(app), "With one draw, left out: "
     (name,) = re.findall(f"{note}(.*?)\\.( |$)", text.replace("0.15", "0,15"))
-    assert name[0].endswith("at sigma 0,15, T = 4") and len(figures(app)) == 1
+    assert name[0].endswith("at sigma 0,15, T = 4 (added here)") and len(figures(app)) == 1
     assert "| draws, best for the effort" in text and "images and the attack on each" in text
     (shipped_grid / "results" / FILE).unlink()
     alone = is_fine(page(PAGE, **link).run())

@@ -282,13 +282,25 @@ def test_a_store_of_version_1_is_brought_up_to_date(path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_the_old_store(path: Path) -> None:
     old_store(path, many(2))
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE answers SET answers = x'00'")
+    with sqlite3.connect(path) as connection:  # The column that comes last is there already.
+        connection.execute("ALTER TABLE cells ADD COLUMN upper REAL")
     before = path.read_bytes()
     for _ in range(2):
-        with pytest.raises(SweepError, match="damaged"):
+        with pytest.raises(SweepError, match="duplicate column"):
             Store(path)
     assert path.read_bytes() == before
+
+
+def test_a_damaged_cell_of_version_1_costs_no_others(path: Path) -> None:
+    first, *others = found = many(5)
+    old_store(path, found)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE answers SET answers = x'00' WHERE key = ?", (first.cell.key,))
+    with Store(path) as store:
+        assert {summary.cell for summary in store.summaries()} == {r.cell for r in others}
+        assert store.missing([r.cell for r in found]) == [first.cell]
+        assert store.put(first)
+        assert len(store.summaries()) == 5
 
 
 def test_a_newer_store_is_refused(path: Path) -> None:

@@ -244,6 +244,16 @@ def test_a_large_sweep_asks(
     assert len(stored()) == 2
 
 
+def test_more_workers_than_a_machine_can_hold_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    most = 4 * (os.cpu_count() or 1)
+    words = ["sweep", "grid.toml", "--device", "cpu", "--workers", str(most + 1)]
+    assert main(words) == 2
+    assert f"too many for this machine; at most {most}." in capsys.readouterr().err
+    assert not stored()
+
+
 def test_a_sweep_of_many_worker_hours_asks_however_soon_it_ends(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,11 +80,11 @@ def _draw_answer(lose: float, frame: Frame) -> None:
 def _headline(frame: Frame, choice: Choice) -> str:
     """The setting; where the two ends of the worst case choose differently, that of each."""
     if choice.shared:
-        return f"**{_name(frame, choice.point)}.**"
+        return f"**{frame.name(choice.point)}.**"
     return (
         "**The two ends of the worst case choose differently.** By each image's lowest score: "
-        f"{_name(frame, choice.point)}; by the strongest attack alone: "
-        f"{_name(frame, choice.upper)}. What follows is of the first."
+        f"{frame.name(choice.point)}; by the strongest attack alone: "
+        f"{frame.name(choice.upper)}. What follows is of the first."
     )
 
 
@@ -136,10 +136,10 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
 def _draw_rivals(frame: Frame, choice: Choice) -> None:
     """Settings that are as good or within the budget, as far as the images can tell."""
     better, tied, apart = (
-        [f"{_name(frame, rival.point)} ({100 * rival.robust.value:.1f}% robust)" for rival in found]
+        [f"{frame.name(rival.point)} ({100 * rival.robust.value:.1f}% robust)" for rival in found]
         for found in (choice.better, choice.tied, choice.apart)
     )
-    near = [_name(frame, point) for point in choice.near]
+    near = [frame.name(point) for point in choice.near]
     for start, names in (
         ("Better on the other half of the images, by more than noise", better),
         ("As good, within the noise", tied),
@@ -150,10 +150,6 @@ def _draw_rivals(frame: Frame, choice: Choice) -> None:
         rest = f" and {more} more" if more > 0 else ""
         if names:
             st.markdown(f"{start}: {'; '.join(names[:_RIVALS])}{rest}.")
-
-
-def _name(frame: Frame, point: OperatingPoint) -> str:
-    return f"{frame.labels[point.model]} at {point.setting}"
 
 
 def _pass_cost(point: OperatingPoint, picture: GalleryImage) -> PassCost:

@@ -11,9 +11,9 @@ import streamlit as st
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.errors import RscSnnError
+from rsc_snn.exports import point_command
 from rsc_snn.figures.explorer import Look, Show
-from rsc_snn.sweep.cells import Cell
-from rsc_snn.sweep.grid import cell_command
+from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_click
@@ -26,6 +26,7 @@ from rsc_snn.ui.explorer.measured import (
     in_order,
     menu_of,
     points_of,
+    selected,
     setting_of,
     variant_of,
 )
@@ -94,8 +95,18 @@ class Frame:
         others = {key: s.label for key, s in samples.items() if s != self.selection.sample}
         key = None if here is None else here.key
         # A legend of open marks where there are none would only ask for room.
-        own = self.evidence.own & samples.keys()
-        return Show(looks, own, others, key, partial(cell_command, zoo=zoo))
+        own = {point.key for point in (*points, *beside) if self.added(point)}
+        return Show(looks, own, others, key, partial(point_command, zoo=zoo))
+
+    def added(self, point: OperatingPoint) -> bool:
+        """True if any result that the point rests on did not ship but was added here."""
+        results = (point.clean_result, *point.robust_results)
+        return any(result.cell.key in self.evidence.own for result in results)
+
+    def name(self, point: OperatingPoint) -> str:
+        """The model and the setting, in words, and whether it was added here."""
+        added = " (added here)" if self.added(point) else ""
+        return f"{resources.zoo().card(point.model).label} at {point.setting}{added}"
 
     @property
     def attack_words(self) -> str:
@@ -231,12 +242,43 @@ def _absent(settings: Sequence[Setting]) -> str:
 def _too_few_draws(frame: Frame) -> set[Setting]:
     """Settings with noise of which no measurement has the draws of the chosen vote."""
     passes = frame.selection.passes or 1
-    most: dict[Setting, int] = {}
-    for cell in frame.menu.cells:
-        if cell.noisy:
-            setting = setting_of(cell)
-            most[setting] = max(most.get(setting, 0), cell.draws)
-    return {setting for setting, draws in most.items() if draws < passes}
+    return {setting for setting, draws in frame.menu.most_draws.items() if draws < passes}
+
+
+def covered(frame: Frame) -> str:
+    """Which results that were added here are not shown, as others are more exact; or ""."""
+    shown = {result.cell for point in frame.points for result in point.robust_results}
+    settings = {setting_of(cell) for cell in shown}
+    own = [
+        cell
+        for cell in selected(frame.evidence, frame.selection)
+        if cell.attack != CLEAN
+        and cell.key in frame.evidence.own
+        and cell not in shown
+        and setting_of(cell) in settings
+    ]
+    if not own:
+        return ""
+    noun = "result that was" if len(own) == 1 else "results that were"
+    return (
+        f"{len(own)} {noun} added here stay{'s' * (len(own) == 1)} out of the figure, for the same "
+        "settings were measured with more draws, or through more of the smaller epsilons."
+    )
+
+
+def unlike_chains(points: Sequence[OperatingPoint]) -> str:
+    """What to mind where attacks came through different smaller epsilons; "" if none did."""
+    chains: dict[tuple[str, float], set[tuple[float, ...]]] = {}
+    for point in points:
+        for result in point.robust_results:
+            cell = result.cell
+            chains.setdefault((variant_of(cell).slug, cell.epsilon), set()).add(cell.chain)
+    if all(len(found) == 1 for found in chains.values()):
+        return ""
+    return (
+        "Some of these attacks went through smaller epsilons first and others did not: what was "
+        "broken on the way counts, so the former may be lower by a little."
+    )
 
 
 def caution(points: Sequence[OperatingPoint], *, alone: bool = False) -> str:
@@ -286,7 +328,9 @@ def draw_provenance(
     groups: dict[Sample, list[OperatingPoint]] = {}
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
-    cautions = " ".join(filter(None, (caution((*shown, *beside), alone=alone), incomplete(frame))))
+    every = (*shown, *beside)
+    said = (caution(every, alone=alone), incomplete(frame), covered(frame), unlike_chains(every))
+    cautions = " ".join(filter(None, said))
     if cautions:
         st.caption(explained(cautions))
     sentences = [provenance(group, frame.labels) for group in groups.values()]

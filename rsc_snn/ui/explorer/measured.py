@@ -155,14 +155,20 @@ class Menu:
         """What was measured of some models at some T under one of the attacks, rising."""
         timed = set(filter(has_time, models))
         found = {
-            setting_of(cell)
-            for cell in self.cells
-            if cell.attack != CLEAN
-            and cell.model in models
-            and (cell.time_steps in steps or cell.model not in timed)
-            and variant_of(cell) in variants
+            setting
+            for model in models
+            for variant in variants
+            for setting in self._tried.get((model, variant), ())
+            if setting[1] in steps or model not in timed
         }
         return setting_order(found)
+
+    def at(self, model: str, epsilon: float) -> list[Cell]:
+        """The clean cells of a model, and those under any attack at one epsilon."""
+        return [
+            *self._places.get((model, CLEAN, 0.0), ()),
+            *self._places.get((model, "", epsilon), ()),
+        ]
 
     def only(self, dataset: str, sample: Sample | None = None) -> Menu:
         """What there is of one data set, or of one sample of it."""
@@ -209,11 +215,8 @@ class Menu:
 
     def fewest_draws(self, models: Sequence[str]) -> int:
         """The most draws that every noisy cell of some models has."""
-        chosen = set(models)
-        return min(
-            (cell.draws for cell in self.cells if cell.noisy and cell.model in chosen),
-            default=self.draws,
-        )
+        each = [self._fewest[model] for model in models if model in self._fewest]
+        return min(each, default=self.draws)
 
     @cached_property
     def variants(self) -> list[Variant]:
@@ -222,13 +225,10 @@ class Menu:
 
     def worst_of(self, models: Sequence[str]) -> list[Variant]:
         """The attacks that the worst case of some models is over unless others are chosen."""
-        chosen = set(models)
-        there = {
-            (variant_of(cell), setting_of(cell))
-            for cell in self.cells
-            if cell.attack != CLEAN and cell.model in chosen
-        }
-        counts = Counter(variant for variant, _ in there)
+        counts: Counter[Variant] = Counter()
+        for (model, variant), settings in self._tried.items():
+            if model in models:
+                counts[variant] += len(settings)
         most = max(counts.values(), default=0)
         return compatible(v for v in self.variants if counts[v] and counts[v] >= _COVERAGE * most)
 
@@ -241,6 +241,46 @@ class Menu:
         """Epsilons at which all of the attacks were measured, rising."""
         each = [self._epsilons[variant] for variant in variants]
         return sorted(set.intersection(*each)) if each else []
+
+    @cached_property
+    def most_draws(self) -> dict[Setting, int]:
+        """The most draws that any cell of a setting with noise has."""
+        most: dict[Setting, int] = {}
+        for cell in self.cells:
+            if cell.noisy:
+                setting = setting_of(cell)
+                most[setting] = max(most.get(setting, 0), cell.draws)
+        return most
+
+    # Figures ask for a few models at one epsilon: with many cells, looking at each takes too long.
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str, float], list[Cell]]:
+        """Cells by model and epsilon, clean ones apart."""
+        found: dict[tuple[str, str, float], list[Cell]] = {}
+        for cell in self.cells:
+            clean = cell.attack == CLEAN
+            place = (cell.model, CLEAN if clean else "", 0.0 if clean else cell.epsilon)
+            found.setdefault(place, []).append(cell)
+        return found
+
+    @cached_property
+    def _tried(self) -> dict[tuple[str, Variant], set[Setting]]:
+        """Settings by model and attack."""
+        found: dict[tuple[str, Variant], set[Setting]] = {}
+        for cell in self.cells:
+            if cell.attack != CLEAN:
+                found.setdefault((cell.model, variant_of(cell)), set()).add(setting_of(cell))
+        return found
+
+    @cached_property
+    def _fewest(self) -> dict[str, int]:
+        """The fewest draws of the noisy cells of a model."""
+        fewest: dict[str, int] = {}
+        for cell in self.cells:
+            if cell.noisy:
+                fewest[cell.model] = min(fewest.get(cell.model, cell.draws), cell.draws)
+        return fewest
 
     @cached_property
     def _counts(self) -> Counter[Variant]:
@@ -285,19 +325,10 @@ def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint,
 
 
 def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
-    menu = menu_of(evidence).only(selection.dataset, selection.sample)
-    variants = menu.chosen(selection.slugs)
-    if not variants:
+    wanted = selected(evidence, selection)
+    if not wanted:
         return ()
-    timed = set(filter(has_time, selection.models))
-    wanted = [
-        cell
-        for cell in menu.cells
-        if cell.model in selection.models
-        and (not selection.settings or setting_of(cell) in selection.settings)
-        and (cell.time_steps in selection.steps or cell.model not in timed)
-        and _counts(cell, variants, selection.epsilon)
-    ]
+    variants = menu_of(evidence).only(selection.dataset, selection.sample).chosen(selection.slugs)
     worst = selection.attack == WORST
     found = operating_points(
         evidence.results(wanted),
@@ -310,15 +341,26 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
     return _most_draws(found)
 
 
+def selected(evidence: Evidence, selection: Selection) -> list[Cell]:
+    """The cells, clean and attacked, that the points of a selection are made of."""
+    menu = menu_of(evidence).only(selection.dataset, selection.sample)
+    variants = menu.chosen(selection.slugs)
+    if not variants:
+        return []
+    timed = set(filter(has_time, selection.models))
+    return [
+        cell
+        for model in selection.models
+        for cell in menu.at(model, selection.epsilon)
+        if (not selection.settings or setting_of(cell) in selection.settings)
+        and (cell.time_steps in selection.steps or model not in timed)
+        and (cell.attack == CLEAN or variant_of(cell) in variants)
+    ]
+
+
 def setting_of(cell: Cell) -> Setting:
     """The model of a cell, its T and its sigma."""
     return cell.model, cell.time_steps, cell.sigma
-
-
-def _counts(cell: Cell, variants: Sequence[Variant], epsilon: float) -> bool:
-    if cell.attack == CLEAN:
-        return True
-    return cell.epsilon == epsilon and variant_of(cell) in variants
 
 
 def _most_draws(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:

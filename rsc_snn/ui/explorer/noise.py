@@ -8,6 +8,8 @@ from functools import partial
 import streamlit as st
 
 from rsc_snn.errors import RscSnnError
+from rsc_snn.exports import answer_command
+from rsc_snn.figures.explorer import Accuracy
 from rsc_snn.figures.indices import Row, components_figure, votes_figure
 from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint, attack_cost, variance_components, vote_curve
@@ -29,10 +31,7 @@ _NAMED = 5
 
 def read_votes(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
     """The setting whose votes are shown."""
-    names = {
-        setting_slug(point): f"{frame.labels[point.model]} at {point.setting}"
-        for point in frame.points
-    }
+    names = {setting_slug(point): frame.name(point) for point in frame.points}
     start = chosen_point(
         [p for p in frame.points if p.robust_result.cell.draws > 1] or frame.points
     )
@@ -58,10 +57,14 @@ def _draw_votes(slug: str, frame: Frame) -> None:
     draws = point.robust_result.cell.draws
     clean, robust = vote_curve(point.clean_result), vote_curve(point.robust_result)
     rows = vote_rows(point, clean, robust)
-    command = partial(cell_command, zoo=resources.zoo())
-    commands = (command(point.clean_result.cell), command(point.robust_result.cell))
+    cells = {"clean": point.clean_result.cell, "robust": point.robust_result.cell}
+    zoo = resources.zoo()
+
+    def command(passes: int, accuracy: Accuracy) -> str:
+        return answer_command(cells[accuracy], passes if passes > 1 else None, zoo)
+
     draw_figure(
-        votes_figure(clean, robust, commands=commands),
+        votes_figure(clean, robust, command=command),
         "explorer.votes",
         f"Lines: {accuracy_words(rows)} over {passes_words(rows)}.",
     )
@@ -78,7 +81,7 @@ def _draw_votes(slug: str, frame: Frame) -> None:
             else ""
         )
         st.caption(
-            f"{frame.labels[point.model]} at {point.setting}: "
+            f"{frame.name(point)}: "
             + explained(
                 f"what a [vote](#vote) over m of the {draws} measured "
                 "[passes](#noisy-pass) answers; m = 1 is a single pass. It shows whether averaging "
@@ -106,7 +109,7 @@ def draw_noise(frame: Frame) -> None:
     def work() -> tuple[Row, ...]:
         return tuple(
             Row(
-                f"{frame.labels[point.model]} at {point.setting}",
+                frame.name(point),
                 variance_components(point.robust_result),
                 cell_command(point.robust_result.cell, zoo),
                 attack_cost(point.robust_result),
@@ -156,11 +159,7 @@ def _one_draw(point: OperatingPoint) -> bool:
 
 def _untold(frame: Frame) -> str:
     """Which settings have too few draws to be shown; "" if none has."""
-    names = [
-        f"{frame.labels[point.model]} at {point.setting}"
-        for point in frame.points
-        if _one_draw(point)
-    ]
+    names = [frame.name(point) for point in frame.points if _one_draw(point)]
     if not names:
         return ""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -79,7 +79,7 @@ def _words(frame: Frame, rows: Sequence[PointRow], votes: bool) -> str:
 
 def _columns(frame: Frame, rows: Sequence[PointRow], votes: bool) -> dict[str, list[Any]]:
     """The table, column by column; what is the same in all rows comes last, for narrow screens."""
-    labels, own = frame.labels, frame.evidence.own
+    labels = frame.labels
     unit = variant_of(rows[0].cell).unit
     over: dict[str, list[Any]] = {
         "votes over": [row.passes for row in rows],
@@ -98,7 +98,7 @@ def _columns(frame: Frame, rows: Sequence[PointRow], votes: bool) -> dict[str, l
         "attacks": [", ".join(map(attack_label, row.attacks)) for row in rows],
         "images": [Sample.of(row.cell).label for row in rows],
         "draws": [row.cell.draws for row in rows],
-        "result": ["added here" if row.point.key in own else "shipped" for row in rows],
+        "result": ["added here" if frame.added(row.point) else "shipped" for row in rows],
     }
     if votes:
         columns = over | columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import isnan
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from rsc_snn.evaluate import Estimate
 from rsc_snn.figures.indices import prices_figure
-from rsc_snn.tradeoff import OperatingPoint, Qte, marginal_prices, qtes
+from rsc_snn.tradeoff import OperatingPoint, Qte, harmonic_means, prices_of_dial
 from rsc_snn.tradeoff.points import dials
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, ends_words, nothing_here
@@ -80,10 +80,10 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
         )
         return
     dial = found[0]
-    prices, ratios = resources.memo().compute(
+    prices, ratios, harmonics = resources.memo().compute(
         ("explorer.prices", frame.key, _slug(dial)),
         tuple,
-        lambda: (marginal_prices(dial), qtes(dial[0], dial[1:])),
+        lambda: (*prices_of_dial(dial), harmonic_means(dial)),
     )
     clicked = draw_figure(
         prices_figure(prices, show=frame.show(dial)),
@@ -99,21 +99,26 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
     draw_point(dial, (), clicked, listed=False)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
     with st.container(key="rsc-wide-prices"):
-        st.markdown(_table(dial, ratios))
+        st.markdown(_table(frame, dial, ratios, harmonics))
     with st.expander("What the numbers mean", icon=":material/help:"):
         st.markdown(explained(_DEFINITIONS))
     draw_provenance(frame, dial)
 
 
-def _table(dial: Sequence[OperatingPoint], ratios: Sequence[Qte]) -> str:
+def _table(
+    frame: Frame,
+    dial: Sequence[OperatingPoint],
+    ratios: Sequence[Qte],
+    harmonics: Mapping[str, Estimate],
+) -> str:
     lines = [
         "| σ | clean accuracy | robust accuracy | harmonic mean | QTE (interval, not corrected) |",
         "| --- | --- | --- | --- | --- |",
     ]
     for point, ratio in zip(dial, [None, *ratios], strict=True):
         lines.append(
-            f"| {point.sigma:g} | {_percent(point.clean)} | {_percent(point.robust)} "
-            f"| {100 * point.harmonic:.1f} | {_ratio(ratio)} |"
+            f"| {point.sigma:g}{' (added here)' * frame.added(point)} | {_percent(point.clean)} "
+            f"| {_percent(point.robust)} | {_percent(harmonics[point.key])} | {_ratio(ratio)} |"
         )
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import streamlit as st
 
+from rsc_snn.evaluate import Estimate
 from rsc_snn.figures.explorer import (
     QUANTITIES,
     Quantity,
@@ -16,7 +17,7 @@ from rsc_snn.figures.explorer import (
     heat_figure,
     plane_figure,
 )
-from rsc_snn.tradeoff import OperatingPoint, explains, pareto_front
+from rsc_snn.tradeoff import OperatingPoint, explains, harmonic_means, pareto_front
 from rsc_snn.tradeoff.rows import (
     PointRow,
     accuracy_words,
@@ -215,9 +216,13 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
             icon=":material/info:",
         )
         return
-    rows = point_rows(points)
+    rows, show = point_rows(points), frame.show(points)
+    harmonics: dict[str, Estimate] = {}
+    if quantity == "harmonic":
+        key = ("explorer.harmonic", frame.key, model)
+        harmonics = resources.memo().compute(key, dict, lambda: harmonic_means(points))
     clicked = draw_figure(
-        heat_figure(points, quantity, show=frame.show(points)),
+        heat_figure(points, quantity, harmonics=harmonics, show=show),
         "explorer.map",
         f"A map of {QUANTITIES[quantity]}: {_map_words(rows, quantity)} over {sigma_words(rows)} "
         f"and {steps_words(rows)}, {setting_words(rows)}.",
@@ -227,6 +232,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
         "measured. The harmonic mean is high only where both accuracies are. Along a row the "
         "noise grows; along a column more frames average it out."
+        f"{' Cells with a thin frame were added here; the others shipped.' if show.own else ''}"
     )
     draw_point(points, (), clicked)
     draw_numbers(frame, rows, "map")
