@@ -6,8 +6,9 @@ Fills a store on disk with cells of models that do not exist (3 attacks and clea
 sigma, 5 epsilons a model). Asks, model by model, for the accuracies of one model under one attack
 at one T over all sigma and epsilon, then the same of eight models with their clean accuracies; and
 what the Trade-off page asks: the answers of such cells (those it has not shown yet), which cells
-there are when it opens, and which have come when one was stored. Prints medians and the slowest;
-and what one durable `put` costs.
+there are when it opens, and which have come when one was stored; then, without the store, what
+there is to choose in all of these cells, which the page works out anew after each change. Prints
+medians and the slowest; and what one durable `put` costs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.sweep import synthetic_cell, synthetic_result
 from rsc_snn.cli import exit_code
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.store import Store
+from rsc_snn.ui.explorer.measured import Menu, by_sample
 from rsc_snn.ui.explorer.sources import StoreReader
 
 ATTACKS = ("fgsm", "pgd", "eot_pgd")
@@ -134,11 +136,19 @@ def main() -> None:
             reader.refresh()
             return [None] * (len(reader.cells) - before)
 
+        def choices(_: int) -> Sequence[object]:
+            menu = Menu(by_sample(reader.cells.values()))
+            (dataset,) = menu.datasets
+            own = menu.only(dataset, menu.only(dataset).samples[0])
+            own.epsilons(own.worst_of(models[:2]))
+            return own.cells
+
         target = f"(target: below {1000 * TARGET_SECONDS:g} ms)"
         print(f"  one model, attack and T       {ask(curve, args.queries)} {target}")
         print(f"  eight models, clean and PGD   {ask(page, args.queries)} {target}")
         print(f"  answers of a model's figure   {ask(figure, len(models))} {target}")
         print(f"  which cells have come         {ask(news, 20)} {target}")
+        print(f"  what there is to choose       {ask(choices, 5)}")
         print(f"  which cells there are, once   {1000 * opening:7.2f} ms")
         reader.close()
         spare = [synthetic_result(replace(cell, seed=1)) for cell in islice(cells(), PUTS)]

@@ -29,6 +29,8 @@ PROTOCOL = 3
 # were wrong in all before. One that is right half of the time is taken to be broken once in 256
 # times, one that is right in a tenth of the draws 43 times in 100.
 SELECTION = (1, 1, 2, 4)
+# Of a result beside its arrays.
+_RECORD_BYTES = 2000
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,11 @@ class CellResult:
     device: str
     versions: Mapping[str, str]
     standing: NDArray[np.bool_]
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it holds."""
+        return self.answers.nbytes + self.labels.nbytes + self.standing.nbytes + _RECORD_BYTES
 
     def __post_init__(self) -> None:
         shape = (self.cell.draws, self.cell.images)

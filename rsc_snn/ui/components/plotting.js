@@ -12,8 +12,16 @@ const ENLARGE = {
 // paper. The colours are those of the light theme.
 const PAPER = { text: "#17212b", back: "#ffffff", line: "#d5dde6", tools: "#17212b" };
 
+// All of plotly's own. To say instead which buttons there are, as `modeBarButtons`, makes plotly take
+// each change of the figure for one of the buttons too, and draw it from nothing: twice the time.
+const PLOTLYS = [
+  "zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d",
+  "resetViews", "toImage", "toggleHover", "toggleSpikelines", "hoverClosestCartesian",
+  "hoverCompareCartesian",
+];
+
 // plotly's own button draws the picture with the page's colours on no ground.
-function saveButton(Plotly, options, family) {
+function saveButton(Plotly, view) {
   return {
     name: "save",
     title: "Save as a picture",
@@ -21,7 +29,9 @@ function saveButton(Plotly, options, family) {
     click: (drawing) => {
       const { width, height } = drawing.layout;
       const ground = { paper_bgcolor: PAPER.back, plot_bgcolor: PAPER.back };
-      const layout = { ...drawing.layout, ...ground, template: template(PAPER, family) };
+      const paper = template(PAPER, view.style("--st-font"));
+      const layout = { ...drawing.layout, ...ground, template: paper };
+      const options = view.data.config.toImageButtonOptions;
       Plotly.downloadImage({ data: drawing.data, layout }, { ...options, width, height });
     },
   };
@@ -76,9 +86,14 @@ class Plot extends BaseView {
     const wanted = JSON.stringify([this.data, this.width(), this.theme(), this.enlarged()]);
     if (wanted === this.shown) return;
     const { data, layout } = JSON.parse(this.data.spec);
-    const config = { ...this.data.config, responsive: false };
-    const save = saveButton(Plotly, config.toImageButtonOptions, this.style("--st-font"));
-    config.modeBarButtons = [[save, ENLARGE]];
+    this.buttons ??= [saveButton(Plotly, this), ENLARGE];
+    const config = {
+      ...this.data.config,
+      responsive: false,
+      showSendToCloud: false,
+      modeBarButtonsToRemove: PLOTLYS,
+      modeBarButtonsToAdd: this.buttons,
+    };
     layout.width = this.width();
     if (this.enlarged()) layout.height = innerHeight - 64;
     layout.template = this.theme();

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import chain
 from typing import Literal, NamedTuple
 
 import streamlit as st
@@ -103,6 +104,10 @@ class Selection:
         return self.worst if self.attack == WORST else (self.attack,)
 
 
+# Cells by data set and sample.
+Groups = dict[tuple[str, Sample], list[Cell]]
+
+
 def setting_order(settings: Iterable[Setting]) -> list[Setting]:
     """Each setting once, by model, T and sigma."""
     return sorted(set(settings), key=lambda setting: (*setting[:2], setting[2] or 0.0))
@@ -145,8 +150,9 @@ def preset_label(name: str) -> str:
 class Menu:
     """What there is to choose in some cells, measured or still to be measured."""
 
-    def __init__(self, cells: Iterable[Cell]) -> None:
-        self.cells = tuple(cells)
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self.cells = tuple(chain.from_iterable(groups.values()))
         self._parts: dict[tuple[str, Sample | None], Menu] = {}
 
     def settings(
@@ -172,24 +178,27 @@ class Menu:
 
     def only(self, dataset: str, sample: Sample | None = None) -> Menu:
         """What there is of one data set, or of one sample of it."""
-        if not self._parts:
-            groups: dict[tuple[str, Sample | None], list[Cell]] = {}
-            for (found, of), cells in _by_sample(self.cells).items():
-                groups[found, of] = cells
-                groups.setdefault((found, None), []).extend(cells)
-            self._parts = {key: Menu(cells) for key, cells in groups.items()}
-        return self._parts.get((dataset, sample)) or Menu(())
+        part = self._parts.get((dataset, sample))
+        if part is None:
+            wanted = {
+                place: cells
+                for place, cells in self._groups.items()
+                if place[0] == dataset and sample in (None, place[1])
+            }
+            part = self._parts[dataset, sample] = Menu(wanted)
+        return part
 
     @cached_property
     def datasets(self) -> list[str]:
         """Names of data sets."""
-        return sorted({cell.dataset for cell in self.cells})
+        return sorted({dataset for dataset, _ in self._groups})
 
     @cached_property
     def samples(self) -> list[Sample]:
         """Samples of images, that with the most cells first."""
-        groups = _by_sample(self.cells)
-        counts = {sample: len(cells) for (_, sample), cells in groups.items()}
+        counts: Counter[Sample] = Counter()
+        for (_, sample), cells in self._groups.items():
+            counts[sample] = max(counts[sample], len(cells))
         return sorted(counts, key=lambda sample: (-counts[sample], sample))
 
     @cached_property
@@ -255,6 +264,11 @@ class Menu:
     # Figures ask for a few models at one epsilon: with many cells, looking at each takes too long.
 
     @cached_property
+    def _attacked(self) -> list[tuple[Cell, Variant]]:
+        """Attacked cells with their attacks."""
+        return [(cell, variant_of(cell)) for cell in self.cells if cell.attack != CLEAN]
+
+    @cached_property
     def _places(self) -> dict[tuple[str, str, float], list[Cell]]:
         """Cells by model and epsilon, clean ones apart."""
         found: dict[tuple[str, str, float], list[Cell]] = {}
@@ -268,9 +282,8 @@ class Menu:
     def _tried(self) -> dict[tuple[str, Variant], set[Setting]]:
         """Settings by model and attack."""
         found: dict[tuple[str, Variant], set[Setting]] = {}
-        for cell in self.cells:
-            if cell.attack != CLEAN:
-                found.setdefault((cell.model, variant_of(cell)), set()).add(setting_of(cell))
+        for cell, variant in self._attacked:
+            found.setdefault((cell.model, variant), set()).add(setting_of(cell))
         return found
 
     @cached_property
@@ -284,14 +297,13 @@ class Menu:
 
     @cached_property
     def _counts(self) -> Counter[Variant]:
-        return Counter(variant_of(cell) for cell in self.cells if cell.attack != CLEAN)
+        return Counter(variant for _, variant in self._attacked)
 
     @cached_property
     def _epsilons(self) -> dict[Variant, set[float]]:
         found: dict[Variant, set[float]] = {}
-        for cell in self.cells:
-            if cell.attack != CLEAN:
-                found.setdefault(variant_of(cell), set()).add(cell.epsilon)
+        for cell, variant in self._attacked:
+            found.setdefault(variant, set()).add(cell.epsilon)
         return found
 
 
@@ -304,18 +316,24 @@ def menu_of(evidence: Evidence, planned: Sequence[Cell] = ()) -> Menu:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _menu(mark: Hashable, _cells: Sequence[Cell]) -> Menu:
-    groups = _by_sample(_cells).values()
+    groups = by_sample(_cells)
     return Menu(
-        cell for cells in groups if any(cell.attack != CLEAN for cell in cells) for cell in cells
+        {
+            place: cells
+            for place, cells in groups.items()
+            if any(cell.attack != CLEAN for cell in cells)
+        }
     )
 
 
-def _by_sample(cells: Iterable[Cell]) -> dict[tuple[str, Sample], list[Cell]]:
+def by_sample(cells: Iterable[Cell]) -> Groups:
     """Cells by data set and sample."""
-    groups: dict[tuple[str, Sample], list[Cell]] = {}
+    # By the fields: to make a sample of each of thousands of cells takes longer.
+    groups: dict[tuple[str | int, ...], list[Cell]] = {}
     for cell in cells:
-        groups.setdefault((cell.dataset, Sample.of(cell)), []).append(cell)
-    return groups
+        place = (cell.dataset, cell.split, cell.data, cell.images, cell.seed, cell.batch_size)
+        groups.setdefault(place, []).append(cell)
+    return {(found[0].dataset, Sample.of(found[0])): found for found in groups.values()}
 
 
 def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
