@@ -108,8 +108,14 @@ def test_choose_attack_and_see_the_plots_change(page: Any, address: str) -> None
 def test_sigma_and_time_steps_change_the_plots(page: Any, address: str) -> None:
     open_playground(page, address, "attack=fgsm")
     heights = bars(page)
+    drawn = page.locator(".js-plotly-plot .barlayer path").first.element_handle()
     press(page, "playground.sigma", ["End"])
     heights = wait_for_change(page, bars, heights)
+    assert drawn.evaluate("bar => bar.isConnected"), "figures change in place, not anew"
+    titles = page.locator(".js-plotly-plot .modebar-btn").evaluate_all(
+        "buttons => buttons.map(button => button.dataset.title)"
+    )
+    assert set(titles) == {"Save as a picture", "Fill the screen, and back"}
     press(page, "playground.time_steps", ["ArrowRight"])
     wait_for_change(page, bars, heights)
     page.wait_for_url(lambda url: "sigma=1" in url and "time_steps=5" in url)
