@@ -21,6 +21,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
@@ -324,13 +325,19 @@ def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
 
     Raises ZooError for a folder that does not exist, or an option without one.
     """
+    return own_folders(_named_folders(tuple(arguments)))
+
+
+@lru_cache(maxsize=8)
+def _named_folders(arguments: tuple[str, ...]) -> tuple[Path, ...]:
+    """The folder of each `--zoo`. A page asks dozens of times a run. Raises ZooError."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--zoo", action="append", default=[], type=Path)
     try:
-        named: list[Path] = parser.parse_known_args(list(arguments))[0].zoo
+        named: list[Path] = parser.parse_known_args(arguments)[0].zoo
     except argparse.ArgumentError as error:
         raise ZooError("--zoo needs a folder, as in --zoo my-models.") from error
-    return own_folders(named)
+    return tuple(named)
 
 
 class Zoo:
