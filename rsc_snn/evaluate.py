@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -122,6 +123,8 @@ class SweepPoint:
     seconds: float
 
 
+# A page shows the same clean accuracies at every epsilon, and the library takes its time.
+@lru_cache(maxsize=4096)
 def wilson(successes: float, n: float, confidence: float = 0.95) -> Estimate:
     """The share of successes with Wilson's score interval (Wilson 1927), from statsmodels.
 
