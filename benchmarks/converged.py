@@ -199,7 +199,7 @@ def lacking(shown: Mapping[str, Sequence[Point]], configs: Mapping[str, ModelCon
         if missing:
             models.setdefault(missing if found else "", []).append(f"`{model}`")
     return [
-        f"Not measured yet {'of' if missing else 'at all:'} {', '.join(names)}"
+        f"Not measured yet {'on these images of' if missing else 'at all:'} {', '.join(names)}"
         + (f": {missing}." if missing else ".")
         for missing, names in models.items()
     ]
@@ -327,13 +327,15 @@ def main() -> None:
     cards = [zoo.card(name) for name in options.models]
     sources = {(card.dataset, card.config.image_size) for card in cards}
     splits = {source: load_dataset(source[0], "test", None, source[1]) for source in sources}
+    marks = {source: fingerprint(data) for source, data in splits.items()}
+    known = {point.place for point in points}
     # What all models meet first: the search of A takes most of the time.
     for effort in EFFORTS:
         for card in cards:
-            data = splits[card.dataset, card.config.image_size]
+            source = (card.dataset, card.config.image_size)
+            data = splits[source]
             n = min(options.images, len(data))
-            place = (card.name, card.sha256, *effort, fingerprint(data), n, options.draws, SEED)
-            known = {point.place for point in points}
+            place = (card.name, card.sha256, *effort, marks[source], n, options.draws, SEED)
             if place in known or effort not in efforts_against(card.config):
                 continue
             points.append(measure(zoo, card, data, effort, options))

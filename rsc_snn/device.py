@@ -70,17 +70,19 @@ def processor_name() -> str:
     return next(filter(None, models), platform.processor() or platform.machine())
 
 
+def processor_text() -> str:
+    """The CPU and the instructions that torch uses of it, such as `AMD EPYC, AVX2`."""
+    return f"{processor_name()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def arithmetic(device: torch.device) -> dict[str, str]:
     """What decides the last digits of results beside versions, for a record of them.
 
-    processor: of the CPU, and the instructions that torch uses of it. gradients: the numbers that
-    attacks compute theirs with, unless they ask for float32 (see `has_fast_bfloat16`).
+    fast_gradients: the numbers of gradients whose attack has the precision "fast" (see
+    `has_fast_bfloat16`); all others are of float32.
     """
-    capability = torch.backends.cpu.get_cpu_capability()
-    return {
-        "processor": f"{processor_name()}, {capability}",
-        "gradients": "bfloat16" if has_fast_bfloat16(device) else "float32",
-    }
+    fast = "bfloat16" if has_fast_bfloat16(device) else "float32"
+    return {"processor": processor_text(), "fast_gradients": fast}
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:

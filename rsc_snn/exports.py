@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rsc_snn.classifier import SpikingClassifier
     from rsc_snn.sweep.cells import Cell
     from rsc_snn.tradeoff import OperatingPoint
+    from rsc_snn.tradeoff.points import Accuracy
     from rsc_snn.tradeoff.rows import PointRow
     from rsc_snn.zoo import Zoo
 
@@ -234,18 +235,16 @@ def answer_command(cell: Cell, passes: int | None, zoo: Zoo | None = None) -> st
     return f"{cell_command(replace(cell, draws=passes), zoo)} --predictor vote"
 
 
-def point_command(
-    point: OperatingPoint, accuracy: Literal["clean", "robust"], zoo: Zoo | None = None
-) -> str:
+def point_command(point: OperatingPoint, accuracy: Accuracy, zoo: Zoo | None = None) -> str:
     """What measures a point's accuracy, for a person: of a worst case its strongest attack.
 
-    That attack alone lets more right answers stand than the worst case, so its share is said.
+    That attack alone leaves at least as many answers right as the worst case, so its share is said.
     """
     if accuracy == "clean":
         return answer_command(point.clean_result.cell, point.voters, zoo)
     cell = point.robust_result.cell
     command = answer_command(cell, point.voters, zoo)
-    if len(point.robust_results) < 2:
+    if not point.is_worst_case:
         return command
     return f"{attack_label(cell)}, the strongest, alone {100 * point.alone:.1f}%: {command}"
 

@@ -32,6 +32,7 @@ from rsc_snn.coding import SIGMA_RANGE, TIME_STEPS_RANGE
 from rsc_snn.data.gallery import gallery_image, gallery_reference
 from rsc_snn.data.pixels import to_png
 from rsc_snn.data.uploads import decode_image
+from rsc_snn.device import processor_text
 from rsc_snn.errors import DataError, RscSnnError, SceneError
 from rsc_snn.outcome import (
     AttackRequest,
@@ -227,7 +228,7 @@ class Environment:
     def here(cls, device: torch.device | str = _CPU) -> Environment:
         """That of this process, computing on `device`."""
         kind = torch.device(device)
-        processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        processor = processor_text()
         if kind.type == "cuda" and torch.cuda.is_available():
             processor = torch.cuda.get_device_name(kind)
         versions = {name: metadata.version(name) for name in _VERSIONS}

@@ -224,7 +224,9 @@ def test_what_is_not_measured_yet_is_said() -> None:
     noisy = ModelConfig(coding="rsc", sigma=0.2)
     configs = {"m": noisy, "none": noisy, "plain": ModelConfig(neuron="relu", coding="direct")}
     *_, some, nothing = converged.table(points()[:7], configs).splitlines()
-    assert some.startswith("Not measured yet of `m`: SA-PGD, A = 0.35, 50 steps, 10 draws, 8/255; ")
+    assert some.startswith(
+        "Not measured yet on these images of `m`: SA-PGD, A = 0.35, 50 steps, 10 draws, 8/255; "
+    )
     assert some.count(";") == len(converged.SPREADS) - 1
     assert nothing == "Not measured yet at all: `none`, `plain`."
     # Without noise there is nothing to average, without spikes no surrogate to adapt.

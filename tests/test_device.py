@@ -27,7 +27,7 @@ def test_a_record_names_the_processor_and_the_numbers_of_gradients() -> None:
     found = arithmetic(device)
     assert found["processor"].startswith(processor_name()) and processor_name().strip()
     assert torch.backends.cpu.get_cpu_capability() in found["processor"]
-    assert found["gradients"] == ("bfloat16" if has_fast_bfloat16(device) else "float32")
+    assert found["fast_gradients"] == ("bfloat16" if has_fast_bfloat16(device) else "float32")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

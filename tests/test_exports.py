@@ -356,6 +356,8 @@ def test_the_command_of_a_point_is_of_the_value_beside_it() -> None:
         f"{label}, the strongest, alone 50.0%: {cell_command(results[1].cell)}"
     )
     assert point_command(worst, "clean") == cell_command(results[0].cell)
+    (lone,) = operating_points(results, WORST, 8.0, attacks=("pgd",))
+    assert point_command(lone, "robust").startswith(f"{attack_label(results[2].cell)}, the strong")
     (vote,) = operating_points(results, "pgd", 8.0, "vote", 2)
     for accuracy in ("clean", "robust"):
         assert point_command(vote, accuracy).endswith(" --predictor vote")

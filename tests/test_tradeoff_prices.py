@@ -11,18 +11,18 @@ import pytest
 from scipy import stats
 
 from rsc_snn.errors import DataError
-from rsc_snn.tradeoff import (
-    OperatingPoint,
-    holm,
-    marginal_prices,
-    prices_of_dial,
-    qte,
-    qtes,
-)
+from rsc_snn.tradeoff import OperatingPoint, Price, holm, prices_of_dial, qte
 from rsc_snn.tradeoff.paired import differences
+from rsc_snn.tradeoff.points import dials
 from tests.tradeoff_cells import draw_right, make_point, quiet_and_noisy, worst_point
 
 N = 200
+
+
+def marginal_prices(*points: OperatingPoint) -> tuple[Price, ...]:
+    """The prices of the one dial that the points make."""
+    (dial,) = dials(points)
+    return prices_of_dial(dial)[0]
 
 
 def point(sigma: float | None, clean: int, robust: int, **changes: Any) -> OperatingPoint:
@@ -64,27 +64,17 @@ def test_the_interval_is_that_of_a_paired_bootstrap() -> None:
 def test_prices_and_ratios_of_a_dial_are_corrected_together() -> None:
     dial = [point(0.1, 160, 40), point(0.2, 152, 46), point(0.3, 140, 51), point(0.4, 139, 52)]
     prices, ratios = prices_of_dial(dial)
-    alone = (marginal_prices(dial), qtes(dial[0], dial[1:]))
-    assert [price.paid.value for price in prices] == [price.paid.value for price in alone[0]]
-    assert [ratio.value for ratio in ratios] == [ratio.value for ratio in alone[1]]
-    assert [(r.lower, r.upper) for r in ratios] == [(r.lower, r.upper) for r in alone[1]]
+    for ratio, after in zip(ratios, dial[1:], strict=True):
+        alone = qte(dial[0], after)
+        assert (ratio.value, ratio.lower, ratio.upper) == (alone.value, alone.lower, alone.upper)
     assert ratios[0] is prices[0].qte, "the first step is from the start"
-    # Three steps, and two more settings against the start, two differences each.
-    tests = [test for price in prices for test in (price.paid, price.gained)]
-    tests += [test for ratio in ratios[1:] for test in (ratio.paid, ratio.gained)]
-    assert {difference.comparisons for difference in tests} == {10}
-    assert [d.adjusted for d in tests] == pytest.approx(holm([d.p for d in tests]))
+    # Two differences of each of three steps, and what two more settings cost against the start.
+    read = [test for price in prices for test in (price.paid, price.gained)]
+    read += [ratio.paid for ratio in ratios[1:]]
+    assert {difference.comparisons for difference in read} == {8}
+    assert [d.adjusted for d in read] == pytest.approx(holm([d.p for d in read]))
     assert prices_of_dial(dial[:1]) == ((), ())
     assert len(prices_of_dial(dial[:2])[1]) == 1
-
-
-def test_ratios_of_several_changes_are_those_of_each() -> None:
-    before, after = point(0.1, 160, 40), [point(0.2, 140, 70), point(0.3, 120, 90)]
-    both = qtes(before, after)
-    for found, alone in zip(both, [qte(before, each) for each in after], strict=True):
-        assert (found.value, found.lower, found.upper) == (alone.value, alone.lower, alone.upper)
-        assert found.bounded
-    assert qtes(before, []) == ()
 
 
 @pytest.mark.parametrize("clean", [160, 170])
@@ -107,7 +97,7 @@ def test_a_loss_that_many_comparisons_hide_gives_no_known_ratio() -> None:
     before, after = point(0.0, 160, 40), point(0.1, 153, 70)
     assert qte(before, after).bounded
     others = [point(sigma, 160, 40) for sigma in np.linspace(0.2, 1, 9).tolist()]
-    found = qtes(before, [after, *others])[0]
+    found = prices_of_dial([before, after, *others])[1][0]
     assert found.paid.lower > 0 and found.defined and not found.bounded
     assert found.value == qte(before, after).value and "not known" in found.sentence()
 
@@ -118,29 +108,15 @@ def test_robustness_lost_as_well_is_said_so() -> None:
     assert "lost as well: 1.50 points" in found.sentence()
 
 
-def test_prices_go_from_each_sigma_to_the_next_at_one_t() -> None:
-    points = [
-        point(0.2, 140, 70),
-        point(0.1, 160, 40),
-        point(0.4, 120, 72),
-        point(0.1, 150, 30, time_steps=1),
-        point(0.3, 100, 60, time_steps=1),
-        point(None, 180, 10, model="ann"),
-    ]
-    prices = marginal_prices(points)
-    assert [(p.before.sigma, p.after.sigma, p.after.time_steps) for p in prices] == [
-        (0.1, 0.2, 4),
-        (0.2, 0.4, 4),
-        (0.1, 0.3, 1),
-    ]
-    np.testing.assert_allclose([p.paid.value for p in prices], [0.1, 0.1, 0.25])
-    np.testing.assert_allclose([p.gained.value for p in prices], [0.15, 0.01, 0.15])
-    assert {d.comparisons for p in prices for d in (p.paid, p.gained)} == {6}
+def test_prices_go_from_each_sigma_to_the_next() -> None:
+    prices = marginal_prices(point(0.2, 140, 70), point(0.1, 160, 40), point(0.4, 120, 72))
+    assert [(p.before.sigma, p.after.sigma) for p in prices] == [(0.1, 0.2), (0.2, 0.4)]
+    np.testing.assert_allclose([p.paid.value for p in prices], [0.1, 0.1])
+    np.testing.assert_allclose([p.gained.value for p in prices], [0.15, 0.01])
     for price in prices:
         alone = qte(price.before, price.after)
         assert price.qte.value == pytest.approx(alone.value)
         assert price.gained.p == alone.gained.p <= price.gained.adjusted
-    assert marginal_prices(points[:1]) == ()
 
 
 @pytest.mark.parametrize(
@@ -156,17 +132,17 @@ def test_prices_go_from_each_sigma_to_the_next_at_one_t() -> None:
     ],
 )
 def test_the_sentence_says_what_happened(clean: int, robust: int, words: str) -> None:
-    (price,) = marginal_prices([point(0.1, 160, 40), point(0.2, clean, robust)])
+    (price,) = marginal_prices(point(0.1, 160, 40), point(0.2, clean, robust))
     assert price.sentence().startswith("From sigma 0.1 to 0.2 at T = 4 ")
     assert re.search(words, price.sentence()), price.sentence()
 
 
 def test_a_difference_that_many_comparisons_hide_is_said_to_be_hidden_by_them() -> None:
     lone = [point(0.1, 160, 40), point(0.2, 153, 70)]
-    (price,) = marginal_prices(lone)
+    (price,) = marginal_prices(*lone)
     assert price.paid.significant
-    flat = [point(sigma, 160, 40, time_steps=2) for sigma in np.linspace(0.1, 1, 10).tolist()]
-    among = next(p for p in marginal_prices([*lone, *flat]) if p.after.time_steps == 4)
+    flat = [point(sigma, 160, 70) for sigma in np.linspace(0.3, 0.8, 6).tolist()]
+    among, *_ = marginal_prices(*lone, *flat)
     assert among.paid.lower > 0 and not among.paid.significant
     assert "in accuracy is within the noise of 20 comparisons" in among.sentence()
 
@@ -180,7 +156,7 @@ def test_noise_alone_does_not_change_a_worst_case(seed: int) -> None:
     assert lowest.significant, "by each image's lowest score alone"
     for pair in ((quiet, noisy), (noisy, quiet)):
         first, second = (replace(p, sigma=s) for p, s in zip(pair, (0.1, 0.2), strict=True))
-        (price,) = marginal_prices([first, second])
+        (price,) = marginal_prices(first, second)
         assert not price.gained.significant and price.gained.apart
         assert price.gained.lower < 0 < price.gained.upper
         assert "robustness within the ends of the worst case" in price.sentence()
@@ -199,7 +175,7 @@ def test_attacks_that_break_other_images_do_not_make_a_conclusion_of_noise() -> 
     second = worst_point(clean, [draw_right(half, 5, seed) for seed in (1, 2)], sigma=0.2)
     assert first.robust.value == 0.5 > second.robust.value + 0.05
     assert first.alone == 0.6 > second.alone + 0.05
-    (price,) = marginal_prices([first, second])
+    (price,) = marginal_prices(first, second)
     assert not price.gained.significant and price.gained.apart
 
 
@@ -209,7 +185,9 @@ def test_a_worst_case_that_falls_at_both_ends_is_a_loss() -> None:
         worst_point(clean, [draw_right(s * rates, 5, 10 * i + a) for a in range(3)], sigma=s)
         for i, s in enumerate((1.0, 0.4))
     ]
-    (price,) = marginal_prices(replace(p, sigma=s) for p, s in zip(points, (0.1, 0.2), strict=True))
+    (price,) = marginal_prices(
+        *(replace(p, sigma=s) for p, s in zip(points, (0.1, 0.2), strict=True))
+    )
     assert price.gained.significant and "lose" in price.sentence()
     before, after = points
     ends = (after.robust.value - before.alone, after.alone - before.robust.value)
@@ -228,7 +206,7 @@ def test_the_ratio_of_worst_cases_holds_both_ends() -> None:
 def test_of_two_grids_at_one_sigma_the_one_of_more_draws_counts() -> None:
     images = np.arange(N)
     twice = make_point([images < 140] * 2, [images < 70] * 2, sigma=0.2)
-    (price,) = marginal_prices([twice, point(0.1, 160, 40), point(0.2, 100, 0)])
+    (price,) = marginal_prices(twice, point(0.1, 160, 40), point(0.2, 100, 0))
     assert price.after is twice
 
 

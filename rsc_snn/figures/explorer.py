@@ -36,8 +36,8 @@ from rsc_snn.figures.style import (
 if TYPE_CHECKING:
     from rsc_snn.evaluate import Estimate
     from rsc_snn.tradeoff import OperatingPoint
+    from rsc_snn.tradeoff.points import Accuracy
 
-Accuracy = Literal["clean", "robust"]
 # What a line is of: a model, its T and, over epsilon, its sigma.
 Line = tuple[str, int, float | None]
 Quantity = Literal["clean", "robust", "harmonic"]
@@ -192,7 +192,7 @@ def heat_figure(
 ) -> go.Figure:
     """A map of sigma by T of one model, each value written in its cell.
 
-    Cells added here have a frame, the chosen one a thick one. Colours span the values there are.
+    Cells added here have a star, the chosen one has a frame. Colours span the values there are.
     harmonics: harmonic means with their intervals, by the key of a point, for the hover.
     """
     found = [point for point in points if point.sigma is not None]
@@ -219,14 +219,19 @@ def heat_figure(
         "mode": "markers+text",
         "x": [sigmas.index(point.sigma or 0.0) for point in found],
         "y": [steps.index(point.time_steps) for point in found],
-        "text": [f"{100 * _value(point, quantity):.0f}" for point in found],
+        "text": [
+            f"{100 * _value(point, quantity):.0f}{'*' * (point.key in show.own)}" for point in found
+        ],
         "textfont": {"color": _ON_CELL, "size": 13},
         "customdata": [_custom(point, quantity, show, harmonics.get(point.key)) for point in found],
         "marker": {
             "symbol": "square",
             "size": 26,
             "color": CLEAR,
-            "line": {"color": _ON_CELL, "width": [_frame(point, show) for point in found]},
+            "line": {
+                "color": _ON_CELL,
+                "width": [3.5 if point.key == show.here else 0 for point in found],
+            },
         },
         **_unfaded(),
         "hovertemplate": _hover(QUANTITIES[quantity], quantity != "harmonic" or bool(harmonics)),
@@ -526,12 +531,6 @@ def _error(estimate: Estimate) -> dict[str, Any]:
     return interval_bars([estimate], NEUTRAL, width=5)
 
 
-def _frame(point: OperatingPoint, show: Show) -> float:
-    if point.key == show.here:
-        return 3.5
-    return 1.5 if point.key in show.own else 0
-
-
 def own_note(show: Show) -> list[dict[str, Any]]:
     """Two lines of the legend that say what filled and open marks are."""
     if not show.own:
@@ -584,6 +583,8 @@ def _custom(
     where = f"{show.look(point).label} at {point.setting}"
     where += f"; {show.others[point.key]}" if point.key in show.others else ""
     where += " (added here)" if point.key in show.own else ""
+    if command and quantity in ("both", "harmonic"):
+        command = f"robust accuracy: {command}"
     if quantity == "both":
         words = f"{100 * point.clean.lower:.1f}% to {100 * point.clean.upper:.1f}%"
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, Accuracy, Show, legend_mark, own_note, wrapped
+from rsc_snn.figures.explorer import BARE, Show, legend_mark, own_note, wrapped
 from rsc_snn.figures.labels import Labels
 from rsc_snn.figures.style import (
     ADVERSARIAL,
@@ -26,6 +26,7 @@ from rsc_snn.figures.style import (
 
 if TYPE_CHECKING:
     from rsc_snn.tradeoff import Components, Difference, Price, VotePoint
+    from rsc_snn.tradeoff.points import Accuracy
 
 _BAR = 56
 _ROW = 22
@@ -288,7 +289,9 @@ def _open(price: Price, show: Show) -> str:
 
 def _words(price: Price, show: Show) -> tuple[str, str, int, str]:
     """What is paid, what is gained, n, and the command of the setting after the step."""
-    command = "" if show.command is None else show.command(price.after, "robust")
+    command = ""
+    if show.command is not None:
+        command = f"robust accuracy after the step: {show.command(price.after, 'robust')}"
     return price.paid.text(), price.gained.text(), price.paid.n, wrapped(command)
 
 

@@ -316,10 +316,11 @@ def _memory_of(device: torch.device) -> Iterator[None]:
     try:
         yield
     except DeviceMemoryError as error:
+        other = "" if device.type == "cpu" else ", or compute on the CPU (--device cpu)"
         raise SweepError(
             "This cell does not fit into the memory of the device, of which each worker takes up "
             f"to about {pass_memory(device):g} GB, whatever the batch size; let fewer workers "
-            "share it, or compute on the CPU (--device cpu)."
+            f"share it{other}."
         ) from error
 
 

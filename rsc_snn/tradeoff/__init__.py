@@ -19,7 +19,7 @@ from rsc_snn.tradeoff.points import (
     pareto_front,
     vote_curve,
 )
-from rsc_snn.tradeoff.prices import Price, Qte, marginal_prices, prices_of_dial, qte, qtes
+from rsc_snn.tradeoff.prices import Price, Qte, prices_of_dial, qte
 from rsc_snn.tradeoff.variance import Components, attack_cost, variance_components
 
 __all__ = [
@@ -40,12 +40,10 @@ __all__ = [
     "harmonic_mean",
     "harmonic_means",
     "holm",
-    "marginal_prices",
     "operating_points",
     "pareto_front",
     "prices_of_dial",
     "qte",
-    "qtes",
     "variance_components",
     "vote_curve",
 ]

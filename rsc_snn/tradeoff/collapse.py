@@ -17,9 +17,8 @@ import numpy as np
 
 from rsc_snn.resampling import Floats, resampled_means
 from rsc_snn.tradeoff.paired import interval
-from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
+from rsc_snn.tradeoff.points import Accuracy, OperatingPoint, dials, same_images
 
-Quantity = Literal["clean", "robust"]
 # A sum of scores with weights, which is 0 where the prediction is right.
 Gap = list[tuple[OperatingPoint, float]]
 Verdict = Literal["explains", "undecided", "does not explain"]
@@ -39,7 +38,7 @@ class Collapse:
     cases with noise, has another verdict. All other numbers are of each image's lowest score.
     """
 
-    quantity: Quantity
+    quantity: Accuracy
     sigma_error: float
     effective_error: float
     explained: float
@@ -88,7 +87,7 @@ class Collapse:
 
 
 def explains(
-    points: Iterable[OperatingPoint], quantity: Quantity = "clean", comparisons: int = 1
+    points: Iterable[OperatingPoint], quantity: Accuracy = "clean", comparisons: int = 1
 ) -> Collapse | None:
     """Compare predictions from the curves of other T at the same sigma and the same sigma/sqrt(T).
 
@@ -127,7 +126,7 @@ def explains(
 
 
 def _compared(
-    quantity: Quantity, weights: Sequence[Floats], scores: Floats, comparisons: int
+    quantity: Accuracy, weights: Sequence[Floats], scores: Floats, comparisons: int
 ) -> Collapse:
     """Both kinds of predictions, with `weights` `[P, K]` each, of scores `[n, P]` of P points."""
     means = resampled_means(scores)
@@ -199,5 +198,5 @@ def _squared_error(weights: Floats, scores: Floats, means: Floats) -> tuple[floa
     return float(mean @ form @ mean) - excess, resampled - 2 * excess
 
 
-def _scores(point: OperatingPoint, quantity: Quantity) -> Floats:
+def _scores(point: OperatingPoint, quantity: Accuracy) -> Floats:
     return point.clean_scores if quantity == "clean" else point.robust_scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, Predictor, accuracy_estimate, image_scores
-from rsc_snn.resampling import resampled_means
+from rsc_snn.resampling import FEW, resampled_means
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 
 WORST = "worst"
 Scores = NDArray[np.float64]
+Accuracy = Literal["clean", "robust"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,11 @@ class OperatingPoint:
     def scored(self) -> int:
         """How many answers an image's score is the mean of."""
         return self.robust_result.cell.draws if self.predictor == "single" else 1
+
+    @property
+    def is_worst_case(self) -> bool:
+        """True if an image counts by its lowest score, clean and under all `robust_results`."""
+        return self.attack == WORST
 
     @property
     def voters(self) -> int | None:
@@ -230,8 +237,9 @@ def harmonic_means(points: Sequence[OperatingPoint]) -> dict[str, Estimate]:
     """The harmonic mean of each point with its 95 % interval, by the point's key.
 
     Percentile bootstrap over images (9,999 resamples), which keeps the clean and the robust score
-    of an image together. Where few images differ from the rest its interval may be a point. Raises
-    DataError unless all points have the same images.
+    of an image together. Where fewer than `FEW` images are right, or wrong, to some degree there is
+    too little to draw again: there its ends are those of both accuracies' intervals, which is too
+    wide rather than too narrow. Raises DataError unless all points have the same images.
     """
     same_images(points)
     if not points:
@@ -241,10 +249,17 @@ def harmonic_means(points: Sequence[OperatingPoint]) -> dict[str, Estimate]:
     both = clean + robust
     means = np.divide(2 * clean * robust, both, out=np.zeros_like(both), where=both > 0)
     ends = np.quantile(means, (0.025, 0.975), axis=0).T.tolist()
-    return {
-        point.key: Estimate(point.harmonic, low, high, point.clean.n, 0.95)
-        for point, (low, high) in zip(points, ends, strict=True)
-    }
+    found = {}
+    for point, (low, high) in zip(points, ends, strict=True):
+        if _few_vary(point.clean_scores) or _few_vary(point.robust_scores):
+            low = harmonic_mean(point.clean.lower, point.robust.lower)
+            high = harmonic_mean(point.clean.upper, point.robust.upper)
+        found[point.key] = Estimate(point.harmonic, low, high, point.clean.n)
+    return found
+
+
+def _few_vary(scores: Scores) -> bool:
+    return min((scores > 0).sum(), (scores < 1).sum()) < FEW
 
 
 def pareto_front(points: Iterable[OperatingPoint]) -> tuple[OperatingPoint, ...]:

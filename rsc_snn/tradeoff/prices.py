@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
@@ -11,7 +11,7 @@ import numpy as np
 
 from rsc_snn.resampling import resampled_means
 from rsc_snn.tradeoff.paired import Difference, between, described, interval_text, intervals
-from rsc_snn.tradeoff.points import OperatingPoint, dials, same_images
+from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Price:
     """From one noise level to the next at one T: what is paid, what is gained, and their ratio.
 
     paid: clean accuracy lost (below 0: won). gained: robust accuracy won, of worst cases between
-    their ends. Both are tested, and corrected together with all other prices of the same call.
+    their ends. Both are tested, and corrected together with the other steps of the dial.
     """
 
     before: OperatingPoint
@@ -139,39 +139,29 @@ def _signed(change: Difference) -> str:
 
 def qte(before: OperatingPoint, after: OperatingPoint) -> Qte:
     """The ratio for one change of the dial. Raises DataError unless both have the same images."""
-    (found,) = qtes(before, [after])
-    return found
-
-
-def qtes(before: OperatingPoint, after: Sequence[OperatingPoint]) -> tuple[Qte, ...]:
-    """The ratio for each of several changes from one setting, from the same resamples.
-
-    Raises DataError unless all have the same images.
-    """
-    return tuple(price.qte for price in _prices([(before, point) for point in after]))
-
-
-def marginal_prices(points: Iterable[OperatingPoint]) -> tuple[Price, ...]:
-    """The price of each step of the dial, from one sigma to the next higher, by model and T.
-
-    Holm's correction is over all differences of the call, two for each step. Points without a
-    sigma have no dial and are left out. Raises DataError unless all have the same images.
-    """
-    return _prices([pair for dial in dials(points) for pair in pairwise(dial)])
+    (price,) = _prices([(before, after)], 1)
+    return price.qte
 
 
 def prices_of_dial(dial: Sequence[OperatingPoint]) -> tuple[tuple[Price, ...], tuple[Qte, ...]]:
     """The price of each step of one dial, sigma rising, and the ratio of each point to the first.
 
-    Holm's correction is over all differences of both: they are shown, and read, together. Raises
-    DataError unless all have the same images.
+    Holm's correction is over all that is read of them: what each step costs and buys, and what each
+    further point costs against the first. Raises DataError unless all have the same images.
     """
     steps = list(pairwise(dial))
-    found = _prices([*steps, *((dial[0], point) for point in dial[2:])])
+    found = _prices([*steps, *((dial[0], point) for point in dial[2:])], len(steps))
     return found[: len(steps)], tuple(price.qte for price in (*found[:1], *found[len(steps) :]))
 
 
-def _prices(pairs: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> tuple[Price, ...]:
+def _prices(
+    pairs: Sequence[tuple[OperatingPoint, OperatingPoint]], steps: int
+) -> tuple[Price, ...]:
+    """Of pairs of settings, of which the first `steps` are steps of a dial.
+
+    Nobody reads whether the others gained anything: those tests are corrected by themselves, and
+    cost the rest nothing.
+    """
     if not pairs:
         return ()
     same_images([point for pair in pairs for point in pair])
@@ -186,13 +176,21 @@ def _prices(pairs: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> tuple[Pri
     ]
     columns = [np.stack(column, axis=1) for column in zip(*changes, strict=True)]
     means = np.split(resampled_means(np.concatenate(columns, axis=1)), len(columns), axis=1)
-    # What is paid has one end, what is gained a value, a lower and an upper one.
-    found = between(
-        *(
-            described(np.hstack([columns[0], gained]), np.hstack([means[0], resampled]))
-            for gained, resampled in zip(columns[1:], means[1:], strict=True)
+
+    def tested(paid: slice, gained: slice) -> tuple[Difference, ...]:
+        # What is paid has one end, what is gained a value, a lower and an upper one.
+        return between(
+            *(
+                described(
+                    np.hstack([columns[0][:, paid], own[:, gained]]),
+                    np.hstack([means[0][:, paid], resampled[:, gained]]),
+                )
+                for own, resampled in zip(columns[1:], means[1:], strict=True)
+            )
         )
-    )
+
+    every, none = slice(None), slice(0)
+    found = (*tested(every, slice(steps)), *tested(none, slice(steps, None)))
     # The smallest loss that the answers can show: one answer of one image.
     smallest = np.array(
         [1 / (len(columns[0]) * max(before.scored, after.scored)) for before, after in pairs]

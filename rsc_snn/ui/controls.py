@@ -60,11 +60,11 @@ def choose_model(link: PageLink) -> ModelCard:
         format_func=network_labels(cards.values()).__getitem__,
         key=link.seed(field),
         help=explained(
-            "For each data set networks of one shape: [spiking networks](#snn), which differ in "
-            "how a photograph becomes input, their [coding](#coding) ([direct](#direct-coding), "
-            "[Poisson](#poisson-coding) or [RSC](#rsc)); [ANNs](#ann), which have ordinary "
-            "neurons; and an [RSC-ANN](#rsc-ann), which has those behind the noise. Some are "
-            "[adversarially trained](#adversarial-training)."
+            "[Spiking networks](#snn), which differ in how a photograph becomes input, their "
+            "[coding](#coding) ([direct](#direct-coding), [Poisson](#poisson-coding) or "
+            "[RSC](#rsc)); [ANNs](#ann), which have ordinary neurons; and, for CIFAR-10, an "
+            "[RSC-ANN](#rsc-ann), which has those behind the noise. Some are [adversarially "
+            "trained](#adversarial-training). Those that ship for one data set have one shape."
         ),
     )
     return cards[link.keep(field, chosen)]

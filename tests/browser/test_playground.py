@@ -239,6 +239,35 @@ def test_dark_theme(page: Any, address: str) -> None:
     assert min(int(part) for part in text[4:-1].split(",")[:3]) > 120
 
 
+def test_the_buttons_of_a_figure_follow_the_theme(page: Any, address: str) -> None:
+    """plotly binds a button's colours once, and the figure stays when the theme changes."""
+    open_playground(page, address)
+    plot = page.locator(".js-plotly-plot").first
+    button = plot.locator('[data-title="Save as a picture"]')
+
+    def shade() -> int:
+        """The red of the button's symbol, 0 to 255."""
+        fill = button.locator("path").evaluate("path => getComputedStyle(path).fill")
+        return int(re.findall(r"\d+", fill)[0])
+
+    for _ in range(2):
+        button.hover()
+        assert shade() < 100
+        page.locator("h1").hover()
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.js-plotly-plot .xtick text')).fill"
+        " !== 'rgb(23, 33, 43)'"
+    )
+    settle(page)
+    for _ in range(2):
+        plot.hover()
+        assert shade() > 100
+        button.hover()
+        assert shade() > 200
+        page.locator("h1").hover()
+
+
 @pytest.mark.parametrize("page", [{}, DARK], indirect=True, ids=["light", "dark"])
 def test_a_saved_picture_is_dark_on_white_whatever_the_theme(page: Any, address: str) -> None:
     open_playground(page, address, "attack=fgsm")

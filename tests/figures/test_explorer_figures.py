@@ -28,9 +28,9 @@ from rsc_snn.figures.style import ADVERSARIAL, CLEAN, CODING_COLOURS, shades
 from rsc_snn.tradeoff import (
     OperatingPoint,
     harmonic_means,
-    marginal_prices,
     operating_points,
     pareto_front,
+    prices_of_dial,
     variance_components,
     vote_curve,
 )
@@ -284,10 +284,14 @@ def test_the_map_writes_each_value_in_its_cell(quantity: str) -> None:
     assert sum(value is None for row in cells.z for value in row) == 2
 
 
-def test_the_map_frames_live_cells_and_the_choice() -> None:
-    show = Show(own={DIAL[0].key}, here=DIAL[1].key)
-    widths = heat_figure(DIAL, show=show).data[1].marker.line.width
-    assert widths[2] == widths[3] == 0 < widths[0] < widths[1]
+def test_the_map_stars_added_cells_and_frames_the_choice() -> None:
+    for here in (0, 1):  # The choice may be one that was added.
+        show = Show(own={DIAL[0].key}, here=DIAL[here].key)
+        marks = heat_figure(DIAL, show=show).data[1]
+        assert [text.endswith("*") for text in marks.text] == [True, False, False, False]
+        assert [width > 0 for width in marks.marker.line.width] == [
+            place == here for place in range(4)
+        ]
 
 
 def test_the_harmonic_mean_on_the_map_has_its_interval() -> None:
@@ -299,7 +303,7 @@ def test_the_harmonic_mean_on_the_map_has_its_interval() -> None:
 
 
 def test_steps_from_or_to_a_setting_that_was_added_are_open() -> None:
-    prices = marginal_prices(DIAL)
+    prices, _ = prices_of_dial(sorted(DIAL, key=lambda point: point.sigma or 0.0))
     figure = prices_figure(prices, show=Show(own={DIAL[1].key}))
     symbols = figure.data[0].marker.symbol
     touching = [DIAL[1] in (price.before, price.after) for price in prices]
@@ -389,10 +393,12 @@ def test_parts_of_the_noise_add_up() -> None:
 
 
 def test_prices_are_points_gained_over_points_paid() -> None:
-    prices = marginal_prices(DIAL)
+    prices, _ = prices_of_dial(sorted(DIAL, key=lambda point: point.sigma or 0.0))
     show = Show({"tiny-rsc": Look("RSC", "rsc")}, command=lambda point, _: f"run {point.sigma}")
     steps, *notes, even = prices_figure(prices, show=show).data
-    assert [row[5] for row in steps.customdata] == [f"<br>run {s}" for s in (0.1, 0.2, 0.3)]
+    assert [row[5] for row in steps.customdata] == [
+        f"<br>robust accuracy after the step: run {s}" for s in (0.1, 0.2, 0.3)
+    ]
     assert [note.marker.symbol for note in notes] == ["circle", "x-thin-open"]
     assert steps.name == "RSC, T = 4"
     np.testing.assert_allclose(steps.x, [10, 10, 10])

@@ -813,29 +813,54 @@ def test_a_worst_case_that_rests_on_an_added_result_is_marked_as_added(
         assert ("(added here)" in ask) == added
 
 
+@pytest.mark.parametrize("view", ["curves", "map", "epsilon", "votes", "prices", "noise"])
 def test_added_results_that_better_ones_cover_are_counted(
-    shipped_grid: Path, page: PageMaker, store: Path
+    shipped_grid: Path, page: PageMaker, store: Path, view: str
 ) -> None:
+    """Of four settings of the dial at T = 4; a view of one setting counts what lies under that."""
     zoo = Zoo(shipped_grid / "models")
-    few = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), draws=3, epsilons=(4.0,))
+    few = make_grid(
+        ["tiny-rsc"], attacks=(PRESETS["fgsm"],), draws=3, epsilons=(4.0,), time_steps=(4,)
+    )
     with Store(store) as own:
         own.put_all(make_results(few, zoo))
-    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm", "epsilon": "4"}
+    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm", "epsilon": "4", "view": view}
     text = words(is_fine(page(PAGE, **link).run()))
-    assert "4 results that were added here stay out of the figure" in text
-    assert "stay out" not in words(is_fine(page(PAGE, **{**link, "epsilon": "8"}).run()))
+    said = "1 result that was added here stays" if view == "votes" else "4 results that were added"
+    assert said in text and "measured with more draws" in text
+    other = words(is_fine(page(PAGE, **{**link, "epsilon": "8"}).run()))
+    assert ("of the figure:" in other) == (view == "epsilon"), "that view shows every epsilon"
 
 
-def test_attacks_through_other_smaller_epsilons_are_said(
-    shipped_grid: Path, page: PageMaker, store: Path
+@pytest.mark.parametrize("case", ["more draws, one attack lacks", "no clean result"])
+def test_added_results_that_lack_something_are_not_called_covered(
+    shipped_grid: Path, page: PageMaker, store: Path, case: str
 ) -> None:
-    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), epsilons=(8.0,), sigmas=(0.25,))
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), draws=10)
+    results = make_results(grid, Zoo(shipped_grid / "models"))
+    if case == "no clean result":
+        results = [result for result in results if result.cell.attack != CLEAN]
+    with Store(store) as own:
+        own.put_all(results)
+    link = {"models": "tiny-rsc", "attack": "worst", "worst": "fgsm,pgd-10"}
+    assert "of the figure:" not in words(is_fine(page(PAGE, **link).run()))
+
+
+@pytest.mark.parametrize(
+    ("before", "alike"),
+    [((8.0,), False), ((4.0, 8.0), False), ((1.0, 2.0, 4.0, 8.0), False), ((2.0, 4.0, 8.0), True)],
+)
+def test_attacks_through_other_smaller_epsilons_are_said(
+    shipped_grid: Path, page: PageMaker, store: Path, before: tuple[float, ...], alike: bool
+) -> None:
+    """What ships went through 2 and 4 of 255 before 8."""
+    grid = make_grid(["tiny-rsc"], attacks=(PRESETS["fgsm"],), epsilons=before, sigmas=(0.25,))
     with Store(store) as own:
         own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
-    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm"}
-    said = "Some of these attacks went through smaller epsilons first"
-    assert said in words(is_fine(page(PAGE, epsilon="8", **link).run()))
-    assert said not in words(is_fine(page(PAGE, epsilon="4", **link).run()))
+    link = {"models": "tiny-rsc", "steps": "4", "attack": "fgsm", "epsilon": "8"}
+    text = words(is_fine(page(PAGE, **link).run()))
+    said = "These attacks did not all go through the same smaller epsilons first"
+    assert (said in text) == (not alike)
 
 
 def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:

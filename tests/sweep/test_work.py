@@ -15,6 +15,7 @@ from rsc_snn.attacks.run import craft, run_attack, score
 from rsc_snn.attacks.target import pass_memory
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.data import load_dataset
+from rsc_snn.device import arithmetic
 from rsc_snn.errors import Cancelled, DeviceMemoryError, SweepError
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.robustness.cells import subset_rows
@@ -124,6 +125,8 @@ def test_cells_are_what_a_loop_over_attack_and_score_gives(
         torch.set_num_threads(threads)
     noisy = [results[cell.key] for cell in cells if cell.draws > 1]
     assert any((result.answers != result.answers[0]).any() for result in noisy)
+    here = arithmetic(torch.device("cpu"))
+    assert all(here.items() <= result.versions.items() for result in results.values())
 
 
 def test_broken_images_are_passed_through_with_their_answers(

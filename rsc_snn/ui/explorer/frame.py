@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -26,7 +26,6 @@ from rsc_snn.ui.explorer.measured import (
     in_order,
     menu_of,
     points_of,
-    selected,
     setting_of,
     variant_of,
 )
@@ -245,25 +244,34 @@ def _too_few_draws(frame: Frame) -> set[Setting]:
     return {setting for setting, draws in frame.menu.most_draws.items() if draws < passes}
 
 
-def covered(frame: Frame) -> str:
-    """Which results that were added here are not shown, as others are more exact; or ""."""
-    shown = {result.cell for point in frame.points for result in point.robust_results}
-    settings = {setting_of(cell) for cell in shown}
-    own = [
-        cell
-        for cell in selected(frame.evidence, frame.selection)
+def covered(evidence: Evidence, points: Iterable[OperatingPoint]) -> str:
+    """How many added results lie under more exact ones that the points rest on; or ""."""
+    shown = {_place(r.cell): r.cell for point in points for r in point.robust_results}
+    menu = menu_of(evidence)
+    groups = {(cell.dataset, Sample.of(cell), cell.model, cell.epsilon) for cell in shown.values()}
+    count = sum(
+        cell.key in evidence.own and _exactness(cell) < _exactness(shown.get(_place(cell), cell))
+        for dataset, sample, model, epsilon in groups
+        for cell in menu.only(dataset, sample).at(model, epsilon)
         if cell.attack != CLEAN
-        and cell.key in frame.evidence.own
-        and cell not in shown
-        and setting_of(cell) in settings
-    ]
-    if not own:
-        return ""
-    noun = "result that was" if len(own) == 1 else "results that were"
-    return (
-        f"{len(own)} {noun} added here stay{'s' * (len(own) == 1)} out of the figure, for the same "
-        "settings were measured with more draws, or through more of the smaller epsilons."
     )
+    if not count:
+        return ""
+    noun = "result that was added here stays" if count == 1 else "results that were added here stay"
+    return (
+        f"{count} {noun} out of the figure: the same was measured with more draws, or through more "
+        "or larger of the smaller epsilons."
+    )
+
+
+def _place(cell: Cell) -> Hashable:
+    """What an attacked cell is a measurement of."""
+    return Sample.of(cell), setting_of(cell), variant_of(cell).slug, cell.epsilon
+
+
+def _exactness(cell: Cell) -> tuple[int, int, tuple[float, ...]]:
+    """Of two measurements of the same that with the larger one is shown."""
+    return cell.draws, len(cell.chain), cell.chain
 
 
 def unlike_chains(points: Sequence[OperatingPoint]) -> str:
@@ -276,8 +284,8 @@ def unlike_chains(points: Sequence[OperatingPoint]) -> str:
     if all(len(found) == 1 for found in chains.values()):
         return ""
     return (
-        "Some of these attacks went through smaller epsilons first and others did not: what was "
-        "broken on the way counts, so the former may be lower by a little."
+        "These attacks did not all go through the same smaller epsilons first: what is broken on "
+        "the way counts, so those that went through more may be lower by a little."
     )
 
 
@@ -329,7 +337,12 @@ def draw_provenance(
     for point in (*shown, *beside):
         groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
     every = (*shown, *beside)
-    said = (caution(every, alone=alone), incomplete(frame), covered(frame), unlike_chains(every))
+    said = (
+        caution(every, alone=alone),
+        incomplete(frame),
+        covered(frame.evidence, every),
+        unlike_chains(every),
+    )
     cautions = " ".join(filter(None, said))
     if cautions:
         st.caption(explained(cautions))

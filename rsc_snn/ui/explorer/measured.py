@@ -343,7 +343,7 @@ def points_of(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint,
 
 
 def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, ...]:
-    wanted = selected(evidence, selection)
+    wanted = _selected(evidence, selection)
     if not wanted:
         return ()
     variants = menu_of(evidence).only(selection.dataset, selection.sample).chosen(selection.slugs)
@@ -359,7 +359,7 @@ def _points(evidence: Evidence, selection: Selection) -> tuple[OperatingPoint, .
     return _most_draws(found)
 
 
-def selected(evidence: Evidence, selection: Selection) -> list[Cell]:
+def _selected(evidence: Evidence, selection: Selection) -> list[Cell]:
     """The cells, clean and attacked, that the points of a selection are made of."""
     menu = menu_of(evidence).only(selection.dataset, selection.sample)
     variants = menu.chosen(selection.slugs)

@@ -9,10 +9,10 @@ import streamlit as st
 
 from rsc_snn.errors import RscSnnError
 from rsc_snn.exports import answer_command
-from rsc_snn.figures.explorer import Accuracy
 from rsc_snn.figures.indices import Row, components_figure, votes_figure
 from rsc_snn.sweep.grid import cell_command
 from rsc_snn.tradeoff import WORST, OperatingPoint, attack_cost, variance_components, vote_curve
+from rsc_snn.tradeoff.points import Accuracy
 from rsc_snn.tradeoff.rows import accuracy_words, passes_words, vote_rows
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here

@@ -232,7 +232,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
         "measured. The harmonic mean is high only where both accuracies are. Along a row the "
         "noise grows; along a column more frames average it out."
-        f"{' Cells with a thin frame were added here; the others shipped.' if show.own else ''}"
+        f"{' A star marks what was added here; the rest shipped.' if show.own else ''}"
     )
     draw_point(points, (), clicked)
     draw_numbers(frame, rows, "map")
