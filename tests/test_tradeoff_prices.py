@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from rsc_snn.errors import DataError
-from rsc_snn.tradeoff import OperatingPoint, Price, holm, prices_of_dial, qte
+from rsc_snn.tradeoff import OperatingPoint, Price, holm, in_tenths, prices_of_dial, qte
 from rsc_snn.tradeoff.paired import differences
 from rsc_snn.tradeoff.points import dials
 from tests.tradeoff_cells import draw_right, make_point, quiet_and_noisy, worst_point
@@ -75,6 +75,13 @@ def test_prices_and_ratios_of_a_dial_are_corrected_together() -> None:
     assert [d.adjusted for d in read] == pytest.approx(holm([d.p for d in read]))
     assert prices_of_dial(dial[:1]) == ((), ())
     assert len(prices_of_dial(dial[:2])[1]) == 1
+
+
+def test_tenths_of_a_finer_dial() -> None:
+    dial = [point(0.05 * step, 160, 40) for step in range(11)]
+    found = [each.sigma for each in in_tenths(dial)]
+    assert found == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert in_tenths([point(0.25, 160, 40)]) == []
 
 
 @pytest.mark.parametrize("clean", [160, 170])

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import CellResult
 from rsc_snn.sweep.transfer import shipped_results
-from rsc_snn.tradeoff import Difference, OperatingPoint, operating_points, prices_of_dial
+from rsc_snn.tradeoff import (
+    Difference,
+    OperatingPoint,
+    in_tenths,
+    operating_points,
+    prices_of_dial,
+)
 from rsc_snn.tradeoff.paired import differences
 from rsc_snn.tradeoff.points import dials
 from rsc_snn.ui.explorer.measured import Sample
@@ -206,5 +212,7 @@ def _difference(found: Difference | None) -> str:
 
 
 def _prices(name: str, points: Points) -> str:
-    prices = [price for dial in dials(points.values()) for price in prices_of_dial(dial)[0]]
+    prices = [
+        price for dial in dials(points.values()) for price in prices_of_dial(in_tenths(dial))[0]
+    ]
     return "\n".join([f"Under {name}:", "", *(f"- {price.sentence()}" for price in prices)])

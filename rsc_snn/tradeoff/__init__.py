@@ -19,7 +19,7 @@ from rsc_snn.tradeoff.points import (
     pareto_front,
     vote_curve,
 )
-from rsc_snn.tradeoff.prices import Price, Qte, prices_of_dial, qte
+from rsc_snn.tradeoff.prices import Price, Qte, in_tenths, prices_of_dial, qte
 from rsc_snn.tradeoff.variance import Components, attack_cost, variance_components
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "harmonic_mean",
     "harmonic_means",
     "holm",
+    "in_tenths",
     "operating_points",
     "pareto_front",
     "prices_of_dial",

@@ -143,6 +143,11 @@ def qte(before: OperatingPoint, after: OperatingPoint) -> Qte:
     return price.qte
 
 
+def in_tenths(dial: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    """The points of a dial at sigma 0, 0.1, 0.2, ...: finer steps change less than noise does."""
+    return [point for point in dial if round(10 * (point.sigma or 0.0), 6).is_integer()]
+
+
 def prices_of_dial(dial: Sequence[OperatingPoint]) -> tuple[tuple[Price, ...], tuple[Qte, ...]]:
     """The price of each step of one dial, sigma rising, and the ratio of each point to the first.
 

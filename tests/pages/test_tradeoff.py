@@ -550,6 +550,24 @@ def test_prices_are_of_one_dial_at_a_time(shipped_grid: Path, page: PageMaker) -
     assert app.query_params["dial"] == "tiny-rsc/4"
 
 
+def test_prices_of_a_fine_dial_begin_with_tenths(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    finer = make_grid(["tiny-rsc"], sigmas=(0.05, 0.15), time_steps=(4,))
+    with Store(store) as own:
+        own.put_all(make_results(finer, Zoo(shipped_grid / "models")))
+    link = {"view": "prices", "models": "tiny-rsc", "steps": "4", "attack": "fgsm"}
+    app = is_fine(page(PAGE, **link).run())
+    assert "From sigma 0 to 0.1 " in words(app) and "sigma 0.05" not in words(app)
+    assert "levels" not in app.query_params
+    app.segmented_control(key="tradeoff.levels").set_value("all").run()
+    assert "From sigma 0 to 0.05 " in words(is_fine(app)) and "0.1 to 0.15 " in words(app)
+    assert app.query_params["levels"] == "all"
+    coarse = is_fine(page(PAGE, **(link | {"steps": "1"})).run())
+    assert "From sigma 0 to 0.1 " in words(coarse)
+    assert not [c for c in coarse.segmented_control if c.key == "tradeoff.levels"]
+
+
 def test_the_lowest_of_noisy_scores_makes_no_price_and_no_choice(
     shipped_grid: Path, page: PageMaker, store: Path
 ) -> None:

@@ -10,9 +10,10 @@ import streamlit as st
 
 from rsc_snn.evaluate import Estimate
 from rsc_snn.figures.indices import prices_figure
-from rsc_snn.tradeoff import OperatingPoint, Qte, harmonic_means, prices_of_dial
+from rsc_snn.tradeoff import OperatingPoint, Qte, harmonic_means, in_tenths, prices_of_dial
 from rsc_snn.tradeoff.points import dials
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import choose_button
 from rsc_snn.ui.explorer.frame import Frame, draw_point, draw_provenance, ends_words, nothing_here
 from rsc_snn.ui.explorer.handover import chosen_point
 from rsc_snn.ui.link import PageLink
@@ -20,6 +21,10 @@ from rsc_snn.ui.query import choice_field
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
 
+# Between which noise levels steps are. Fewer tenths than this are no dial of their own.
+_EVERY = "all"
+_LEVELS = {"tenths": "0.1", _EVERY: "every level measured"}
+_FEW_TENTHS = 3
 _DEFINITIONS = """
 - **Price** of a step of the dial: clean accuracy lost and robust accuracy won from one noise level
   to the next, on the same images. A difference that many comparisons could bring about by chance
@@ -39,10 +44,23 @@ Exact definitions, tests and intervals: `docs/tradeoff.md`.
 
 
 def read_prices(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
-    """The dial whose prices are shown, if there are several."""
+    """The dial whose prices are shown, if there are several, and between which levels."""
     slugs = {_slug(dial): dial for dial in _dials(frame)}
+    slug = _choose_dial(link, frame, slugs)
+    if slug is None:
+        return partial(_draw_prices, slug, _EVERY)
+    dial = slugs[slug]
+    if not _FEW_TENTHS <= len(in_tenths(dial)) < len(dial):
+        return partial(_draw_prices, slug, _EVERY)
+    levels = choose_button(link, "levels", "Steps", _LEVELS, terse=True)
+    return partial(_draw_prices, slug, levels)
+
+
+def _choose_dial(
+    link: PageLink, frame: Frame, slugs: Mapping[str, list[OperatingPoint]]
+) -> str | None:
     if len(slugs) < 2:
-        return partial(_draw_prices, next(iter(slugs), None))
+        return next(iter(slugs), None)
     here = chosen_point([point for dial in slugs.values() for point in dial])
     default = next(slug for slug, dial in slugs.items() if here in dial)
     field = choice_field("dial", "dial", list(slugs), default)
@@ -52,7 +70,7 @@ def read_prices(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
         format_func=lambda slug: _name(frame, slugs[slug]),
         key=link.seed(field),
     )
-    return partial(_draw_prices, link.keep(field, chosen))
+    return str(link.keep(field, chosen))
 
 
 def _dials(frame: Frame) -> list[list[OperatingPoint]]:
@@ -68,7 +86,7 @@ def _name(frame: Frame, dial: Sequence[OperatingPoint]) -> str:
     return f"{frame.labels[dial[0].model]}, T = {dial[0].time_steps}"
 
 
-def _draw_prices(slug: str | None, frame: Frame) -> None:
+def _draw_prices(slug: str | None, levels: str, frame: Frame) -> None:
     """Figure, sentences and table."""
     if nothing_here(frame):
         return
@@ -80,9 +98,9 @@ def _draw_prices(slug: str | None, frame: Frame) -> None:
             icon=":material/info:",
         )
         return
-    dial = found[0]
+    dial = found[0] if levels == _EVERY else in_tenths(found[0])
     prices, ratios, harmonics = resources.memo().compute(
-        ("explorer.prices", frame.key, _slug(dial)),
+        ("explorer.prices", frame.key, _slug(dial), levels),
         tuple,
         lambda: (*prices_of_dial(dial), harmonic_means(dial)),
     )

@@ -57,7 +57,7 @@ VIEWS = {
     "ask": ":material/contact_support: Ask",
 }
 # Names in the link of controls that belong to a view.
-OF_VIEWS = ("quantity", "model", "setting", "dial", "lose")
+OF_VIEWS = ("quantity", "model", "setting", "dial", "levels", "lose")
 Draw = Callable[[Frame], None]
 
 
