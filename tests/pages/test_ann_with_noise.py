@@ -38,7 +38,7 @@ def test_both_dials_turn_and_tell_what_the_passes_cost(page: PageMaker) -> None:
 
     def operations() -> int:
         (caption,) = (each.value for each in app.caption if "no spikes" in each.value)
-        assert "T passes count" in caption
+        assert "T frames counts" in caption
         return int(caption.split()[0].replace(",", ""))
 
     before = operations()
