@@ -32,8 +32,8 @@ PLAYGROUND = (
     "Randomized Smoothing Coding", "spikes", "class probabilities", "95 % interval",
 )  # fmt: skip
 # Capitals that are no terms: file formats, units, digests, the seats of licences.
-NO_TERMS = {"CIFAR", "CIFAR-10", "CPU", "CSV", "GPU", "HTML", "JPEG", "JSON", "MB", "NPZ", "PNG", "SHA", "SVG",
-            "GB", "URL"}  # fmt: skip
+NO_TERMS = {"CIFAR", "CIFAR-10", "CPU", "CSV", "GPU", "HTML", "JPEG", "JSON", "MB", "NPZ", "PNG",
+            "SHA", "SVG", "GB", "URL"}  # fmt: skip
 LESSON = [text_file(step) for step in STEPS]
 
 
