@@ -9,7 +9,6 @@ from rsc_snn.device import (
     arithmetic,
     autocast,
     describe_device,
-    has_fast_bfloat16,
     memory_guard,
     pick_device,
     processor_name,
@@ -22,12 +21,16 @@ def test_the_cpu_is_always_there() -> None:
     assert describe_device(torch.device("cpu")).startswith("CPU")
 
 
-def test_a_record_names_the_processor_and_the_numbers_of_gradients() -> None:
-    device = torch.device("cpu")
-    found = arithmetic(device)
+@pytest.mark.parametrize(("fast", "numbers"), [(True, "bfloat16"), (False, "float32")])
+def test_a_record_names_the_processor_and_the_numbers_of_gradients(
+    fast: bool, numbers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capabilities = {"avx512_bf16": fast}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    found = arithmetic(torch.device("cpu"))
     assert found["processor"].startswith(processor_name()) and processor_name().strip()
     assert torch.backends.cpu.get_cpu_capability() in found["processor"]
-    assert found["fast_gradients"] == ("bfloat16" if has_fast_bfloat16(device) else "float32")
+    assert found["fast_gradients"] == numbers
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -144,7 +144,7 @@ def qte(before: OperatingPoint, after: OperatingPoint) -> Qte:
 
 
 def in_tenths(dial: Sequence[OperatingPoint]) -> list[OperatingPoint]:
-    """The points of a dial at sigma 0, 0.1, 0.2, ...: finer steps change less than noise does."""
+    """The points of a dial at sigma 0, 0.1, 0.2, ...: finer steps often change less than noise."""
     return [point for point in dial if round(10 * (point.sigma or 0.0), 6).is_integer()]
 
 

@@ -26,3 +26,17 @@ def test_no_problem_with_what_ships(page: PageMaker) -> None:
     app = page("pages/models.py").run()
     assert not app.exception and not app.error and not app.warning
     assert len(app.subheader) == len(shipped_models())
+
+
+@pytest.mark.parametrize(("model", "marked"), [("rsc-020", True), ("rsc-range", False)])
+def test_the_curve_over_sigma_marks_the_one_noise_level_of_the_training(
+    page: PageMaker, model: str, marked: bool
+) -> None:
+    app = page(PLAYGROUND, model=f"cifar10-snn-{model}", attack="fgsm", view="tradeoff").run()
+    notes = [
+        note["text"]
+        for figure in figures(is_fine(app)).values()
+        for note in figure["layout"].get("annotations", [])
+    ]
+    assert any("trained with" in text for text in notes) == marked
+    assert any("chosen" in text for text in notes)

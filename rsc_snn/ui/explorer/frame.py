@@ -334,9 +334,9 @@ def draw_provenance(
     if not shown and not beside:
         return
     groups: dict[Sample, list[OperatingPoint]] = {}
-    for point in (*shown, *beside):
-        groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
     every = (*shown, *beside)
+    for point in every:
+        groups.setdefault(Sample.of(point.robust_result.cell), []).append(point)
     said = (
         caution(every, alone=alone),
         incomplete(frame),
