@@ -242,7 +242,7 @@ def test_the_tables_of_a_document_are_up_to_date(path: Path) -> None:
 
 
 def test_an_old_table_would_be_noticed() -> None:
-    text, tables = README.read_text(encoding="utf-8"), TABLES[README]
+    text, tables = README.read_text(encoding="utf-8"), {"attacks": TABLES[README]["attacks"]}
     assert with_tables(text.replace("| FGSM |", "| FGSN |"), tables) == with_tables(text, tables)
     with pytest.raises(ValueError, match="attacks"):
         with_tables(text.replace("<!-- /attacks -->", ""), tables)

@@ -75,20 +75,37 @@ class Results:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows over the same images.
-
-    difference: mean over images of `first`'s score minus `second`'s, with a 95 % percentile
-    bootstrap interval (9,999 resamples of the images; where few differ, that of `few_interval`).
-    p: two-sided paired permutation test (the two models' scores of an image change places at
-    random, 9,999 times); it holds for shares of draws as for right or wrong.
-    """
+    """Two rows over the same images. Each figure is worked out when it is first asked for."""
 
     first: Row
     second: Row
-    difference: float
-    lower: float
-    upper: float
-    p: float
+
+    @cached_property
+    def _differences(self) -> NDArray[np.float64]:
+        """Of each image, `first`'s score minus `second`'s, `[images]`."""
+        return (self.first.subset_scores() - self.second.subset_scores()).double().numpy()
+
+    @cached_property
+    def difference(self) -> float:
+        """The mean over images of `first`'s score minus `second`'s."""
+        return float(self._differences.mean())
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Of `difference`, at 95 %: the percentile bootstrap's, 9,999 resamples of the images.
+
+        Where few images differ, that of `few_interval`.
+        """
+        return _interval(self._differences)
+
+    @cached_property
+    def p(self) -> float:
+        """Of the two-sided paired permutation test.
+
+        The two models' scores of an image change places at random, 9,999 times: it holds for
+        shares of draws as for right or wrong.
+        """
+        return float(sign_flip_p(self._differences[:, None])[0])
 
     @property
     def overlap(self) -> bool:
@@ -112,10 +129,7 @@ def compare(first: Row | None, second: Row | None) -> Comparison | None:
     """`first` against `second` on the subset; None without rows of the same images."""
     if first is None or second is None or first.setup != second.setup:
         return None
-    differences = (first.subset_scores() - second.subset_scores()).double().numpy()
-    lower, upper = _interval(differences)
-    p = float(sign_flip_p(differences[:, None])[0])
-    return Comparison(first, second, float(differences.mean()), lower, upper, p)
+    return Comparison(first, second)
 
 
 def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:

@@ -279,7 +279,8 @@ def _claim_line(item: Claim) -> str:
 
 def points(item: Comparison) -> str:
     """A difference with its interval in points: `+6.2 (+3.1 to +9.4)`."""
-    return f"{100 * item.difference:+.1f} ({100 * item.lower:+.1f} to {100 * item.upper:+.1f})"
+    lower, upper = item.interval
+    return f"{100 * item.difference:+.1f} ({100 * lower:+.1f} to {100 * upper:+.1f})"
 
 
 def outcomes_markdown(results: Results) -> str:

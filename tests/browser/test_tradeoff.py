@@ -45,6 +45,13 @@ def folder(tiny_zoo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield folder
 
 
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[str]:
+    """Where the app with these assets is, for tests that leave it as it was."""
+    with served_app(folder / "served.log", folder / "assets") as (address, _):
+        yield address
+
+
 def open_page(page: Any, address: str, query: str) -> None:
     page.goto(f"{address}/tradeoff?{query}")
     page.wait_for_selector(".js-plotly-plot .draglayer")
@@ -64,62 +71,59 @@ def wait_until(page: Any, holds: Callable[[], bool]) -> None:
         page.wait_for_timeout(100)
 
 
-def test_a_clicked_point_opens_in_the_playground(page: Any, folder: Path) -> None:
-    with served_app(folder / "log", folder / "assets") as (address, _):
-        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
-        page.mouse.click(*first_point(page))
-        query = in_playground(page)
-        assert (query["model"], query["attack"], query["time_steps"]) == ("tiny-rsc", "pgd", "4")
-        assert query["epsilon"] == "4" and query["sigma"] == "0"
-        page.get_by_role("link", name="Trade-off").click()
-        page.wait_for_selector(".js-plotly-plot .draglayer")
-        settle(page)
-        link = page.get_by_role("link", name="in the Playground")
-        assert "sigma 0, T = 4, PGD-10 at 4/255" in link.inner_text(), "it is still chosen"
-        link.click()
-        assert in_playground(page)["sigma"] == "0"
+def test_a_clicked_point_opens_in_the_playground(page: Any, served: str) -> None:
+    open_page(page, served, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+    page.mouse.click(*first_point(page))
+    query = in_playground(page)
+    assert (query["model"], query["attack"], query["time_steps"]) == ("tiny-rsc", "pgd", "4")
+    assert query["epsilon"] == "4" and query["sigma"] == "0"
+    page.get_by_role("link", name="Trade-off").click()
+    page.wait_for_selector(".js-plotly-plot .draglayer")
+    settle(page)
+    link = page.get_by_role("link", name="in the Playground")
+    assert "sigma 0, T = 4, PGD-10 at 4/255" in link.inner_text(), "it is still chosen"
+    link.click()
+    assert in_playground(page)["sigma"] == "0"
 
 
 @pytest.mark.parametrize("page", [{"has_touch": True, "is_mobile": True}], indirect=True)
-def test_a_tap_shows_the_point_and_a_second_one_opens_it(page: Any, folder: Path) -> None:
-    with served_app(folder / "log", folder / "assets") as (address, _):
-        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
-        place = first_point(page)
-        page.touchscreen.tap(*place)
-        hover = page.locator(".js-plotly-plot .hoverlayer .hovertext")
-        hover.wait_for()
-        text = hover.text_content()
-        assert "python -m rsc_snn evaluate" in text and "n = 20" in text
-        page.wait_for_timeout(1000)
-        assert "/tradeoff" in page.url
-        page.touchscreen.tap(*place)
-        assert in_playground(page)["sigma"] == "0"
+def test_a_tap_shows_the_point_and_a_second_one_opens_it(page: Any, served: str) -> None:
+    open_page(page, served, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+    place = first_point(page)
+    page.touchscreen.tap(*place)
+    hover = page.locator(".js-plotly-plot .hoverlayer .hovertext")
+    hover.wait_for()
+    text = hover.text_content()
+    assert "python -m rsc_snn evaluate" in text and "n = 20" in text
+    page.wait_for_timeout(1000)
+    assert "/tradeoff" in page.url
+    page.touchscreen.tap(*place)
+    assert in_playground(page)["sigma"] == "0"
 
 
-def test_a_point_is_chosen_by_keyboard_alone(page: Any, folder: Path) -> None:
-    with served_app(folder / "log", folder / "assets") as (address, _):
-        open_page(page, address, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
-        for _ in range(2):  # The way back leads to the same row again.
-            page.locator("summary", has_text="The numbers").focus()
-            page.keyboard.press("Enter")
-            page.wait_for_selector('[data-testid="stDataFrame"] canvas')
-            settle(page)
-            table = page.get_by_test_id("data-grid-canvas")
-            while not table.evaluate("table => table === document.activeElement"):
-                page.keyboard.press("Tab")
-            page.keyboard.press("ArrowDown")
-            page.keyboard.press("Shift+Space")
-            query = in_playground(page)
-            assert (query["model"], query["attack"], query["time_steps"]) == (
-                "tiny-rsc",
-                "pgd",
-                "4",
-            )
-            page.get_by_role("link", name="Trade-off").click()
-            page.wait_for_selector(".js-plotly-plot .draglayer")
-            settle(page)
-            chosen = page.get_by_role("link", name="in the Playground").inner_text()
-            assert f"sigma {query['sigma']}, T = 4, PGD-10 at 4/255" in chosen
+def test_a_point_is_chosen_by_keyboard_alone(page: Any, served: str) -> None:
+    open_page(page, served, "models=tiny-rsc&steps=4&view=plane&attack=pgd-10&epsilon=4")
+    for _ in range(2):  # The way back leads to the same row again.
+        page.locator("summary", has_text="The numbers").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector('[data-testid="stDataFrame"] canvas')
+        settle(page)
+        table = page.get_by_test_id("data-grid-canvas")
+        while not table.evaluate("table => table === document.activeElement"):
+            page.keyboard.press("Tab")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Shift+Space")
+        query = in_playground(page)
+        assert (query["model"], query["attack"], query["time_steps"]) == (
+            "tiny-rsc",
+            "pgd",
+            "4",
+        )
+        page.get_by_role("link", name="Trade-off").click()
+        page.wait_for_selector(".js-plotly-plot .draglayer")
+        settle(page)
+        chosen = page.get_by_role("link", name="in the Playground").inner_text()
+        assert f"sigma {query['sigma']}, T = 4, PGD-10 at 4/255" in chosen
 
 
 def first_point(page: Any) -> tuple[float, float]:
