@@ -100,7 +100,10 @@ _CSS = """
     content: "MENU"; font-size: 0.9rem; white-space: nowrap; padding: 0 0.3rem;
   }
   [data-testid="stMainBlockContainer"] { padding-left: 0.9rem; padding-right: 0.9rem; }
-  /* Names of views that take several lines: each with edges of its own. */
+  /* Buttons that take several lines rather than scroll: each with edges of its own. */
+  [data-testid="stMain"] [data-testid="stButtonGroup"] > [role="radiogroup"] {
+    flex-wrap: wrap; row-gap: 0.3rem;
+  }
   [data-testid="stMain"] [data-testid="stButtonGroup"] button {
     border-radius: 0.5rem; margin-right: 0.3rem;
   }
