@@ -82,7 +82,11 @@ def choice_field(name: str, label: str, options: Sequence[str], default: str) ->
             raise LinkError(f"there is no {label} {value!r} here")
         return str(value)
 
-    return Field(name, default, check, check)
+    return Field(name, default, check, check, longest=max(_LONGEST, _most_characters(options)))
+
+
+def _most_characters(options: Sequence[str]) -> int:
+    return max(map(len, options), default=0)
 
 
 def choices_field(name: str, label: str, options: Sequence[str], most: int) -> Field:
@@ -106,7 +110,8 @@ def choices_field(name: str, label: str, options: Sequence[str], most: int) -> F
         kept = [item for item in value or () if item in options]
         return kept or value
 
-    return Field(name, [], parse, check, longest=_LONGEST * (most + 1), mend=mend)
+    longest = max(_LONGEST, _most_characters(options)) * (most + 1)
+    return Field(name, [], parse, check, longest=longest, mend=mend)
 
 
 def text_field(name: str, longest: int, check: Callable[[str], str]) -> Field:

@@ -805,6 +805,130 @@ def test_settings_without_one_of_the_attacks_are_said_to_be_left_out(
         assert "left out" not in words(is_fine(page(PAGE, models="tiny-rsc", worst=few).run()))
 
 
+@pytest.mark.parametrize("view", ["curves", "epsilon", "map", "ask"])
+def test_settings_without_the_attack_at_this_epsilon_are_said_to_be_left_out(
+    shipped_grid: Path, page: PageMaker, store: Path, view: str
+) -> None:
+    """At 16/255 two sigmas at T = 4 were measured; the map and the answer are of every T."""
+    grid = make_grid(["tiny-rsc"], epsilons=(16.0,), sigmas=(0.1, 0.2), time_steps=(4,))
+    with Store(store) as own:
+        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
+    link = {"models": "tiny-rsc", "attack": "pgd-10", "steps": "4", "view": view}
+    text = words(is_fine(page(PAGE, **link, epsilon="16").run()))
+    left_out = "6 settings are left out (T = 1, 4)"
+    if view in ("curves", "epsilon"):
+        left_out = "2 settings are left out (T = 4)"
+    assert f"{left_out}: this attack was not measured there at this epsilon." in text
+    assert "left out" not in words(is_fine(page(PAGE, **link, epsilon="8").run()))
+
+
+def test_a_shared_link_keeps_the_images(shipped_grid: Path, page: PageMaker, store: Path) -> None:
+    """More results of 8 photographs than of 20 are added later."""
+    link = dict(is_fine(page(PAGE, models="tiny-rsc").run()).query_params)
+    names, sigmas = ["tiny-rsc", "tiny-poisson"], tuple(i / 20 for i in range(11))
+    results = make_results(
+        make_grid(names, 8, sigmas=sigmas, time_steps=(1, 2, 4, 8)), Zoo(shipped_grid / "models")
+    )
+    with Store(store) as own:
+        own.put_all(results)
+    assert "n = 8 photographs" in words(is_fine(page(PAGE, models="tiny-rsc").run()))
+    again = is_fine(page(PAGE, **link).run())
+    assert "n = 20 photographs" in words(again)
+    assert again.query_params["sample"] == link["sample"]
+    store.unlink()
+    other = page(PAGE, models="tiny-rsc", sample="gallery-8-abcdef-0-100").run()
+    (warning,) = other.warning
+    assert "there is no set of images 'gallery-8-abcdef-0-100' here" in warning.value
+
+
+def test_images_of_one_name_can_be_told_apart_and_chosen(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """Two samples of 20 gallery photographs, as of networks that see another size."""
+    results = make_results(make_grid(["tiny-rsc"]), Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all([replace(r, cell=replace(r.cell, data="f" * 16)) for r in results])
+    app = is_fine(page(PAGE, models="tiny-rsc").run())
+    box = app.selectbox(key="tradeoff.sample")
+    assert len(set(box.options)) == 2
+    assert box.options[1] == "20 gallery photographs, seed 0, fingerprint ffffff"
+    first, second = app.query_params["sample"], "gallery-20-ffffff-0-100"
+    box.select_index(1).run()
+    assert app.query_params["sample"] == second
+    app.segmented_control(key="tradeoff.epsilon").set_value("2").run()
+    assert app.query_params["sample"] == second, "another click does not change it"
+    app.selectbox(key="tradeoff.sample").select_index(0).run()
+    assert is_fine(app).query_params["sample"] == first != second
+
+
+def test_networks_of_one_label_can_be_told_apart_and_chosen(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    models = shipped_grid / "models"
+    for path in list(models.glob("tiny-rsc.*")):
+        shutil.copy(path, models / f"tiny-twin{path.suffix}")
+    card = json.loads((models / "tiny-twin.json").read_text()) | {"name": "tiny-twin"}
+    (models / "tiny-twin.json").write_text(json.dumps(card))
+    with Store(store) as own:
+        own.put_all(make_results(make_grid(["tiny-twin"]), Zoo(models)))
+    link = {"models": "tiny-rsc,tiny-twin", "attack": "pgd-10", "steps": "4"}
+    for view, key in (("votes", "setting"), ("prices", "dial"), ("map", "model")):
+        app = is_fine(page(PAGE, **link, view=view).run())
+        box = app.selectbox(key=f"tradeoff.{key}")
+        assert len(set(box.options)) == len(box.options) >= 2, view
+        box.select_index(0).run()
+        assert "tiny-rsc" in app.query_params[key], view
+    (figure,) = figures(page(PAGE, **link).run()).values()
+    names = {trace["name"] for trace in figure["data"] if trace.get("customdata")}
+    assert any("tiny-twin" in name for name in names)
+
+
+def test_a_long_name_of_an_attack_comes_back_by_its_link(
+    assets: Path, page: PageMaker, store: Path
+) -> None:
+    attack = GridAttack.of("eot_pgd", 0.1, steps=20, eot_draws=20, precision="full")
+    with Store(store) as own:
+        own.put_all(
+            make_results(make_grid(["tiny-rsc"], attacks=(attack,)), Zoo(assets / "models"))
+        )
+    link = dict(is_fine(page(PAGE, models="tiny-rsc").run()).query_params)
+    assert len(link["attack"]) > 60
+    assert is_fine(page(PAGE, **link).run()).query_params["attack"] == link["attack"]
+
+
+def test_showing_a_grid_leaves_no_choice_among_other_results_behind(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    """The grid has two draws and one dial; five passes and another setting were chosen before."""
+    link = {**live_link(), "models": "tiny-rsc", "steps": "1,4", "predictor": "vote"}
+    link |= {"passes": "5", "view": "votes", "setting": "tiny-rsc/0.3/1"}
+    app = is_fine(page(PAGE, **link).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    is_fine(app)
+    app.button(key="tradeoff.show").click().run()
+    assert is_fine(app).query_params["sample"].startswith("gallery-8-")
+
+
+def test_where_all_answers_are_alike_the_noise_view_parts_nothing(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    results = make_results(make_grid(["tiny-ann"], epsilons=(32.0,)), Zoo(shipped_grid / "models"))
+    wrong = [
+        replace(r, answers=((r.labels + 1) % 10)[None].repeat(len(r.answers), axis=0))
+        if r.cell.attack != CLEAN
+        else r
+        for r in results
+    ]
+    with Store(store) as own:
+        own.put_all(wrong)
+    link = {"models": "tiny-ann", "attack": "pgd-10", "epsilon": "32", "view": "noise"}
+    app = is_fine(page(PAGE, **link).run())
+    (note,) = [info.value for info in app.info]
+    assert "every answer is wrong" in note and "Left out: Tiny ANN at T = 1" in note
+    assert not figures(app)
+
+
 def test_a_worst_case_that_rests_on_an_added_result_is_marked_as_added(
     shipped_grid: Path, page: PageMaker, store: Path
 ) -> None:

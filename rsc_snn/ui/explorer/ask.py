@@ -43,7 +43,7 @@ def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
 def _draw_answer(lose: float, frame: Frame) -> None:
     if nothing_here(frame):
         return
-    points = frame.everywhere
+    points = frame.everywhere.points
     key = ("explorer.ask", frame.key, lose)
     found = resources.memo().compute(
         key,
@@ -74,7 +74,7 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         f"{ends_words(points)}{vote}"
     )
     draw_handover(point)
-    draw_provenance(frame, points)
+    draw_provenance(frame.everywhere, points)
 
 
 def _headline(frame: Frame, choice: Choice) -> str:

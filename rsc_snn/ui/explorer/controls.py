@@ -73,20 +73,21 @@ def _choose_sample(link: PageLink, menu: Menu) -> Sample:
     """Which images; asked only where several sets of them were measured."""
     slugs = {sample.slug: sample for sample in menu.samples}
     field = choice_field("sample", "set of images", list(slugs), next(iter(slugs)))
+    key = link.seed(field)
     if len(slugs) == 1:
-        link.keep(field, field.default, linked=False)
-        return slugs[field.default]
+        # In the link all the same: with other results, others may come first.
+        return slugs[link.keep(field, field.default)]
     chosen = st.selectbox(
         "Images",
         list(slugs),
-        format_func=lambda slug: slugs[slug].label,
-        key=link.seed(field),
+        format_func=lambda slug: menu.sample_labels[slugs[slug]],
+        key=key,
         help=explained(
             "Prices, the [Pareto front](#pareto-front) and all differences are of one set of "
             "images."
         ),
     )
-    return slugs[link.keep(field, chosen, linked=chosen != field.default)]
+    return slugs[link.keep(field, chosen)]
 
 
 def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, ...]:
@@ -98,13 +99,12 @@ def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, 
     chosen = st.multiselect(
         "Other images to show",
         list(slugs),
-        format_func=lambda slug: slugs[slug].label,
+        format_func=lambda slug: menu.sample_labels[slugs[slug]],
         key=link.seed(field),
         max_selections=_BESIDE,
         help="Thin dotted lines: the same settings on other images, not compared image by image.",
     )
-    kept = link.keep(field, chosen, linked=chosen != field.default)
-    return tuple(slugs[slug] for slug in kept)
+    return tuple(slugs[slug] for slug in link.keep(field, chosen))
 
 
 def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from rsc_snn.figures.explorer import Look, Show
 from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.tradeoff import WORST, OperatingPoint
 from rsc_snn.ui import resources
+from rsc_snn.ui.choices import network_labels
 from rsc_snn.ui.explorer.handover import chosen_point, draw_handover, follow_click
 from rsc_snn.ui.explorer.measured import (
     Menu,
@@ -53,9 +54,9 @@ class Frame:
         return points_of(self.evidence, self.selection)
 
     @cached_property
-    def everywhere(self) -> tuple[OperatingPoint, ...]:
-        """The operating points at every T."""
-        return self.other(steps=tuple(self.menu.steps)).points
+    def everywhere(self) -> Frame:
+        """The same at every T."""
+        return self.other(steps=tuple(self.menu.steps))
 
     @cached_property
     def beside(self) -> tuple[OperatingPoint, ...]:
@@ -73,25 +74,36 @@ class Frame:
         menu = menu_of(self.evidence, self.planned)
         return menu.only(self.selection.dataset, self.selection.sample)
 
+    @cached_property
+    def _samples(self) -> dict[Sample, str]:
+        return menu_of(self.evidence, self.planned).only(self.selection.dataset).sample_labels
+
+    def images(self, point: OperatingPoint) -> str:
+        """The images that a point is of, in words."""
+        return self._samples[Sample.of(point.robust_result.cell)]
+
     @property
     def key(self) -> Hashable:
         """By which to remember what is computed from the points."""
         return (self.evidence.stamp, replace(self.selection, axis="sigma", beside=()))
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
-        """Labels of the models."""
-        zoo = resources.zoo()
-        return {name: zoo.card(name).label for name in zoo.names()}
+        """What each model of the data set is called; no two are called the same."""
+        cards = map(resources.zoo().card, resources.zoo().names())
+        return network_labels(card for card in cards if card.dataset == self.selection.dataset)
 
     def show(self, points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint] = ()) -> Show:
         """How figures show points, and those beside them or that are not to be chosen yet."""
         zoo = resources.zoo()
         cards = {name: zoo.card(name) for name in self.selection.models}
-        looks = {name: Look(card.label, card.config.kind) for name, card in cards.items()}
+        looks = {name: Look(self.labels[name], card.config.kind) for name, card in cards.items()}
         here = chosen_point(points, beside)
-        samples = {point.key: Sample.of(point.robust_result.cell) for point in (*points, *beside)}
-        others = {key: s.label for key, s in samples.items() if s != self.selection.sample}
+        others = {
+            point.key: self.images(point)
+            for point in (*points, *beside)
+            if Sample.of(point.robust_result.cell) != self.selection.sample
+        }
         key = None if here is None else here.key
         # A legend of open marks where there are none would only ask for room.
         own = {point.key for point in (*points, *beside) if self.added(point)}
@@ -105,7 +117,7 @@ class Frame:
     def name(self, point: OperatingPoint) -> str:
         """The model and the setting, in words, and whether it was added here."""
         added = " (added here)" if self.added(point) else ""
-        return f"{resources.zoo().card(point.model).label} at {point.setting}{added}"
+        return f"{self.labels[point.model]} at {point.setting}{added}"
 
     @property
     def attack_words(self) -> str:
@@ -216,8 +228,10 @@ def incomplete(frame: Frame) -> str:
     Some of the attacks were not tried there, or there are too few draws for a vote.
     """
     chosen, menu = frame.selection, frame.menu
-    tried = menu.settings(chosen.models, chosen.steps, menu.chosen(chosen.slugs))
     there = {(point.model, point.time_steps, point.sigma) for point in frame.points}
+    # Models without any point are named above the figure.
+    models = [name for name in chosen.models if name in {model for model, _, _ in there}]
+    tried = menu.settings(models, chosen.steps, menu.chosen(chosen.slugs))
     absent = [setting for setting in tried if setting not in there]
     short = _too_few_draws(frame)
     few = [setting for setting in absent if setting in short]
@@ -225,10 +239,9 @@ def incomplete(frame: Frame) -> str:
     reasons = []
     if few:
         reasons.append(f"{_absent(few)}: too few draws for a vote over {chosen.passes} passes.")
-    if others and len(chosen.slugs) > 1:
-        reasons.append(
-            f"{_absent(others)}: not all of these attacks were measured there at this epsilon."
-        )
+    if others:
+        which = "not all of these attacks were" if len(chosen.slugs) > 1 else "this attack was not"
+        reasons.append(f"{_absent(others)}: {which} measured there at this epsilon.")
     return " ".join(reasons)
 
 

@@ -37,6 +37,8 @@ _IMAGES = {"test": 100, GALLERY: 50}
 _SOURCES = {"test": "Test images", GALLERY: "The gallery's photographs"}
 _REFUSED = "tradeoff.refused"
 _CHANGED = "tradeoff.changed"
+# Names in the link of what was chosen among other results than the grid's.
+_OF_OTHERS = ("beside", "worst", "passes", "setting", "dial", "model", "point")
 _NAMES = (
     "grid_models", "grid_sigmas", "grid_steps", "grid_attacks", "grid_epsilons", "grid_from",
     "grid_images", "grid_draws", "grid_seed",
@@ -319,7 +321,7 @@ def _show(plan: Plan) -> None:
         "epsilon": f"{cell.epsilon:.9g}",
     }
     query = st.query_params.to_dict()
-    kept = {name: value for name, value in query.items() if name not in ("beside", "worst")}
+    kept = {name: value for name, value in query.items() if name not in _OF_OTHERS}
     st.query_params.from_dict(kept | values)
     st.session_state[_CHANGED] = True
 

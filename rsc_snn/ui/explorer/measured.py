@@ -202,6 +202,17 @@ class Menu:
         return sorted(counts, key=lambda sample: (-counts[sample], sample))
 
     @cached_property
+    def sample_labels(self) -> dict[Sample, str]:
+        """Names of the samples for a person, no two alike: lists tell options apart by them."""
+        counts = Counter(sample.label for sample in self.samples)
+        return {
+            sample: f"{sample.label}, fingerprint {sample.data[:6]}"
+            if counts[sample.label] > 1
+            else sample.label
+            for sample in self.samples
+        }
+
+    @cached_property
     def models(self) -> list[str]:
         """Names of models, those with a noise level first."""
         bare = {cell.model: cell.sigma is None for cell in self.cells}

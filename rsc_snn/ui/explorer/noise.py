@@ -99,7 +99,7 @@ def draw_noise(frame: Frame) -> None:
     """How much of each accuracy's noise is of images and attacks, and how much of the coding."""
     if nothing_here(frame):
         return
-    told = [point for point in frame.points if not _one_draw(point)]
+    told = [point for point in frame.points if not _one_draw(point) and not _alike(point)]
     untold = _untold(frame)
     if not told:
         st.info(untold, icon=":material/info:")
@@ -157,16 +157,35 @@ def _one_draw(point: OperatingPoint) -> bool:
     return cell.noisy and cell.draws < 2
 
 
+def _alike(point: OperatingPoint) -> bool:
+    right = point.robust_result.right
+    return bool(right.min() == right.max())
+
+
 def _untold(frame: Frame) -> str:
-    """Which settings have too few draws to be shown; "" if none has."""
-    names = [frame.name(point) for point in frame.points if _one_draw(point)]
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (
-        "The noise of coding can be told only from two draws or more. With one draw, left out: "
-        f"{'; '.join(names[:_NAMED])}{more}."
-    )
+    """Which settings are left out, and why; "" if none is."""
+    said = [
+        f"{why} {_names(frame, [point for point in frame.points if left_out(point)])}."
+        for why, left_out in (
+            (
+                "The noise of coding can be told only from two draws or more. With one draw, left "
+                "out:",
+                _one_draw,
+            ),
+            (
+                "Where every answer is wrong, or every one is right, there is no variance to part, "
+                "and the accuracy's own interval says how sure it is. Left out:",
+                lambda point: _alike(point) and not _one_draw(point),
+            ),
+        )
+        if any(map(left_out, frame.points))
+    ]
+    return " ".join(said)
+
+
+def _names(frame: Frame, points: Sequence[OperatingPoint]) -> str:
+    more = f" and {len(points) - _NAMED} more" if len(points) > _NAMED else ""
+    return "; ".join(map(frame.name, points[:_NAMED])) + more
 
 
 def _few(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:

@@ -96,7 +96,7 @@ def _columns(frame: Frame, rows: Sequence[PointRow], votes: bool) -> dict[str, l
         "robust, interval": [_interval(row.robust) for row in rows],
         "Playground": [playground_address(row.cell) for row in rows],
         "attacks": [", ".join(map(attack_label, row.attacks)) for row in rows],
-        "images": [Sample.of(row.cell).label for row in rows],
+        "images": [frame.images(row.point) for row in rows],
         "draws": [row.cell.draws for row in rows],
         "result": ["added here" if frame.added(row.point) else "shipped" for row in rows],
     }

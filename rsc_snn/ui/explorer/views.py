@@ -179,9 +179,10 @@ def _draw_plane(frame: Frame) -> None:
         explained(
             f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; settings "
             "of one network and T are joined to a path, with [sigma](#sigma) beside each. Right "
-            "and up is better. On the grey [Pareto front](#pareto-front) no other point of the "
-            "same images is better in one accuracy without being worse in the other; points beside "
-            f"it may belong there within their intervals.{beside_words(beside)}{left_out}"
+            "and up is better. On the grey [Pareto front](#pareto-front) no other point that is "
+            "shown of the same images is better in one accuracy without being worse in the other; "
+            "points beside it may belong there within their intervals."
+            f"{beside_words(beside)}{left_out}"
         )
     )
     draw_point(points, beside, clicked)
@@ -209,7 +210,7 @@ def _read_map(link: PageLink, frame: Frame) -> Draw:
 def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
     if nothing_here(frame):
         return
-    points = tuple(point for point in frame.everywhere if point.model == model)
+    points = tuple(point for point in frame.everywhere.points if point.model == model)
     if not points:
         st.info(
             "These networks have no noise level, so there is no map; choose an RSC-SNN.",
@@ -236,7 +237,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
     )
     draw_point(points, (), clicked)
     draw_numbers(frame, rows, "map")
-    draw_provenance(frame, points)
+    draw_provenance(frame.everywhere.other(models=(points[0].model,)), points)
 
 
 def _map_words(rows: tuple[PointRow, ...], quantity: Quantity) -> str:
