@@ -26,8 +26,10 @@ _MEASURED_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Cost:
-    """An upper bound, for images that a smaller epsilon broke are not attacked again.
+    """About an upper bound, for images that a smaller epsilon broke are not attacked again.
 
+    Where an attack's draws of one image do not fit into one pass (large images on a CPU), its
+    forward passes are made twice: up to a third more.
     passes: single images times time steps, one with its gradient counted as three. seconds: of
     one worker. longest: seconds of the longest chain of cells that build on each other, if known.
     """

@@ -1,9 +1,9 @@
 """The grid of a sweep: what a person asks for, as a TOML file, and the cells it expands into.
 
 A grid crosses models, attacks, sigmas, time steps and epsilons. What a model does not have is not
-crossed: a coding without noise level has one sigma (None), an ANN the time steps of its card, and
-a model without noise is scored on one draw. Clean accuracy is a cell of its own at epsilon 0, once
-for each (model, sigma, T).
+crossed: a coding without noise level has one sigma (None), an ANN without noise the time steps of
+its card, and a model without noise is scored on one draw. Clean accuracy is a cell of its own at
+epsilon 0, once for each (model, sigma, T).
 
 Each attack goes through the grid's epsilons in rising order and leaves alone the images that a
 smaller one broke (`Cell.chain`). So a cell depends on the smaller epsilons of its grid: the grids
@@ -450,7 +450,10 @@ def expand(grid: Grid, zoo: Zoo, fingerprints: Mapping[str, str]) -> tuple[Cell,
 
 def _sigmas(grid: Grid, card: ModelCard) -> tuple[float | None, ...]:
     own = coding_sigma(make_coding(card.config.coding, card.config.sigma))
-    return (own,) if own is None or grid.sigmas is None else grid.sigmas
+    if own is None:
+        return (None,)
+    # A card may have a whole number, which would be another cell than the same as a real one.
+    return (float(own),) if grid.sigmas is None else grid.sigmas
 
 
 def _time_steps(grid: Grid, card: ModelCard) -> tuple[int, ...]:

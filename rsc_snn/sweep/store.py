@@ -313,16 +313,22 @@ class Store:
         except OSError as error:
             raise SweepError(_UNWRITABLE.format(path=self.path)) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                alone = True
-            except OSError:
-                alone = False
+
+            def took(kind: int) -> bool:
+                try:
+                    fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                except OSError:
+                    return False
+                return True
+
+            alone = took(fcntl.LOCK_EX)
+            # From now on shared: whoever comes later sees that somebody is here, however many are.
+            took(fcntl.LOCK_SH)
             yield alone
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._using() as connection:
-            return connection.execute(query, values).fetchall()
+            return _fetch(connection, query, values)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -373,7 +379,8 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            exact = getattr(error, "sqlite_errorcode", 0)
+            code = exact if exact in _SENTENCES else exact & 0xFF
             text = _SENTENCES.get(code, "The store {path} cannot be used: {error}.")
             kind = StoreWaitError if code in _PASSING else SweepError
             raise kind(text.format(path=self.path, error=error)) from error
@@ -387,7 +394,7 @@ _BUSY = (
     "ended."
 )
 # What may be over at the next try.
-_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 _SENTENCES = {
     sqlite3.SQLITE_FULL: (
         "The disk that holds the store {path} is full; what is stored is safe, and the same sweep "
@@ -400,6 +407,11 @@ _SENTENCES = {
     sqlite3.SQLITE_NOTADB: "The file {path} is no store of sweeps.",
     sqlite3.SQLITE_CORRUPT: (
         "The store {path} is damaged; move it away, and the sweep makes a new one."
+    ),
+    # What a used-up quota is to the database.
+    sqlite3.SQLITE_IOERR_WRITE: (
+        "The store {path} cannot be written, perhaps for want of room on its disk or in a quota; "
+        "what is stored is safe, and the same sweep goes on from there."
     ),
     sqlite3.SQLITE_IOERR: "The store {path} cannot be read or written: {error}.",
 }
@@ -468,7 +480,7 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 def _add_accuracies(connection: sqlite3.Connection) -> None:
     """From version 1 to 2: work out the accuracy of every stored cell that can be read."""
     _run(connection, _TO_SCHEMA_2)
-    rows = connection.execute(_select_results(standing="NULL")).fetchall()
+    rows = _fetch(connection, _select_results(standing="NULL"))
     for result in _sound(rows, _result):
         estimate = result.estimate()
         connection.execute(
@@ -539,6 +551,21 @@ def _columns(result: CellResult) -> dict[str, Any]:
     }
 
 
+def _fetch(connection: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> list[Row]:
+    """All rows of a query. Text that is damaged is marked in its row and costs no others."""
+    try:
+        return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        # The module's own, which has no code.
+        if "Could not decode" not in str(error):
+            raise
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.text_factory = str
+
+
 def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping[str, Any]) -> bool:
     """Add a result unless its cell is there and sound; True if it was added. Raises SweepError."""
     _insert_labels(connection, result)
@@ -549,8 +576,11 @@ def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping
     ).rowcount
     if not added:
         query = f"{_select_results()} WHERE cells.key = ?"
-        if any(_is_sound(row, result.cell) for row in connection.execute(query, [result.cell.key])):
+        rows = _fetch(connection, query, [result.cell.key])
+        if any(_is_sound(row, result.cell) for row in rows):
             return False
+        # What is damaged is perhaps what the indexes know the row by.
+        connection.execute("REINDEX cells")
         # With a new number, by which `Store.cells` knows it as new.
         values = ", ".join(f"{name} = :{name}" for name in columns)
         number = "(SELECT max(rowid) + 1 FROM cells)"

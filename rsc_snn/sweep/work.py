@@ -251,7 +251,8 @@ def _check_coding(cell: Cell, model: SpikingClassifier) -> None:
         raise SweepError(f"The cell {cell.key} is of another coding than {cell.model}.")
 
 
-@lru_cache(maxsize=8)
+# As many as ship, and some: a plan goes from model to model and back.
+@lru_cache(maxsize=32)
 def _model(
     folders: tuple[Path, ...], name: str, identity: str, device: str
 ) -> tuple[SpikingClassifier, tuple[str, ...]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -229,6 +231,18 @@ def test_the_cells_of_a_grid_one_by_one(zoo: Zoo) -> None:
 def test_own_sigma_and_time_steps(zoo: Zoo) -> None:
     cells = expand(make_grid(models=["tiny-rsc"], sigmas=None, time_steps=None), zoo, MARKS)
     assert {(cell.sigma, cell.time_steps) for cell in cells} == {(0.2, 4)}
+
+
+def test_a_whole_sigma_of_a_card_is_the_cell_of_the_same_real_one(
+    tiny_zoo: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_zoo, tmp_path / "models")
+    card = json.loads((folder / "tiny-rsc.json").read_text())
+    card["config"]["sigma"] = 1
+    (folder / "tiny-rsc.json").write_text(json.dumps(card))
+    grid = make_grid(models=["tiny-rsc"], sigmas=None)
+    own, named = (expand(each, Zoo(folder), MARKS) for each in (grid, replace(grid, sigmas=(1.0,))))
+    assert [cell.key for cell in own] == [cell.key for cell in named]
 
 
 def test_epsilon_0_is_the_clean_cell(zoo: Zoo) -> None:

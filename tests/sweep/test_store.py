@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -356,6 +356,7 @@ DAMAGE = {
     "json": "UPDATE cells SET parameters = '[1' WHERE key = ?",
     "versions": "UPDATE cells SET versions = '{' WHERE key = ?",
     "another setting": "UPDATE cells SET sigma = 0.3 WHERE key = ?",
+    "text": "UPDATE cells SET model = CAST(x'FF' AS TEXT) WHERE key = ?",
 }
 
 
@@ -384,6 +385,32 @@ def test_a_damaged_cell_counts_as_missing_and_is_replaced(path: Path, damage: st
         assert (store.missing(cells), store.damaged(), len(store)) == ([], 0, 4)
         later, new = store.cells(mark)
         assert later > mark and new == [cells[1]]
+    assert integrity(path) == "ok"
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x80], ids=["another letter", "no letter"])
+def test_a_bit_that_the_index_does_not_share_costs_one_cell(path: Path, bit: int) -> None:
+    """As a fault of the disk turns it: in the row, not in the index by which rows are found."""
+    name = "network-of-one-cell"
+    found = [make_result(make_cell(seed=seed, model=f"{name}{seed}")) for seed in range(3)]
+    with Store(path) as store:
+        store.put_all(found)
+    content = bytearray(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'cells'"
+        page = content[(connection.execute(query).fetchone()[0] - 1) * size :][:size]
+    place = content.index(page) + page.index(f"{name}1".encode())
+    content[place] ^= bit
+    path.write_bytes(content)
+    assert integrity(path) != "ok"
+    with Store(path) as store:
+        cells = [result.cell for result in found]
+        assert store.missing(cells) == [cells[1]]
+        assert (store.damaged(), len(store.results())) == (1, 2)
+        assert store.put(found[1])
+        assert store.missing(cells) == []
+        assert all(same(store.get(result.cell.key), result) for result in found)
     assert integrity(path) == "ok"
 
 
@@ -475,6 +502,41 @@ def test_the_second_sweep_is_told(path: Path) -> None:
             assert second.put(make_result())
         with second.sweeping() as alone:
             assert alone
+
+
+def test_the_third_sweep_is_told_of_the_second(path: Path) -> None:
+    with Store(path) as store, ExitStack() as first, ExitStack() as second:
+        assert first.enter_context(store.sweeping())
+        assert not second.enter_context(store.sweeping())
+        first.close()
+        with store.sweeping() as alone:
+            assert not alone
+        second.close()
+        with store.sweeping() as alone:
+            assert alone
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of files")
+def test_a_write_that_a_quota_refuses_may_be_tried_again(path: Path) -> None:
+    """A limit of the size of files raises what a used-up quota does: not "full" but an error."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    stored: list[CellResult] = []
+    with Store(path) as store:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+            with pytest.raises(StoreWaitError, match="room on its disk or in a quota"):
+                for result in many(1000):
+                    store.put(result)
+                    stored.append(result)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, before)
+        assert stored and len(store) == len(stored)
+        assert store.put(make_result(make_cell(seed=5000)))
+    assert integrity(path) == "ok"
 
 
 def test_a_closed_store_says_so(path: Path) -> None:
