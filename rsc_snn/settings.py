@@ -146,7 +146,7 @@ def _from_file(path: Path) -> dict[str, Any]:
             content = tomllib.load(file)
     except OSError as error:
         raise SettingsError(f"The settings file {str(path)!r} cannot be read.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"The settings file {str(path)!r} is no TOML: {error}.") from error
     return {_known(name, repr(str(path))): value for name, value in content.items()}
 

@@ -175,6 +175,8 @@ class ModelCard:
     def __post_init__(self) -> None:
         _check_types(self)
         check_name(self.name)
+        if not all(isinstance(name, str) for name in self.classes):
+            raise ZooError("Its classes are not all names.")
         if self.class_accuracy and len(self.class_accuracy) != len(self.classes):
             raise ZooError(
                 f"It has the accuracy of {len(self.class_accuracy)} classes of {len(self.classes)}."
@@ -312,12 +314,12 @@ def own_folders(named: Iterable[Path] = ()) -> tuple[Path, ...]:
     return tuple(unique.values())
 
 
-def named_zoo(folder: Path | None) -> Zoo:
-    """The models of a folder that a person names (None: those of the app).
+def named_zoo(folder: Path | None, own: Iterable[Path] = ()) -> Zoo:
+    """The models of a folder that a person names (None: those of the app), and of `own` folders.
 
     Any folder but the app's is the person's own. Raises ZooError if it is missing.
     """
-    return Zoo(folder, ships=folder is None or _same(folder, models_folder()))
+    return Zoo(folder, tuple(own), ships=folder is None or _same(folder, models_folder()))
 
 
 def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:

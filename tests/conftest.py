@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 Fact = TypeVar("Fact")
+NOBODY = 65534
 CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
@@ -28,6 +30,19 @@ TINY_CONFIGS = {
     "tiny-poisson": ("Tiny SNN, Poisson coding", {"coding": "poisson"}),
     "tiny-rsc": ("Tiny RSC-SNN, sigma 0.2", {"coding": "rsc", "sigma": 0.2}),
 }
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """File permissions mean nothing to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @pytest.fixture(autouse=True)

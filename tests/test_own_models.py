@@ -59,6 +59,15 @@ def refusal(tiny_zoo: Path, folder: Path, name: str = "mine") -> str:
     return sentence
 
 
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_folder_that_is_named_may_hold_minimal_cards(
+    own: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main(["zoo", command, "--folder", str(own)]) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("mine") and not output.err
+
+
 def test_a_minimal_card_states_what_it_says_and_nothing_more(tiny_zoo: Path, own: Path) -> None:
     zoo = Zoo(tiny_zoo, [own])
     assert zoo.names() == (*sorted(TINY_CONFIGS), "mine")

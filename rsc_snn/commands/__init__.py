@@ -25,6 +25,6 @@ def add_zoo_option(parser: argparse.ArgumentParser) -> None:
 
 def open_zoo(args: argparse.Namespace, folder: Path | None = None) -> Zoo:
     """The models of `folder` (None: those of the app) and the own ones. Raises ZooError."""
-    from rsc_snn.zoo import Zoo, own_folders
+    from rsc_snn.zoo import named_zoo, own_folders
 
-    return Zoo(folder, own_folders(args.zoo))
+    return named_zoo(folder, own_folders(args.zoo))

@@ -26,7 +26,8 @@ def add_parser(subparsers: Any) -> None:
         "--zoo",
         type=Path,
         metavar="FOLDER",
-        help="where the teacher is (default: the app's models)",
+        help="where the teacher is (default: the folder of --export if it is there, else that of "
+        "the app's models)",
     )
     parser.add_argument("--data", type=Path, help="data folder (default: RSC_SNN_DATA or data/)")
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
@@ -44,12 +45,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and export if asked to."""
-    from rsc_snn.training.batch import prepare_device, read_fitting, train_recipe
+    from rsc_snn.training.batch import (
+        prepare_device,
+        read_fitting,
+        teacher_folder,
+        train_recipe,
+    )
     from rsc_snn.training.recipe import read_recipe
 
     device = prepare_device(args.device, args.threads)
     changes = {} if args.seed is None else {"seed": args.seed}
-    teachers = args.zoo or args.export
+    teachers = args.zoo or teacher_folder(read_recipe(args.recipe, **changes), args.export)
     recipe = (
         read_recipe(args.recipe, args.scale, **changes)
         if args.scale
@@ -63,5 +69,6 @@ def run(args: argparse.Namespace) -> int:
         teachers=teachers,
         export=args.export,
         restart=args.restart,
+        recipe_file=args.recipe,
     )
     return 0

@@ -156,7 +156,9 @@ def run_train(args: argparse.Namespace) -> int:
     )
     from rsc_snn.zoo import models_folder
 
-    places = Places(args.data or data_root(), args.runs, args.folder or models_folder())
+    places = Places(
+        args.data or data_root(), args.runs, args.folder or models_folder(), args.recipes
+    )
     if not places.data.is_dir():
         raise DataError(f"The data folder {str(places.data)!r} does not exist.")
     device = prepare_device(args.device, args.threads)

@@ -28,14 +28,14 @@ class Download:
 
     def is_unpacked(self, root: Path) -> bool:
         """True if the folder is under `root`, with all that is needed."""
-        return (root / self.folder).is_dir() and self.problem(root) is None
+        return self.problem(root) is None and (root / self.folder).is_dir()
 
     def problem(self, root: Path) -> str | None:
         """A sentence if the folder is under `root`, but something in it is missing."""
         place = root / self.folder
-        if not place.is_dir():
-            return None
         try:
+            if not place.is_dir():
+                return None
             missing = next((name for name in self.needed if not _holds(place / name)), None)
         except OSError as error:
             return f"The folder {str(place)!r} cannot be read: {error.strerror}."

@@ -155,6 +155,8 @@ def build_gallery(
     """Draw `per_class` test photographs of each class, write them and their list to `out`."""
     if per_class < 1:
         raise DataError(f"There must be at least 1 photograph a class, not {per_class}.")
+    if seed < 0:
+        raise DataError(f"A seed is a whole number from 0, not {seed}.")
     try:
         _write_gallery(out, data_root() if root is None else root, per_class, seed)
     except OSError as error:
@@ -165,12 +167,15 @@ def build_gallery(
 def _write_gallery(out: Path, root: Path, per_class: int, seed: int) -> None:
     entries: list[dict[str, Any]] = []
     datasets: dict[str, dict[str, str]] = {}
+    chosen: list[tuple[DatasetSpec, list[EncodedImage]]] = []
     for name in GALLERY_DATASETS:
         spec = dataset_spec(name)
         images, note = encoded_images(name, "test", root)
-        chosen = _choose(spec, images, per_class, seed)
-        entries += _write_images(out, spec, chosen)
+        chosen.append((spec, _choose(spec, images, per_class, seed)))
         datasets[name] = {"source": spec.source, "licence": spec.licence, "note": note}
+    # Once all are at hand: the list would not fit photographs of which only some are new.
+    for spec, photographs in chosen:
+        entries += _write_images(out, spec, photographs)
     manifest = {"seed": seed, "per_class": per_class, "datasets": datasets, "images": entries}
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     (out / MANIFEST).write_text(text, encoding="utf-8")

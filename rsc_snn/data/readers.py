@@ -185,8 +185,18 @@ class Source:
 def find_source(spec: DatasetSpec, root: Path) -> Source | None:
     """The best source of a data set under `root`, None if there is none.
 
-    An official folder that is incomplete hides no other source.
+    An official folder that is incomplete hides no other source. Raises DataError if `root` cannot
+    be looked into.
     """
+    try:
+        return _find_source(spec, root)
+    except OSError as error:
+        raise DataError(
+            f"The data folder {str(root)!r} cannot be read: {error.strerror}."
+        ) from error
+
+
+def _find_source(spec: DatasetSpec, root: Path) -> Source | None:
     kind = "batches" if spec.name == "cifar10" else "folder"
     for download in spec.downloads:
         if download.is_unpacked(root):

@@ -83,6 +83,13 @@ def _twin_of(teacher: ModelCard, variants: tuple[Recipe, ...]) -> Recipe:
     return next((each for each in variants if not unlike(each, teacher)), variants[0])
 
 
+def teacher_folder(recipe: Recipe, export: Path | None) -> Path | None:
+    """The folder that a model is exported to, if its teacher is there; else None, the app's."""
+    if export is None or not export.is_dir() or recipe.teacher not in Zoo(export).names():
+        return None
+    return export
+
+
 def train_recipe(
     recipe: Recipe,
     run: Path,
@@ -92,19 +99,21 @@ def train_recipe(
     teachers: Path | None = None,
     export: Path | None = None,
     restart: bool = False,
+    recipe_file: Path | None = None,
 ) -> ModelCard | None:
     """Train in the folder `run`, from its checkpoint if it has one; then export, if asked to.
 
     data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
-    discard the files of an earlier run. Returns the card, in the first process alone, if it
-    exported. Raises ConfigError if an earlier run cannot be discarded, ZooError if `export` cannot
-    be written, and what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
+    discard the files of an earlier run. recipe_file: where the recipe was read, for the card (None:
+    the program's file of its name). Returns the card, in the first process alone, if it exported.
+    Raises ConfigError if an earlier run cannot be discarded, ZooError if `export` cannot be
+    written, DataError if the test split has other classes, and what `Trainer`, `load_dataset`,
+    `load_teacher` and `export_run` raise.
     """
     images, classes, note = training_images(recipe, data)
-    if export is not None:
-        check_writable(export)  # Hours of training must not end in what was known before.
-        if isinstance(images, ImageStream):
-            test_images(recipe, data)
+    if export is not None:  # Hours of training must not end in what was known before.
+        check_writable(export)
+        _check_test_classes(recipe, classes, data)
     if len(classes) != recipe.model.num_classes:
         raise ConfigError(
             f"The data has {len(classes)} classes, the recipe's model {recipe.model.num_classes}."
@@ -120,11 +129,24 @@ def train_recipe(
             trainer.run(show)
     if export is None or not worker.first:
         return None
-    card = export_run(trainer, note, data, export)
+    card = export_run(trainer, note, data, export, recipe_file=recipe_file)
     clean = card.clean_accuracy
     measured = "" if clean is None else f"{clean.value:.2%} clean, "
     print(f"{card.name}: {measured}written to {export}")
     return card
+
+
+def _check_test_classes(recipe: Recipe, classes: tuple[str, ...], data: Path | None) -> None:
+    """Raise DataError unless the test split is there, with the classes of the training split."""
+    if is_streamed(recipe.dataset):
+        found = test_images(recipe, data).classes
+    else:
+        found = load_dataset(recipe.dataset, "test", data, recipe.model.image_size, 1).classes
+    if found != classes:
+        strange = sorted({*found} ^ {*classes}) or found
+        raise DataError(
+            f"The training and the test images are of different classes ({', '.join(strange[:5])})."
+        )
 
 
 def training_images(
@@ -371,9 +393,10 @@ def data_obstacle(recipe: Recipe, root: Path) -> str:
         if is_streamed(recipe.dataset):
             return _wrong_classes(recipe, len(stream_classes(recipe.dataset, root)))
         spec = dataset_spec(recipe.dataset)
+        found = find_source(spec, root)
     except DataError as error:
         return str(error).rstrip(".")
-    return "" if find_source(spec, root) else f"there is no {spec.label} data in {str(root)!r}"
+    return "" if found else f"there is no {spec.label} data in {str(root)!r}"
 
 
 def too_long(recipe: Recipe) -> str:
@@ -395,12 +418,13 @@ class Places:
     """Where a batch finds what it needs and leaves what it makes.
 
     data: the data folder. runs: the folder of run folders. models: the zoo's folder, where
-    teachers are as well.
+    teachers are as well. recipes: the folder of recipes (None: the program's).
     """
 
     data: Path
     runs: Path
     models: Path
+    recipes: Path | None = None
 
     def zoo(self) -> Zoo | None:
         """The zoo as it is now; None before the first model."""
@@ -434,6 +458,7 @@ def train_all(
                 data=places.data,
                 teachers=places.models,
                 export=places.models,
+                recipe_file=places.recipes / f"{recipe.name}.toml" if places.recipes else None,
             )
         except RscSnnError as error:
             failed.add(recipe.name)

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import rsc_snn
 from rsc_snn.classifier import SpikingClassifier, build_classifier
-from rsc_snn.data import ImageSet, data_root, load_dataset
+from rsc_snn.data import ImageSet, data_root, dataset_spec, load_dataset
 from rsc_snn.data.streaming import ImageStream, is_streamed, open_stream
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.evaluate import accuracy_estimate, evaluate_accuracy
@@ -26,6 +27,7 @@ from rsc_snn.zoo import (
     Float32Accuracy,
     ModelCard,
     TrainingFacts,
+    models_folder,
     save_model,
     to_shipped_precision,
 )
@@ -118,10 +120,18 @@ def _draws(model: SpikingClassifier, test: ImageSet | ImageStream) -> int:
     return min(max(_DRAWS, math.ceil(_PASSES / len(test))), _MOST_DRAWS)
 
 
-def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Path) -> ModelCard:
+def export_run(
+    trainer: Trainer,
+    train_note: str,
+    data: Path | None,
+    folder: Path,
+    *,
+    recipe_file: Path | None = None,
+) -> ModelCard:
     """Measure the model of a finished run on the test split and write it to `folder`.
 
-    data: the data folder. Raises ConfigError if the run is not finished, DataError without a test
+    data: the data folder. recipe_file: where the recipe was read (None: the program's of its name).
+    Raises ConfigError if the run is not finished, DataError without a test
     split, ZooError if the folder cannot be written.
     """
     recipe = trainer.recipe
@@ -139,7 +149,7 @@ def export_run(trainer: Trainer, train_note: str, data: Path | None, folder: Pat
         label=recipe.label,
         dataset=recipe.dataset,
         classes=test.classes,
-        training=_facts(trainer, train_note),
+        training=_facts(trainer, train_note, _command(trainer, folder, recipe_file)),
         clean_accuracy=clean,
         limits=limits_text(recipe, guarded=trainer.guarded),
         folder=folder,
@@ -175,7 +185,24 @@ def test_images(recipe: Recipe, data: Path | None) -> ImageSet | ImageStream:
     return load_dataset(recipe.dataset, "test", data, size)
 
 
-def _facts(trainer: Trainer, note: str) -> TrainingFacts:
+def _command(trainer: Trainer, folder: Path, recipe_file: Path | None) -> str:
+    """What trains the model again. Places of this machine alone are left out of it."""
+    recipe = trainer.recipe
+    shown = f"rsc_snn/recipes/{recipe.name}.toml"
+    if recipe_file is not None:
+        file, own = recipe_file.resolve(), Path(rsc_snn.__file__).resolve().parent
+        shown = file.relative_to(own.parent).as_posix() if own in file.parents else file.name
+    # Of a data set that has a name the folder is found; any other has to be named.
+    known = is_streamed(recipe.dataset) or dataset_spec(recipe.dataset).folders
+    data = "" if known else " --data FOLDER"
+    target = "assets/models" if folder.resolve() == models_folder().resolve() else folder.name
+    return (
+        f"{launcher(trainer.worker)} -m rsc_snn train {shown} --scale {recipe.scale} "
+        f"--seed {recipe.seed}{data} --export {target}"
+    )
+
+
+def _facts(trainer: Trainer, note: str, command: str) -> TrainingFacts:
     recipe, teacher = trainer.recipe, trainer.teacher
     return TrainingFacts(
         recipe=recipe.to_json(),
@@ -184,8 +211,7 @@ def _facts(trainer: Trainer, note: str) -> TrainingFacts:
         seconds=round(trainer.seconds, 1),
         device=devices_text(trainer.settings),
         versions=versions_text(trainer.settings),
-        command=f"{launcher(trainer.worker)} -m rsc_snn train rsc_snn/recipes/{recipe.name}.toml "
-        f"--scale {recipe.scale} --seed {recipe.seed} --export assets/models",
+        command=command,
         note=note,
         scale=recipe.scale,
         teacher=recipe.teacher,

@@ -8,6 +8,7 @@ therefore sees the same batches, crops and noise as one that was not.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -65,6 +66,14 @@ class TrainingData:
     def take(self, indices: Tensor) -> TrainingData:
         """The images and labels at `indices` `[B]`."""
         return TrainingData(self.images[indices], self.labels[indices])
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that change with any pixel or label."""
+        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
+        for part in (self.images, self.labels):
+            digest.update(part.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def pixels(self, device: torch.device) -> Tensor:
         """Float images in 0..1 on `device`."""
@@ -154,8 +163,8 @@ class Trainer:
     The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`, and `epoch.pt`, the model at
     the end of the latest good epoch, where the guard of single-step adversarial training may
     return to. All processes must see the same folder. Raises ConfigError if it holds the run of
-    another recipe, if they find different checkpoints, or if the recipe's teacher is not the one
-    given.
+    another recipe or on other images, if they find different checkpoints, or if the recipe's
+    teacher is not the one given.
     """
 
     def __init__(
@@ -176,6 +185,7 @@ class Trainer:
         self.worker = worker or Worker()
         self.folder = folder
         self.checkpoint_seconds = checkpoint_seconds
+        self._data = data.digest
         self.training, self.validation = split_validation(data, recipe.validation)
         per_step = recipe.batch_size * self.worker.world
         self.steps_per_epoch = len(self.training) // per_step
@@ -439,6 +449,7 @@ class Trainer:
             "totals": self.totals,
             "world": self.worker.world,
             "teacher": self.teacher.sha256 if self.teacher else "",
+            "data": self._data,
             "best_robust": self.best_robust,
             "guarded": self.guarded,
             "settings": [asdict(each) for each in self.settings],
@@ -467,9 +478,14 @@ class Trainer:
                     f"The teacher {self.recipe.teacher} has changed since the run in "
                     f"{self.folder} began; start afresh with --restart."
                 )
+            # Checkpoints of earlier versions do not hold the digest, nor the settings.
+            if state.get("data", self._data) != self._data:
+                raise ConfigError(
+                    f"The training images are not those that the run in {self.folder} began with; "
+                    "delete it to start afresh, or name the data folder that it was trained on."
+                )
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-            # Checkpoints of earlier versions do not hold them.
             self.settings = [Setting(**each) for each in state.get("settings", [{}])]
         except ConfigError:
             raise

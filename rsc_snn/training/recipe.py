@@ -192,7 +192,7 @@ def read_recipe(path: Path, scale: str = "cpu", **changes: Any) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from error
     scales = values.pop("scales", {})
     if not isinstance(scales, dict) or set(scales) - set(SCALES):

@@ -154,6 +154,26 @@ def test_build_with_too_few_photographs(
         build_gallery(tmp_path / "file" / "out", source[0], per_class=1)
 
 
+def test_photographs_of_one_data_set_alone_change_nothing(
+    built: Path, source: tuple[Path, dict[str, bytes]], tmp_path: Path
+) -> None:
+    """Half of the photographs would not be those of the list."""
+    before = {path: path.read_bytes() for path in built.rglob("*") if path.is_file()}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for path in source[0].iterdir():
+        if "cifar" in path.name:
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, alone / path.name)
+    with pytest.raises(DataError, match="No Imagenette data"):
+        build_gallery(built, alone, per_class=2, seed=5)
+    assert {path: path.read_bytes() for path in built.rglob("*") if path.is_file()} == before
+
+
+def test_a_seed_below_0_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="whole number from 0"):
+        build_gallery(tmp_path / "out", tmp_path, seed=-1)
+
+
 # --- Damage --------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rsc_snn.data import DATASETS, catalogue, data_root, load_dataset, readers, to_unit
 from rsc_snn.errors import DataError
+from tests.conftest import as_ordinary_user
 
 
 def expected_order(pixels: dict[tuple[str, int, int], Any], split: str) -> torch.Tensor:
@@ -203,6 +204,19 @@ def test_an_official_folder_that_cannot_be_read(
     monkeypatch.setattr(catalogue, "_holds", refuse)
     with pytest.raises(DataError, match="batches-py' cannot be read: Permission denied"):
         load_dataset("cifar10", "test", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenette"])
+def test_a_data_folder_that_cannot_be_looked_into(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(0)
+    with as_ordinary_user(), pytest.raises(DataError, match="cannot be read: Permission denied"):
+        readers.find_source(DATASETS[name], tmp_path / "data")
+    with as_ordinary_user():
+        (download, *_) = DATASETS[name].downloads
+        assert "cannot be read" in str(download.problem(tmp_path / "data"))
+        assert not download.is_unpacked(tmp_path / "data")
+    (tmp_path / "data").chmod(0o700)
 
 
 def test_official_source_wins(

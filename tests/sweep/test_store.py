@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -24,10 +23,10 @@ from hypothesis import given, settings
 from rsc_snn.errors import StoreWaitError, SweepError
 from rsc_snn.sweep.cells import CLEAN, CellResult
 from rsc_snn.sweep.store import SCHEMA, Store
+from tests.conftest import as_ordinary_user
 from tests.sweep.synthetic import make_cell, make_result, results, same
 
 ROOT = Path(__file__).parents[2]
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -460,19 +459,6 @@ def open_folder() -> Iterator[Path]:
     yield folder
     folder.chmod(0o777)
     shutil.rmtree(folder)
-
-
-@contextmanager
-def as_ordinary_user() -> Iterator[None]:
-    """File permissions mean nothing to root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_read_only_store_is_read_and_not_written(open_folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,36 @@ def test_train_with_export_gives_a_working_zoo(folder: Path) -> None:
     test = load_dataset("folder", "test", folder / "data", 16)
     assert clean_accuracy(model, test) == card.clean_accuracy
     assert stated(card.clean_accuracy).n == len(test) == 8
+
+
+@pytest.mark.parametrize("change", ["another class", "a class less", "no test images"])
+def test_test_images_of_other_classes_are_found_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    test = folder / "data" / "test"
+    if change == "another class":
+        (test / "a").rename(test / "c")  # As sorted, b would be called a, and c b.
+        said = "The training and the test images are of different classes (a, c)."
+    elif change == "a class less":
+        shutil.rmtree(test / "a")
+        said = "The training and the test images are of different classes (a)."
+    else:
+        shutil.rmtree(test)
+        said = "has no test/ or val/"
+    command = ["train", str(folder / "tiny.toml"), "--data", str(folder / "data")]
+    options = ["--out", str(folder / "run"), "--device", "cpu", "--export", str(folder / "zoo")]
+    assert main([*command, *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "run").exists() and not list((folder / "zoo").glob("*.json"))
+
+
+def test_the_command_of_a_card_names_the_recipe_that_was_read(folder: Path) -> None:
+    options = ["--out", str(folder / "run"), "--device", "cpu", "--export", str(folder / "zoo")]
+    (folder / "tiny.toml").rename(folder / "mine.toml")
+    assert main(["train", str(folder / "mine.toml"), "--data", str(folder / "data"), *options]) == 0
+    command = stated(Zoo(folder / "zoo").card("tiny").training).command
+    assert command.startswith("python -m rsc_snn train mine.toml --scale cpu --seed 0")
+    assert command.endswith("--data FOLDER --export zoo") and str(folder) not in command
 
 
 @pytest.mark.parametrize(

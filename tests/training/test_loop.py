@@ -166,6 +166,30 @@ def test_another_recipe_does_not_overwrite_a_run(tmp_path: Path) -> None:
         Trainer(replace(RECIPE, seed=1), stripes(), tmp_path, CPU)
 
 
+@pytest.mark.parametrize("change", ["pixel", "label", "more"])
+def test_a_run_does_not_go_on_with_other_images(tmp_path: Path, change: str) -> None:
+    Trainer(RECIPE, stripes(), tmp_path, CPU).run(stop_after=2)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    data = stripes()
+    if change == "more":
+        data = TrainingData(torch.cat([data.images] * 2), torch.cat([data.labels] * 2))
+    else:
+        changed = data.images if change == "pixel" else data.labels
+        changed.view(-1)[-1] += 1 if changed.view(-1)[-1] == 0 else -1
+    with pytest.raises(ConfigError, match="training images are not those that the run in"):
+        Trainer(RECIPE, data, tmp_path, CPU)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert Trainer(RECIPE, stripes(), tmp_path, CPU).step == 2
+
+
+def test_a_checkpoint_of_before_images_were_noted_goes_on(tmp_path: Path) -> None:
+    Trainer(RECIPE, stripes(), tmp_path, CPU).run(stop_after=2)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["data"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    assert Trainer(RECIPE, stripes(), tmp_path, CPU).step == 2
+
+
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     Trainer(RECIPE, stripes(), tmp_path, CPU).run(stop_after=2)
     checkpoint = tmp_path / "checkpoint.pt"

@@ -47,6 +47,7 @@ def test_the_control_with_noise_differs_from_the_spiking_model_in_its_neurons_al
     ("text", "message"),
     [
         ("name = ", "not valid TOML"),
+        ("a = " + 3000 * "[", "not valid TOML"),
         ('name = "a"', "not complete"),
         ('name = "a"\nlabel = "A"\ncolour = 3', "Unknown recipe fields: colour"),
         ('name = "../a"\nlabel = "A"', "name may hold"),

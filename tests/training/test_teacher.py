@@ -13,6 +13,7 @@ import torch
 from rsc_snn.classifier import build_classifier
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.training.adversarial import AdversarialConfig
+from rsc_snn.training.batch import teacher_folder
 from rsc_snn.training.loop import Trainer, learning_rate
 from rsc_snn.training.objective import Objective
 from rsc_snn.training.recipe import Recipe
@@ -81,6 +82,15 @@ def test_another_teacher_in_the_middle_is_refused(folder: Path, tmp_path: Path) 
     save_twin(folder, 4)
     with pytest.raises(ConfigError, match="teacher twin has changed"):
         trainer(TAUGHT, tmp_path / "run", folder)
+
+
+def test_a_teacher_is_looked_for_where_the_model_goes_and_then_in_the_app(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert teacher_folder(TAUGHT, folder) == folder
+    for other in (None, tmp_path / "empty", tmp_path / "new"):
+        assert teacher_folder(TAUGHT, other) is None
 
 
 def test_a_teacher_of_another_shape_or_none_is_refused(folder: Path, tmp_path: Path) -> None:
