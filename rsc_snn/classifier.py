@@ -82,6 +82,7 @@ class ModelConfig:
         _check_counts("depths", self.depths)
         if len(self.widths) != len(self.depths):
             raise ConfigError("widths and depths must have one number for each stage.")
+        _check_counts("stem_stride", [self.stem_stride])
         if self.stem_stride not in stem_strides:
             raise ConfigError(f"stem_stride must be one of {stem_strides}, not {self.stem_stride}.")
         if self.image_size < self.stem_stride * 2 ** (len(self.widths) - 1):
@@ -128,8 +129,12 @@ def _known(cls: type, values: object) -> dict[str, Any]:
 
 
 def _is_finite(value: Any) -> bool:
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # A whole number too large for any tensor.
+        return False
 
 
 def _check_counts(name: str, values: Iterable[Any]) -> None:

@@ -34,7 +34,7 @@ _STEP_RATIO = 2.5
 def correct_share(logits: Tensor, label: int) -> float:
     """The share (0..1) of draws that answer `label`, from logits `[D, 1, K]` or `[D, K]`."""
     answers = logits.reshape(len(logits), -1).argmax(dim=-1)
-    return float((answers == label).double().mean())
+    return float((answers == label).cpu().double().mean())
 
 
 @dataclass(frozen=True)

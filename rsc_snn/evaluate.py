@@ -169,14 +169,15 @@ def accuracy_estimate(scores: Tensor, draws: int = 1, confidence: float = 0.95) 
 def image_scores(logits: Tensor, labels: Tensor, predictor: Predictor = "single") -> Tensor:
     """Scores float64 `[N]` of images from logits `[D, N, K]`, classes `[N]`; see the module.
 
-    In float32 equal shares of draws would differ by rounding, on each machine in its own way.
+    In float32 equal shares of draws would differ by rounding, on each machine in its own way. On
+    the CPU, for not every device has float64.
     """
     _check_predictor(predictor)
     chosen = logits.argmax(dim=-1)
     if predictor == "single":
-        return (chosen == labels).double().mean(dim=0)
+        return (chosen == labels).cpu().double().mean(dim=0)
     votes = torch.nn.functional.one_hot(chosen, logits.shape[-1]).sum(dim=0)
-    return (votes.argmax(dim=-1) == labels).double()
+    return (votes.argmax(dim=-1) == labels).cpu().double()
 
 
 def evaluate_accuracy(

@@ -260,9 +260,11 @@ class JobQueue:
             if ticket.owner == owner and not job.stop.is_set()
         ]
         if len(mine) >= self._per_owner:
+            several = self._per_owner > 1
+            noun = f"{self._per_owner} computations" if several else "a computation"
             raise QueueFull(
-                f"You already have {self._per_owner} computations under way; "
-                "wait for one or cancel it."
+                f"You already have {noun} under way; wait for {'one' if several else 'it'} or "
+                f"cancel {'one' if several else 'it'}."
             )
 
     def view(self, job_id: int) -> JobView | None:

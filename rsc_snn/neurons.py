@@ -33,10 +33,13 @@ logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
 from spikingjelly.activation_based import functional, surrogate  # noqa: E402
 
+# Beyond it a pass in float32 would soon compute with infinities.
+_LARGEST = 1e6
+
 
 @dataclass(frozen=True)
 class LIFConfig:
-    """Parameters of the LIF neuron. Raises ConfigError for values without meaning.
+    """Parameters of the LIF neuron, up to a million. Raises ConfigError for others.
 
     tau: membrane time constant in time steps, > 1. threshold: firing threshold, > 0.
     surrogate_alpha: sharpness of the arctan surrogate gradient
@@ -50,9 +53,10 @@ class LIFConfig:
     def __post_init__(self) -> None:
         for name, low in (("tau", 1.0), ("threshold", 0.0), ("surrogate_alpha", 0.0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > low:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and low < value <= _LARGEST):
                 raise ConfigError(
-                    f"The neuron's {name} must be a number above {low:g}, not {value!r}."
+                    f"The neuron's {name} must be a number above {low:g} and at most {_LARGEST:g}."
                 )
 
 

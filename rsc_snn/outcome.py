@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # takes about 3 ms with its gradient on one small CPU core.
 LIVE_PASSES = 200
 _GPU_FACTOR = 16
+# What a pass with its gradient costs, in passes without.
+_WITH_GRADIENT = 3
 
 Verdict = Literal["held", "fooled", "wrong", "abstained"]
 
@@ -171,15 +173,19 @@ def is_heavy(
     time_steps: int | None,
     device: torch.device,
     live_passes: int = LIVE_PASSES,
+    scored: int = 1,
 ) -> bool:
-    """True if the attack is too slow to run at every move of a slider.
+    """True if an attack and its scoring are too slow to run at every move of a slider.
 
-    live_passes: single-image passes of one time step that a CPU may spend on a move.
+    live_passes: single-image passes of one time step, with their gradients, that a CPU may spend on
+    a move. scored: draws on which both images are scored.
     """
     stochastic = make_coding(config.coding, config.sigma).stochastic
     draws = int(parameters.get("eot_draws", 1)) if stochastic else 1
     pixels = config.image_size**2 / 32**2
-    passes = spec.calls(parameters) * draws * (time_steps or config.time_steps) * pixels
+    scoring = 2 * (scored if stochastic else 1) / _WITH_GRADIENT
+    frames = (time_steps or config.time_steps) * pixels
+    passes = (spec.calls(parameters) * draws + scoring) * frames
     budget = live_passes * (1 if device.type == "cpu" else _GPU_FACTOR)
     return spec.heavy or passes > budget
 

@@ -177,6 +177,9 @@ class ModelCard:
         check_name(self.name)
         if not all(isinstance(name, str) for name in self.classes):
             raise ZooError("Its classes are not all names.")
+        lower = [name.lower() for name in self.classes]
+        if twice := next((name for name in lower if lower.count(name) > 1), None):
+            raise ZooError(f"Two of its classes are called {twice!r}; give each a name of its own.")
         if self.class_accuracy and len(self.class_accuracy) != len(self.classes):
             raise ZooError(
                 f"It has the accuracy of {len(self.class_accuracy)} classes of {len(self.classes)}."

@@ -26,6 +26,7 @@ from rsc_snn.activity import (
     neuron_trace,
     raster,
     rate_map,
+    rate_of_one,
     rates,
     record_activity,
     running_prediction,
@@ -320,6 +321,12 @@ def test_rate_maps_of_activations_share_one_scale(ann: Activity) -> None:
     maps = np.array([rate_map(ann, ann.names[0], which, side) for which in PASSES])
     means = np.array([layer.values().mean(axis=(0, 1)) for layer in ann.three(0)])
     np.testing.assert_allclose(maps, means / means.max(), rtol=1e-4)
+    one = rate_of_one(ann, ann.names[0])
+    assert one == pytest.approx(means.max(), rel=1e-4) and one != pytest.approx(1, abs=0.01)
+
+
+def test_rate_maps_of_spikes_are_rates(rsc: Activity) -> None:
+    assert rate_of_one(rsc, rsc.names[0]) == 1
 
 
 # Numbers

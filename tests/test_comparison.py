@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from rsc_snn import comparison
 from rsc_snn.attacks import get_attack, run_attack, score
@@ -28,6 +29,7 @@ from rsc_snn.comparison import (
     transfer,
 )
 from rsc_snn.errors import AttackError, Cancelled, ConfigError
+from rsc_snn.evaluate import image_scores
 from rsc_snn.outcome import judge, vote_counts
 from tests.attacks.tiny import SIZE, linear_model, random_images, tiny_model
 
@@ -360,6 +362,31 @@ class _Blind:
 
     def variance(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
+
+
+class WithoutFloat64(TorchFunctionMode):
+    """As on an Apple GPU: only what was moved to the CPU can become float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved: list[torch.Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.double and not any(args[0] is each for each in self.moved):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.cpu:
+            self.moved.append(result)
+        return result
+
+
+def test_shares_need_no_float64_of_the_device() -> None:
+    logits, labels = torch.eye(3)[:, None], torch.tensor([1])
+    with WithoutFloat64():
+        share = correct_share(logits, 1)
+        scores = [image_scores(logits, labels, predictor) for predictor in ("single", "vote")]
+    assert share == pytest.approx(1 / 3)
+    assert [float(each[0]) for each in scores] == [pytest.approx(1 / 3), 0]
 
 
 def test_correct_share_counts_draws() -> None:

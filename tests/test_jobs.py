@@ -108,7 +108,7 @@ def test_capacity_and_owner_limits(make_queue: Callable[..., JobQueue]) -> None:
     gate = Gate()
     queue.submit("a", "gate", gate)
     assert gate.started.wait(5)
-    with pytest.raises(QueueFull, match="already have 1"):
+    with pytest.raises(QueueFull, match="already have a computation under way; wait for it"):
         queue.submit("a", "second", gate)
     queue.submit("b", "waits", lambda _: None)
     queue.submit("c", "waits", lambda _: None)

@@ -147,7 +147,17 @@ def test_the_membrane_stays_float32_under_bfloat16() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("tau", 1.0), ("tau", "2"), ("threshold", 0), ("surrogate_alpha", -1)]
+    ("field", "value"),
+    [
+        ("tau", 1.0),
+        ("tau", "2"),
+        ("tau", float("inf")),
+        ("threshold", 0),
+        ("threshold", 10**400),
+        ("threshold", float("nan")),
+        ("surrogate_alpha", -1),
+        ("surrogate_alpha", float("inf")),
+    ],
 )
 def test_meaningless_parameters_are_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field):

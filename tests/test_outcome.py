@@ -220,7 +220,8 @@ def test_cancelling(zoo: Zoo) -> None:
         ("pgd", {}, 4, 128, True),
         ("eot_pgd", {}, 4, 32, True),
         ("square", {}, 4, 32, True),
-        ("gaussian_noise", {}, 32, 128, False),
+        ("gaussian_noise", {}, 32, 32, False),
+        ("gaussian_noise", {}, 32, 128, True),
     ],
 )
 def test_heavy(attack: str, parameters: dict[str, int], steps: int, size: int, heavy: bool) -> None:
@@ -228,6 +229,17 @@ def test_heavy(attack: str, parameters: dict[str, int], steps: int, size: int, h
     values = validate_parameters(spec, parameters)
     config = ModelConfig(image_size=size)
     assert is_heavy(spec, values, config, steps, CPU) is heavy
+
+
+@pytest.mark.parametrize(("coding", "heavy"), [("rsc", True), ("direct", False)])
+def test_many_draws_of_the_scoring_are_too_slow_to_follow_a_slider(
+    coding: str, heavy: bool
+) -> None:
+    """64 draws of both images at T = 32: about 4,000 passes beside the one gradient."""
+    spec, config = ATTACKS["fgsm"], ModelConfig(coding=coding)
+    values = validate_parameters(spec, {})
+    assert not is_heavy(spec, values, config, 32, CPU, scored=2)
+    assert is_heavy(spec, values, config, 32, CPU, scored=64) is heavy
 
 
 def test_draws_cost_nothing_without_noise() -> None:

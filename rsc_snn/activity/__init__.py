@@ -15,6 +15,7 @@ from rsc_snn.activity.maps import (
     GAP,
     channel_maps,
     rate_map,
+    rate_of_one,
 )
 from rsc_snn.activity.neuron import NeuronTrace, neuron_inside, neuron_trace
 from rsc_snn.activity.rasters import (
@@ -62,6 +63,7 @@ __all__ = [
     "neuron_trace",
     "raster",
     "rate_map",
+    "rate_of_one",
     "rates",
     "record_activity",
     "running_prediction",

@@ -61,6 +61,14 @@ def rate_map(activity: Activity, layer: str | None, which: Which, size: int) -> 
     return np.clip(np.mean(maps, axis=0, dtype=np.float32), 0, 1)
 
 
+def rate_of_one(activity: Activity, layer: str) -> float:
+    """What 1 in a `rate_map` of a layer stands for: a rate of 1, or a mean activation.
+
+    Raises ConfigError.
+    """
+    return float(_busiest(activity, activity.position(layer)))
+
+
 def _place_means(layer: LayerActivity) -> Floats:
     """Mean over channels and steps at each place, `[H, W]`."""
     values = layer.values()

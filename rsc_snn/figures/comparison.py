@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rsc_snn.energy import EnergyEstimate
 
 _UNATTACKED = "not attacked"
-_WORDS = {"wrong": "wrong anyway"}
+_WORDS = {"wrong": "wrong anyway", "abstained": "undecided"}
 _MIDDLE = "#B8BEC6"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
 _CELL = 58

@@ -223,7 +223,10 @@ def heat_figure(
             f"{100 * _value(point, quantity):.0f}{'*' * (point.key in show.own)}" for point in found
         ],
         "textfont": {"color": _ON_CELL, "size": 13},
-        "customdata": [_custom(point, quantity, show, harmonics.get(point.key)) for point in found],
+        "customdata": [
+            [*_custom(point, quantity, show, harmonics.get(point.key)), _value(point, quantity)]
+            for point in found
+        ],
         "marker": {
             "symbol": "square",
             "size": 26,
@@ -596,7 +599,7 @@ def _custom(
 
 
 def _hover(name: str, interval: bool = True) -> str:
-    value = "%{y:.1%}" if "customdata" in name else "%{text}%"
+    value = "%{y:.1%}" if "customdata" in name else "%{customdata[8]:.1%}"
     ends = "%{customdata[2]:.1%} to %{customdata[3]:.1%}, " if interval else ""
     return (
         f"%{{customdata[1]}}<br>{name} {value}<br>{ends}n = %{{customdata[4]:,}}"

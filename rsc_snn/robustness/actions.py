@@ -199,7 +199,7 @@ def _subjects(
 
     if not (names or zoo.names()):
         raise ZooError(f"There are no models in {zoo.folder}.")
-    cards = [zoo.card(name) for name in names or zoo.names()]
+    cards = [zoo.card(name) for name in dict.fromkeys(names) or zoo.names()]
     loaded: dict[tuple[str, int], ImageSet] = {}
     subjects, failed = [], set()
     for card in cards:

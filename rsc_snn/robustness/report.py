@@ -250,9 +250,9 @@ def _claims(results: Results, cards: Cards) -> str:
         groups.setdefault((item.first.model, item.second.model), []).append(item)
     for (first, second), items in groups.items():
         lines = [
-            "| epsilon | first, at least | first, at most | second | difference, at least | p "
-            "| difference, at most | p | verdict |",
-            "|" + " --- |" * 9,
+            "| epsilon | first, at least | first, at most | second, at least | second, at most "
+            "| difference, at least | p | difference, at most | p | verdict |",
+            "|" + " --- |" * 10,
             *(_claim_line(item) for item in items),
         ]
         table = "\n".join(lines)
@@ -261,20 +261,22 @@ def _claims(results: Results, cards: Cards) -> str:
 
 
 def _claim_line(item: Claim) -> str:
-    high = ["–"] * 3
-    if not item.exact:
-        high = [share(item.at_most.first), points(item.at_most), f"{item.at_most.p:.2g}"]
+    high = ["–"] * 2 if item.exact else [points(item.at_most), f"{item.at_most.p:.2g}"]
     words = [
         f"{item.first.epsilon_255:g}/255",
-        share(item.first),
-        high[0],
-        share(item.second),
+        *_both_ends(item.first, item.at_most.first),
+        *_both_ends(item.second, item.at_least.second),
         points(item.at_least),
         f"{item.at_least.p:.2g}",
-        *high[1:],
+        *high,
         item.verdict,
     ]
     return f"| {' | '.join(words)} |"
+
+
+def _both_ends(lower: Row, upper: Row) -> tuple[str, str]:
+    """The two ends of a worst case; the second is a dash where there is but one."""
+    return share(lower), share(upper) if upper != lower else "–"
 
 
 def points(item: Comparison) -> str:

@@ -53,11 +53,11 @@ class SuiteAttack:
         return self.spec.follows_gradients
 
     def command(self, settings: Settings, epsilon: float) -> str:
-        """The command that measures MODEL, one with noise, under this attack alone.
+        """The command that measures MODEL, one with noise, on its DATASET under this attack alone.
 
         It attacks every image, and none has been attacked at smaller epsilons before.
         """
-        words = ["python -m rsc_snn evaluate --model MODEL --data cifar10"]
+        words = ["python -m rsc_snn evaluate --model MODEL --data DATASET"]
         words += [] if self.all_images else ["--limit", str(settings.images)]
         words += ["--draws", str(settings.draws), "--batch-size", str(settings.batch_size)]
         parameters = self.parameters(epsilon)
@@ -161,7 +161,7 @@ class Settings:
     def command(self, model: str) -> str:
         """The command that measures `model` in this way."""
         words = ["python -m rsc_snn zoo evaluate", model, "--images", str(self.images)]
-        words += ["--epsilons", *(f"{epsilon:g}" for epsilon in self.epsilons)]
+        words += ["--epsilons", *(f"{epsilon:.9g}" for epsilon in self.epsilons)]
         if self.attacks != tuple(SUITE):
             words += ["--attacks", *self.attacks]
         default = Settings()

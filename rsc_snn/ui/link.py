@@ -118,6 +118,8 @@ class PageLink:
         if st.query_params.to_dict() != self._written:
             st.query_params.from_dict(self._written)
         self._published = True
+        # Parts of the page that run again by themselves have this object still, and moves to keep.
+        self._restores = False
         self._know(self._written)
 
     def settle(self) -> None:

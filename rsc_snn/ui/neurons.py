@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 SPLIT = (3, 2)
 # `layer.index` of the neuron that was chosen; a name has at most 20 characters.
 _NEURON = text_field("neuron", 20, str)
+_ORDER = "order"
+# How many rasters links have brought.
+_RASTERS = "playground.rasters"
 
 
 def obtain_activity(item: Shown, neuron: str | None = None) -> Activity:
@@ -104,8 +107,12 @@ def read_neurons(link: PageLink, item: Shown) -> Callable[[], None]:
     if not activity.spiking:
         return partial(_draw, item, activity, layer, None)
     shown = _raster(item, activity)
-    # Put back, the page has another raster, in which nobody has chosen anything.
-    key = f"playground.raster.{link.generation}"
+    # Put back, or given another neuron or order by a link, the page has another raster, in which
+    # nobody has chosen anything: that of before would go on saying what is known.
+    brought = link.brings(_NEURON.name) or link.brings(_ORDER)
+    rasters = int(st.session_state.get(_RASTERS, 0)) + brought
+    st.session_state[_RASTERS] = rasters
+    key = f"playground.raster.{link.generation}.{rasters}"
     view = View(shown, _chosen_row(link, shown, key), _chosen_order(link, key), key)
     return partial(_draw, item, activity, layer, view)
 
@@ -139,7 +146,7 @@ def _chosen_row(link: PageLink, shown: Raster, component: str) -> int | None:
 
 def _chosen_order(link: PageLink, component: str) -> str:
     """The order of the rows that was chosen last, or that the link names; kept in the link."""
-    field = choice_field("order", "order of neurons", ORDERS, ORDERS[0])
+    field = choice_field(_ORDER, "order of neurons", ORDERS, ORDERS[0])
     key = link.seed(field)
     chosen = _news(component, "order")
     if chosen in ORDERS:

@@ -71,6 +71,7 @@ class Choices:
                 request.time_steps,
                 resources.device(),
                 resources.settings().live_passes,
+                request.draws,
             )
         )
 

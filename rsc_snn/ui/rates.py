@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from rsc_snn.activity import Activity, Which, channel_rates, rate_map, rates
+from rsc_snn.activity import Activity, Which, channel_rates, rate_map, rate_of_one, rates
 from rsc_snn.figures import channel_rates_figure, layer_rates_figure, rate_overlay, rate_scale
 from rsc_snn.ui.images import Panel, row_html, scale_html, to_bytes
 from rsc_snn.ui.link import PageLink
@@ -92,18 +92,19 @@ def _draw_maps(item: Shown, activity: Activity, layer: str) -> None:
     passes = _PASSES if activity.noisy else _PASSES[:2]
     maps = {which: rate_map(activity, layer, which, original.shape[-1]) for which, _ in passes}
     top = max(float(values.max()) for values in maps.values())
+    one = rate_of_one(activity, layer)
     panels = [
         Panel(
             rate_overlay(images[which], maps[which], top or None),
             title,
-            f"up to {maps[which].max():.3f}",
+            f"up to {one * maps[which].max():.3f}",
         )
         for which, title in passes
     ]
     if len(panels) == 2:
         panels.insert(0, Panel(to_bytes(original), "Photograph", "as it is"))
     unit = "spikes per neuron and step" if activity.spiking else "mean activation"
-    st.html(row_html(panels) + scale_html(rate_scale(), "0", f"{top:.3f} {unit}"))
+    st.html(row_html(panels) + scale_html(rate_scale(), "0", f"{one * top:.3f} {unit}"))
     over = "its channels and all steps" if activity.spiking else "its channels"
     what = "rate" if activity.spiking else "activation"
     which = "all three" if activity.noisy else "both"

@@ -278,6 +278,7 @@ def test_the_map_writes_each_value_in_its_cell(quantity: str) -> None:
         for name in names[quantity].split("."):
             value = getattr(value, name)
         assert cells.z[y][x] == value and text == f"{100 * value:.0f}"  # type: ignore[operator]
+        assert row[8] == value
         assert figure.layout.xaxis.ticktext[x] == f"{found.sigma:g}"
         assert figure.layout.yaxis.ticktext[y] == str(found.time_steps)
     assert len(marks.x) == 6, "a model without sigma has no place on the map"
@@ -289,6 +290,8 @@ def test_the_map_stars_added_cells_and_frames_the_choice() -> None:
         show = Show(own={DIAL[0].key}, here=DIAL[here].key)
         marks = heat_figure(DIAL, show=show).data[1]
         assert [text.endswith("*") for text in marks.text] == [True, False, False, False]
+        assert "text" not in marks.hovertemplate, "a hover has numbers without the star"
+        assert "customdata[8]" in marks.hovertemplate
         assert [width > 0 for width in marks.marker.line.width] == [
             place == here for place in range(4)
         ]

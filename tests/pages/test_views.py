@@ -137,14 +137,19 @@ def test_the_order_chosen_in_the_browser_goes_into_the_link_and_a_later_link_win
 
     monkeypatch.setattr(raster, "_mount", mount)
     app = page(PLAYGROUND, attack="fgsm").run()
-    app.session_state["playground.raster.0"] = {"order": "spikes", "row": 3}
+    said = {"order": "spikes", "row": 3}
+    app.session_state["playground.raster.0.0"] = said
     app.run()
     assert (app.query_params["order"], drawn[-1]["order"]) == ("spikes", "spikes")
     assert drawn[-1]["chosen"] == 3
     app.query_params["order"] = "changes"
     app.run()
     assert (app.query_params["order"], drawn[-1]["order"]) == ("changes", "changes")
-    app.session_state["playground.raster.0"] = {"order": "number", "row": 3}
+    # The raster that a link brings is another one, which may say again what the first has said.
+    app.session_state["playground.raster.0.1"] = said
+    app.run()
+    assert (app.query_params["order"], drawn[-1]["chosen"]) == ("spikes", 3)
+    app.session_state["playground.raster.0.1"] = {"order": "number", "row": 3}
     app.run()
     assert "order" not in app.query_params
     assert (drawn[-1]["order"], drawn[-1]["chosen"]) == ("number", 3)

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.smoothing import exact_certificate, toy_classifier
@@ -31,6 +32,44 @@ def _decision() -> None:
     decision.draw(link)
     link.publish()
     link.complain()
+
+
+def _with_a_part() -> None:
+    import streamlit as st
+
+    from rsc_snn.ui.link import PageLink
+    from rsc_snn.ui.query import number_field
+
+    link = PageLink("lesson")
+    field = number_field("x", "x", 0, 100, 10)
+
+    @st.fragment
+    def part() -> None:
+        link.keep(field, st.slider("x", 0, 100, key=link.seed(field)))
+        link.publish()
+        # As a slider that is moved runs the part again, with the link of the page's last run.
+        st.session_state["again"] = part_again
+
+    def part_again(value: int) -> int:
+        st.session_state[link.widget(field)] = value
+        return int(st.session_state[link.seed(field)])
+
+    part()
+
+
+def test_a_part_that_runs_again_after_the_browsers_back_keeps_its_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "rsc_snn.ui.link._by_history", lambda: bool(st.session_state.pop("went back", False))
+    )
+    app = AppTest.from_function(_with_a_part).run()
+    app.slider[0].set_value(40).run()
+    app.session_state["went back"] = True
+    del app.query_params["x"]
+    app.run()
+    assert app.slider[0].value == 10, "what the link leaves out is as by default"
+    assert app.session_state["again"](70) == 70
 
 
 def opened(step: str, **query: str) -> AppTest:
