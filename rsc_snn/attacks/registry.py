@@ -33,6 +33,7 @@ class AttackSpec:
     builder: takes the target and the parameters (255ths already fractions), gives a function
     from images `[N, C, H, W]` and labels `[N]` to adversarial images. calls: the number of model
     calls to expect, for the progress bar. heavy: more than about a second on a small CPU.
+    blind_steps: how many of its steps it takes before it looks at a gradient.
     """
 
     name: str
@@ -44,6 +45,7 @@ class AttackSpec:
     builder: Callable[[Target, Parameters], AttackFunction]
     calls: Callable[[Parameters], int]
     heavy: bool = False
+    blind_steps: int = 0
 
     @property
     def bounded(self) -> bool:
@@ -58,6 +60,16 @@ class AttackSpec:
     def follows_one_draw(self, values: Mapping[str, Any]) -> bool:
         """True if against noise each gradient under these `values` is that of a single draw."""
         return self.follows_gradients and int(values.get("eot_draws", 1)) == 1
+
+    def reach(self, values: Mapping[str, Any]) -> float | None:
+        """The largest change that the steps under these `values` can make, if below epsilon.
+
+        In the unit of epsilon; None where they can make use of all of epsilon.
+        """
+        if values.get("random_start") or not {"epsilon", "step_size", "steps"} <= set(values):
+            return None
+        travel = float(values["step_size"]) * (int(values["steps"]) + self.blind_steps)
+        return travel if travel < float(values["epsilon"]) else None
 
     @property
     def pass_cost(self) -> int:
@@ -223,6 +235,7 @@ _ENTRIES = (
             target, eps=p["epsilon"], alpha=p["step_size"], steps=p["steps"]
         ),
         calls=lambda p: p["steps"],
+        blind_steps=1,
     ),
     AttackSpec(
         name="pgd",

@@ -26,6 +26,7 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
     """One network over the width of the page, or two to three in columns."""
     if len(shown) == 1:
         _draw_alone(shown[0])
+        _say_reach(shown[0])
         draw_search(choices, shown)
         return
     for column, item in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
@@ -41,7 +42,25 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
     )
     if any(map(_is_flattered, shown)):
         st.caption(explained(f"{one_draw_caution()}, also against networks that held."))
+    _say_reach(shown[0])
     draw_search(choices, shown)
+
+
+def _say_reach(item: Shown) -> None:
+    """That the attack's steps are too few or too small for its epsilon, if they are."""
+    spec, values = ATTACKS[item.request.attack], dict(item.request.parameters)
+    reach = spec.reach(values)
+    if reach is None:
+        return
+    pixels = spec.norm == "Linf"
+    unit = "/255" if pixels else ""
+    most = f"{'No pixel changes' if pixels else 'The image does not change'} by more than {reach:g}"
+    st.caption(
+        explained(
+            f"**{most}{unit} in these steps**, less than the [epsilon](#epsilon) of "
+            f"{float(values['epsilon']):g}{unit}; more steps, or larger ones, would make use of it."
+        )
+    )
 
 
 def title_html(card: ModelCard) -> str:

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsc_snn.attacks import ATTACKS, attacks_markdown, get_attack, validate_parameters
 from rsc_snn.attacks.parameters import ParameterSpec
 from rsc_snn.attacks.registry import AttackSpec
+from rsc_snn.attacks.run import run_attack
+from rsc_snn.classifier import ModelConfig
 from rsc_snn.errors import AttackError
+from tests.conftest import lively_model
 
 EXPECTED = {
     "fgsm",
@@ -80,6 +85,32 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         validate_parameters(ATTACKS["fgsm"], {"steps": 3})
     with pytest.raises(AttackError, match="Unknown attack 'pdg'.*pgd"):
         get_attack("pdg")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reach"),
+    [
+        ("rfgsm", {"epsilon": 8}, None),
+        ("rfgsm", {"epsilon": 16}, 8),
+        ("rfgsm", {"epsilon": 16, "steps": 3}, None),
+        ("mi_fgsm", {"epsilon": 32, "step_size": 2, "steps": 10}, 20),
+        ("pgd", {"epsilon": 32, "step_size": 2, "steps": 10, "random_start": False}, 20),
+        ("pgd", {"epsilon": 32, "step_size": 2, "steps": 10}, None),
+        ("fgsm", {"epsilon": 64}, None),
+    ],
+)
+def test_how_far_the_steps_of_an_attack_reach(
+    name: str, values: dict[str, Any], reach: float | None
+) -> None:
+    spec = ATTACKS[name]
+    parameters = validate_parameters(spec, values)
+    assert spec.reach(parameters) == reach
+    model = lively_model(ModelConfig(widths=(8,), depths=(1,), coding="direct"))
+    x = torch.full((4, 3, 32, 32), 0.5)
+    found = run_attack(model, x, torch.arange(4), name, parameters, seed=0)
+    largest = 255 * float((found.adversarial - x).abs().max())
+    most = values["epsilon"] if reach is None else reach
+    assert largest == pytest.approx(most, rel=0.02), "a random start has any place of the ball"
 
 
 def test_hyphens_name_the_same_attack() -> None:

@@ -228,6 +228,14 @@ def test_captions_of_rates_speak_of_the_passes_that_are_shown(
     assert f">{top:.3f} {scale}<" in html
 
 
+def test_the_page_says_where_steps_stay_within_epsilon(assets: Path, page: PageMaker) -> None:
+    sentence = "No pixel changes by more than 8/255 in these steps"
+    for models in ({"model": "tiny-rsc"}, THREE):
+        link = {**models, "attack": "rfgsm"}
+        assert sentence in texts(page(PLAYGROUND, **link, epsilon="16").run().caption)
+        assert sentence not in texts(page(PLAYGROUND, **link, epsilon="8").run().caption)
+
+
 @pytest.mark.parametrize("model", ["tiny-rsc", "tiny-direct"])
 def test_the_caption_of_the_raster_says_what_share_only_one_pass_has(
     assets: Path, page: PageMaker, model: str
