@@ -120,7 +120,14 @@ def _random_link(
         draws=chooser.choice((1, 4, 8, 16)),
         seed=chooser.randint(0, 99),
     )
-    slow = is_heavy(spec, values, card.config, request.time_steps, torch.device("cpu"))
+    slow = is_heavy(
+        spec,
+        values,
+        card.config,
+        request.time_steps,
+        torch.device("cpu"),
+        scored=request.draws,
+    )
     return Link(_query(request, image), request, slow)
 
 

@@ -11,6 +11,10 @@ class ConfigError(RscSnnError):
     """A configuration or a parameter is wrong."""
 
 
+class OtherImagesError(ConfigError):
+    """A run began with other training images than those that are at hand."""
+
+
 class SettingsError(ConfigError):
     """A limit of the app is set to what it cannot be."""
 

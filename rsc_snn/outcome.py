@@ -175,7 +175,7 @@ def is_heavy(
     live_passes: int = LIVE_PASSES,
     scored: int = 1,
 ) -> bool:
-    """True if an attack and its scoring are too slow to run at every move of a slider.
+    """True if an attack or its scoring is too slow to run at every move of a slider.
 
     live_passes: single-image passes of one time step, with their gradients, that a CPU may spend on
     a move. scored: draws on which both images are scored.
@@ -183,9 +183,10 @@ def is_heavy(
     stochastic = make_coding(config.coding, config.sigma).stochastic
     draws = int(parameters.get("eot_draws", 1)) if stochastic else 1
     pixels = config.image_size**2 / 32**2
+    attacking = spec.calls(parameters) * draws
+    # In one batch and without gradients: a third of the attack or less, unless draws are many.
     scoring = 2 * (scored if stochastic else 1) / _WITH_GRADIENT
-    frames = (time_steps or config.time_steps) * pixels
-    passes = (spec.calls(parameters) * draws + scoring) * frames
+    passes = max(attacking, scoring) * (time_steps or config.time_steps) * pixels
     budget = live_passes * (1 if device.type == "cpu" else _GPU_FACTOR)
     return spec.heavy or passes > budget
 

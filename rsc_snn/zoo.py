@@ -19,6 +19,7 @@ import json
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -177,9 +178,11 @@ class ModelCard:
         check_name(self.name)
         if not all(isinstance(name, str) for name in self.classes):
             raise ZooError("Its classes are not all names.")
-        lower = [name.lower() for name in self.classes]
-        if twice := next((name for name in lower if lower.count(name) > 1), None):
-            raise ZooError(f"Two of its classes are called {twice!r}; give each a name of its own.")
+        twice = [name for name, count in Counter(self.classes).items() if count > 1]
+        if twice:
+            raise ZooError(
+                f"Two of its classes are called {twice[0]!r}; give each a name of its own."
+            )
         if self.class_accuracy and len(self.class_accuracy) != len(self.classes):
             raise ZooError(
                 f"It has the accuracy of {len(self.class_accuracy)} classes of {len(self.classes)}."

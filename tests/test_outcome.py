@@ -242,6 +242,13 @@ def test_many_draws_of_the_scoring_are_too_slow_to_follow_a_slider(
     assert is_heavy(spec, values, config, 32, CPU, scored=64) is heavy
 
 
+def test_the_default_attack_follows_the_sliders() -> None:
+    values = validate_parameters(ATTACKS["pgd"], {})
+    for size in (32, 64):
+        config = ModelConfig(image_size=size)
+        assert not is_heavy(ATTACKS["pgd"], values, config, 4, CPU, scored=8)
+
+
 def test_draws_cost_nothing_without_noise() -> None:
     values = validate_parameters(ATTACKS["pgd"], {"eot_draws": 32})
     assert not is_heavy(ATTACKS["pgd"], values, ModelConfig(coding="direct"), 4, CPU)

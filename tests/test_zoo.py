@@ -201,7 +201,7 @@ def test_json_that_is_no_card(folder: Path, text: str) -> None:
         (lambda card: card.update(classes=3), "missing or unknown"),
         (lambda card: card.update(classes=list(range(10))), "not all names"),
         (
-            lambda card: card.update(classes=[*"abcdefghi", "A"]),
+            lambda card: card.update(classes=[*"abcdefghi", "a"]),
             "classes are called 'a'",
         ),
         (lambda card: card.update(classes=["a", "b"]), "2 classes, its network has 10"),

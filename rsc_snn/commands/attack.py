@@ -258,14 +258,20 @@ def _read_image(args: argparse.Namespace, image_size: int) -> tuple[Tensor, str 
     return image.pixels(image_size), image.class_name
 
 
+# Of the number of a class.
+_DIGITS = 9
+
+
 def _class_index(text: str | None, classes: tuple[str, ...]) -> int | None:
     """The number of the class called `text` (or numbered so); None for no text."""
     if text is None:
         return None
+    if text in classes:
+        return classes.index(text)
     names = [name.lower() for name in classes]
     if text.lower() in names:
         return names.index(text.lower())
-    if text.isdecimal() and int(text) < len(classes):
+    if text.isdecimal() and len(text) <= _DIGITS and int(text) < len(classes):
         return int(text)
     raise DataError(f"The model has no class {text!r}; it has {', '.join(classes)}.")
 

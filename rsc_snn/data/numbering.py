@@ -46,10 +46,13 @@ def model_labels(data: ImageSet, dataset: str, classes: Sequence[str]) -> Tensor
     `dataset` is the model's own, see `class_numbers`.
     """
     numbers = class_numbers(dataset, classes)
-    missing = [name for name in data.classes if name.lower() not in numbers]
+    # A name as it is written first: two may differ in large letters alone.
+    exact = {name: number for number, name in enumerate(classes)}
+    found = {name: exact.get(name, numbers.get(name.lower())) for name in data.classes}
+    missing = [name for name, number in found.items() if number is None]
     if missing:
         known = ", ".join(classes[:_NAMED]) + ", ..." * (len(classes) > _NAMED)
         raise DataError(
             f"The data has a class {missing[0]!r} that the model does not know; it knows {known}."
         )
-    return torch.tensor([numbers[name.lower()] for name in data.classes])[data.labels]
+    return torch.tensor([found[name] for name in data.classes])[data.labels]

@@ -579,8 +579,8 @@ def _insert(connection: sqlite3.Connection, result: CellResult, columns: Mapping
         rows = _fetch(connection, query, [result.cell.key])
         if any(_is_sound(row, result.cell) for row in rows):
             return False
-        # What is damaged is perhaps what the indexes know the row by.
-        connection.execute("REINDEX cells")
+        # What is damaged is perhaps what the index knows the row by.
+        connection.execute("REINDEX place")
         # With a new number, by which `Store.cells` knows it as new.
         values = ", ".join(f"{name} = :{name}" for name in columns)
         number = "(SELECT max(rowid) + 1 FROM cells)"

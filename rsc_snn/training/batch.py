@@ -30,7 +30,7 @@ from rsc_snn.data.streaming import (
 )
 from rsc_snn.data.streaming import NAME as IMAGENET
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
-from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
+from rsc_snn.errors import ConfigError, DataError, OtherImagesError, RscSnnError, ZooError
 from rsc_snn.training.export import check_writable, export_run, test_images
 from rsc_snn.training.loop import RUN_FILES, Progress, Trainer, TrainingData, Worker, join_workers
 from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
@@ -129,7 +129,7 @@ def train_recipe(
             trainer.run(show)
     if export is None or not worker.first:
         return None
-    card = export_run(trainer, note, data, export, recipe_file=recipe_file)
+    card = export_run(trainer, note, data, export, recipe_file=recipe_file, teachers=teachers)
     clean = card.clean_accuracy
     measured = "" if clean is None else f"{clean.value:.2%} clean, "
     print(f"{card.name}: {measured}written to {export}")
@@ -451,19 +451,28 @@ def train_all(
             run = places.runs / recipe.name
             if moved := put_aside(run, recipe, zoo):
                 print(f"{recipe.name}: the run of another recipe or teacher is now in {moved}")
-            train_recipe(
-                recipe,
-                run,
-                device,
-                data=places.data,
-                teachers=places.models,
-                export=places.models,
-                recipe_file=places.recipes / f"{recipe.name}.toml" if places.recipes else None,
-            )
+            try:
+                _train_in(places, run, recipe, device)
+            except OtherImagesError:
+                print(f"{recipe.name}: the run on other images is now in {_rename(run)}")
+                _train_in(places, run, recipe, device)
         except RscSnnError as error:
             failed.add(recipe.name)
             print(f"{recipe.name}: {error}", file=sys.stderr)
     return failed
+
+
+def _train_in(places: Places, run: Path, recipe: Recipe, device: torch.device) -> None:
+    """Train and export one recipe. Raises what `train_recipe` does."""
+    train_recipe(
+        recipe,
+        run,
+        device,
+        data=places.data,
+        teachers=places.models,
+        export=places.models,
+        recipe_file=places.recipes / f"{recipe.name}.toml" if places.recipes else None,
+    )
 
 
 def _check_teacher(recipe: Recipe, failed: Container[str]) -> None:
@@ -476,8 +485,11 @@ def put_aside(run: Path, recipe: Recipe, zoo: Zoo | None) -> Path | None:
 
     Raises ConfigError if it cannot be renamed.
     """
-    if not _is_another(run, recipe, zoo):
-        return None
+    return _rename(run) if _is_another(run, recipe, zoo) else None
+
+
+def _rename(run: Path) -> Path:
+    """Give a run folder another name; the new one. Raises ConfigError."""
     number = 1
     while (target := run.with_name(f"{run.name}-old-{number}")).exists():
         number += 1
@@ -488,7 +500,10 @@ def put_aside(run: Path, recipe: Recipe, zoo: Zoo | None) -> Path | None:
 
 
 def _is_another(run: Path, recipe: Recipe, zoo: Zoo | None) -> bool:
-    """True if a run folder is not one that `Trainer` would go on with for this recipe."""
+    """True if a run folder holds another recipe's run, or that of another teacher.
+
+    Whether it began with these images only `Trainer` can tell, which reads them.
+    """
     try:
         if json.loads((run / "recipe.json").read_text(encoding="utf-8")) != _as_json(recipe):
             return True

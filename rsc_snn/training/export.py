@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -127,12 +128,13 @@ def export_run(
     folder: Path,
     *,
     recipe_file: Path | None = None,
+    teachers: Path | None = None,
 ) -> ModelCard:
     """Measure the model of a finished run on the test split and write it to `folder`.
 
     data: the data folder. recipe_file: where the recipe was read (None: the program's of its name).
-    Raises ConfigError if the run is not finished, DataError without a test
-    split, ZooError if the folder cannot be written.
+    teachers: the folder of the teacher's model (None: the app's). Raises ConfigError if the run is
+    not finished, DataError without a test split, ZooError if the folder cannot be written.
     """
     recipe = trainer.recipe
     if trainer.step < trainer.steps:
@@ -149,7 +151,7 @@ def export_run(
         label=recipe.label,
         dataset=recipe.dataset,
         classes=test.classes,
-        training=_facts(trainer, train_note, _command(trainer, folder, recipe_file)),
+        training=_facts(trainer, train_note, _command(trainer, folder, recipe_file, teachers)),
         clean_accuracy=clean,
         limits=limits_text(recipe, guarded=trainer.guarded),
         folder=folder,
@@ -185,7 +187,9 @@ def test_images(recipe: Recipe, data: Path | None) -> ImageSet | ImageStream:
     return load_dataset(recipe.dataset, "test", data, size)
 
 
-def _command(trainer: Trainer, folder: Path, recipe_file: Path | None) -> str:
+def _command(
+    trainer: Trainer, folder: Path, recipe_file: Path | None, teachers: Path | None
+) -> str:
     """What trains the model again. Places of this machine alone are left out of it."""
     recipe = trainer.recipe
     shown = f"rsc_snn/recipes/{recipe.name}.toml"
@@ -195,10 +199,14 @@ def _command(trainer: Trainer, folder: Path, recipe_file: Path | None) -> str:
     # Of a data set that has a name the folder is found; any other has to be named.
     known = is_streamed(recipe.dataset) or dataset_spec(recipe.dataset).folders
     data = "" if known else " --data FOLDER"
-    target = "assets/models" if folder.resolve() == models_folder().resolve() else folder.name
+    here, ships = folder.resolve(), models_folder().resolve()
+    # Where its teacher is looked for without being told.
+    elsewhere = recipe.teacher and teachers and teachers.resolve() not in (here, ships)
+    target = "assets/models" if here == ships else here.name
     return (
-        f"{launcher(trainer.worker)} -m rsc_snn train {shown} --scale {recipe.scale} "
-        f"--seed {recipe.seed}{data} --export {target}"
+        f"{launcher(trainer.worker)} -m rsc_snn train {shlex.quote(shown)} --scale {recipe.scale} "
+        f"--seed {recipe.seed}{data}{' --zoo FOLDER' if elsewhere else ''} "
+        f"--export {shlex.quote(target)}"
     )
 
 

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from rsc_snn.classifier import SpikingClassifier, build_classifier
 from rsc_snn.device import autocast, memory_guard
-from rsc_snn.errors import ConfigError, DataError
+from rsc_snn.errors import ConfigError, DataError, OtherImagesError
 from rsc_snn.files import write_atomically
 from rsc_snn.randomness import derive_seed, make_generator
 from rsc_snn.training.adversarial import AdversarialConfig
@@ -480,9 +480,9 @@ class Trainer:
                 )
             # Checkpoints of earlier versions do not hold the digest, nor the settings.
             if state.get("data", self._data) != self._data:
-                raise ConfigError(
+                raise OtherImagesError(
                     f"The training images are not those that the run in {self.folder} began with; "
-                    "delete it to start afresh, or name the data folder that it was trained on."
+                    "name the data folder of these, or start afresh with --restart."
                 )
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])

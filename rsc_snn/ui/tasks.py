@@ -80,7 +80,7 @@ def start_button(slot: Slot, label: str, title: str, work: Work) -> None:
         if view.state is JobState.FAILED:
             st.error(view.error or "", icon=":material/error:")
         elif view.state is JobState.CANCELLED:
-            st.info("Cancelled. What was finished by then is shown.", icon=":material/cancel:")
+            st.info("Cancelled.", icon=":material/cancel:")
 
 
 def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:

@@ -29,6 +29,14 @@ def test_some_classes_in_any_case() -> None:
     assert model_labels(data, "cifar10", ("bird", "cat", "frog")).tolist() == [1, 2, 1]
 
 
+def test_names_that_differ_in_large_letters_alone_keep_their_numbers() -> None:
+    """As of ImageNet: a Cardigan is a dog, a cardigan is worn."""
+    classes = ("Cardigan", "cardigan")
+    assert model_labels(image_set(classes, [0, 1]), "imagenet", classes).tolist() == [0, 1]
+    backwards = classes[::-1]
+    assert model_labels(image_set(classes, [0, 1]), "imagenet", backwards).tolist() == [1, 0]
+
+
 def test_a_folder_whose_class_the_model_has_not_got_is_unknown() -> None:
     known = IMAGENETTE.classes[:2]
     assert IMAGENETTE.folders[5] not in class_numbers("imagenette", known)

@@ -1074,6 +1074,25 @@ def test_a_vote_needs_draws_and_says_where_they_lack(
     assert "with the 11 draws that the vote needs" in text
 
 
+def test_what_a_grid_will_measure_is_not_left_out(shipped_grid: Path, page: PageMaker) -> None:
+    """On the images that are shown, at sigmas of which nothing is stored yet."""
+    link = {**live_link(), "models": "tiny-rsc", "attack": "pgd-10", "grid_sigmas": "0.15,0.25"}
+    link |= {"grid_images": "20", "grid_draws": "5", "grid_attacks": "fgsm,pgd10"}
+    text = words(is_fine(page(PAGE, **link).run()))
+    assert "points, 0 of them measured already" in text and "PGD-10 at epsilon 4/255" in text
+    assert "left out" not in text
+
+
+def test_a_model_whose_card_was_given_another_data_set_breaks_no_view(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    card = shipped_grid / "models" / "tiny-rsc.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"dataset": "imagenette"}))
+    for view in VIEWS:
+        app = page(PAGE, view=view, models="tiny-rsc,tiny-ann", dataset="cifar10").run()
+        assert not app.exception and not app.error, view
+
+
 def test_an_attack_at_one_epsilon_of_many_settings_counts(
     shipped_grid: Path, page: PageMaker, store: Path
 ) -> None:

@@ -83,6 +83,18 @@ def test_the_command_of_a_card_names_the_recipe_that_was_read(folder: Path) -> N
     assert command.endswith("--data FOLDER --export zoo") and str(folder) not in command
 
 
+def test_the_command_of_a_card_names_the_folder_it_is_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(folder)
+    run.run()
+    place = folder / "my models"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    facts = stated(export_run(run, "", folder / "data", Path()).training)
+    assert facts.command.endswith("--export 'my models'")
+
+
 @pytest.mark.parametrize(
     ("coding", "images", "draws"), [("rsc", 8, 16), ("rsc", 2500, 8), ("direct", 8, 1)]
 )

@@ -172,6 +172,20 @@ def test_a_killed_batch_goes_on_where_it_was(zoo_folder: Path) -> None:
         assert all(torch.equal(resumed[key], whole[key]) for key in whole)
 
 
+def test_a_run_on_other_images_is_put_aside(
+    zoo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few_epochs(zoo_folder)
+    assert main(command(zoo_folder, "teacher")) == 0
+    first, *_ = sorted((zoo_folder / "data" / "train" / "a").iterdir())
+    first.unlink()
+    assert main(command(zoo_folder, "teacher")) == 0
+    assert "the run on other images is now in" in capsys.readouterr().out
+    assert (zoo_folder / "runs" / "teacher-old-1" / "checkpoint.pt").is_file()
+    assert main(command(zoo_folder, "teacher")) == 0, "and its own goes on"
+    assert not (zoo_folder / "runs" / "teacher-old-2").exists()
+
+
 def test_it_trains_what_is_missing_and_keeps_the_rest(
     zoo_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,12 +75,17 @@ class Frame:
         return menu.only(self.selection.dataset, self.selection.sample)
 
     @cached_property
-    def _samples(self) -> dict[Sample, str]:
-        return menu_of(self.evidence, self.planned).only(self.selection.dataset).sample_labels
+    def _of_dataset(self) -> Menu:
+        return menu_of(self.evidence, self.planned).only(self.selection.dataset)
 
     def images(self, point: OperatingPoint) -> str:
         """The images that a point is of, in words."""
-        return self._samples[Sample.of(point.robust_result.cell)]
+        return self._of_dataset.sample_labels[Sample.of(point.robust_result.cell)]
+
+    @property
+    def chosen_images(self) -> str:
+        """The chosen images, in words."""
+        return self._of_dataset.sample_labels[self.selection.sample]
 
     @property
     def key(self) -> Hashable:
@@ -89,9 +94,8 @@ class Frame:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """What each model of the data set is called; no two are called the same."""
-        cards = map(resources.zoo().card, resources.zoo().names())
-        return network_labels(card for card in cards if card.dataset == self.selection.dataset)
+        """What each model that was measured on the data set is called, no two the same."""
+        return network_labels(map(resources.zoo().card, self._of_dataset.models))
 
     def show(self, points: Sequence[OperatingPoint], beside: Sequence[OperatingPoint] = ()) -> Show:
         """How figures show points, and those beside them or that are not to be chosen yet."""
@@ -227,10 +231,13 @@ def incomplete(frame: Frame) -> str:
 
     Some of the attacks were not tried there, or there are too few draws for a vote.
     """
-    chosen, menu = frame.selection, frame.menu
+    chosen = frame.selection
+    # Without what a grid will measure: that is on its way, not left out.
+    menu = menu_of(frame.evidence).only(chosen.dataset, chosen.sample)
     there = {(point.model, point.time_steps, point.sigma) for point in frame.points}
-    # Models without any point are named above the figure.
-    models = [name for name in chosen.models if name in {model for model, _, _ in there}]
+    # Models without any point, beside or not, are named above the figure.
+    shown = {point.model for point in (*frame.points, *frame.beside)}
+    models = [name for name in chosen.models if name in shown]
     tried = menu.settings(models, chosen.steps, menu.chosen(chosen.slugs))
     absent = [setting for setting in tried if setting not in there]
     short = _too_few_draws(frame)

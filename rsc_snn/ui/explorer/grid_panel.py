@@ -287,10 +287,11 @@ def _draw_start(plan: Plan, missing: list[Cell], evidence: Evidence) -> None:
 def _say_images(plan: Plan, evidence: Evidence) -> None:
     """Which images to take for points that can be compared with the stored ones."""
     first = plan.cells[0]
-    stored = menu_of(evidence).only(first.dataset).samples
-    if stored and Sample.of(first) not in stored:
+    menu = menu_of(evidence).only(first.dataset)
+    if menu.samples and Sample.of(first) not in menu.samples:
+        label = menu.sample_labels[menu.samples[0]]
         st.caption(
-            f"The stored results are of other images ({stored[0].label}): both are shown, but "
+            f"The stored results are of other images ({label}): both are shown, but "
             "only points of the same images are compared image by image."
         )
 
