@@ -34,12 +34,12 @@ logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 from spikingjelly.activation_based import functional, surrogate  # noqa: E402
 
 # Beyond it a pass in float32 would soon compute with infinities.
-_LARGEST = 1e6
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True)
 class LIFConfig:
-    """Parameters of the LIF neuron, up to a million. Raises ConfigError for others.
+    """Parameters of the LIF neuron, up to 1e12. Raises ConfigError for others.
 
     tau: membrane time constant in time steps, > 1. threshold: firing threshold, > 0.
     surrogate_alpha: sharpness of the arctan surrogate gradient
