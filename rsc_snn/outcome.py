@@ -184,7 +184,7 @@ def is_heavy(
     draws = int(parameters.get("eot_draws", 1)) if stochastic else 1
     pixels = config.image_size**2 / 32**2
     attacking = spec.calls(parameters) * draws
-    # In one batch and without gradients: a third of the attack or less, unless draws are many.
+    # In one batch and without gradients: quick, so it counts where it is too slow by itself.
     scoring = 2 * (scored if stochastic else 1) / _WITH_GRADIENT
     passes = max(attacking, scoring) * (time_steps or config.time_steps) * pixels
     budget = live_passes * (1 if device.type == "cpu" else _GPU_FACTOR)

@@ -325,7 +325,7 @@ def named_zoo(folder: Path | None, own: Iterable[Path] = ()) -> Zoo:
 
     Any folder but the app's is the person's own. Raises ZooError if it is missing.
     """
-    return Zoo(folder, tuple(own), ships=folder is None or _same(folder, models_folder()))
+    return Zoo(folder, own, ships=folder is None or _same(folder, models_folder()))
 
 
 def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:

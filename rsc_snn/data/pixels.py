@@ -1,7 +1,8 @@
-"""Pillow images to pixels: square crop, resize, RGB conversion; shared by readers and uploads."""
+"""Pillow images to pixels: square crop, resize, RGB conversion; and what tells pixels apart."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
@@ -68,3 +69,11 @@ def to_unit(images: Tensor) -> Tensor:
     if images.dtype != torch.uint8:
         raise TypeError(f"to_unit expects uint8 pixels, not {images.dtype}")
     return images.to(torch.float32) / 255.0
+
+
+def image_digest(images: Tensor, labels: Tensor) -> str:
+    """64 hexadecimal digits that change with any pixel or label of `[M, C, H, W]` and `[M]`."""
+    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    for part in (images, labels):
+        digest.update(part.contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -34,7 +34,7 @@ from rsc_snn.attacks.target import is_stochastic
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.coding import coding_sigma
 from rsc_snn.data import ImageSet
-from rsc_snn.data.pixels import to_unit
+from rsc_snn.data.pixels import image_digest, to_unit
 from rsc_snn.device import arithmetic, describe_device
 from rsc_snn.errors import DataError, ZooError
 from rsc_snn.files import write_atomically
@@ -135,10 +135,7 @@ class Subject:
 
 def fingerprint(data: ImageSet) -> str:
     """16 hexadecimal digits that change with any pixel or label of `data`."""
-    digest = hashlib.sha256(str(tuple(data.images.shape)).encode())
-    digest.update(data.images.contiguous().numpy().tobytes())
-    digest.update(data.labels.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return image_digest(data.images, data.labels)[:16]
 
 
 def subset_rows(total: int, images: int, seed: int) -> Tensor:

@@ -8,7 +8,6 @@ therefore sees the same batches, crops and noise as one that was not.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import os
@@ -24,6 +23,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rsc_snn.classifier import SpikingClassifier, build_classifier
+from rsc_snn.data.pixels import image_digest
 from rsc_snn.device import autocast, memory_guard
 from rsc_snn.errors import ConfigError, DataError, OtherImagesError
 from rsc_snn.files import write_atomically
@@ -70,10 +70,7 @@ class TrainingData:
     @property
     def digest(self) -> str:
         """64 hexadecimal digits that change with any pixel or label."""
-        digest = hashlib.sha256(str(tuple(self.images.shape)).encode())
-        for part in (self.images, self.labels):
-            digest.update(part.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return image_digest(self.images, self.labels)
 
     def pixels(self, device: torch.device) -> Tensor:
         """Float images in 0..1 on `device`."""
