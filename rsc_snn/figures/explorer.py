@@ -1,4 +1,4 @@
-"""The trade-off explorer: operating points over sigma, over epsilon, in the plane, as a map.
+"""The trade-off explorer: operating points over sigma, T or epsilon, in the plane, as a map.
 
 Every point carries its cell's key as the last of its `customdata`, so that a click can open it.
 Lines have the colour of their kind of network, several of one kind its shades; dash and mark tell
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from rsc_snn.tradeoff import OperatingPoint
     from rsc_snn.tradeoff.points import Accuracy
 
-# What a line is of: a model, its T and, over epsilon, its sigma.
-Line = tuple[str, int, float | None]
+# What a line is of: a model, its T unless it goes over T, and its sigma unless it goes over that.
+Line = tuple[str, int | None, float | None]
+# What curves go over: sigma, the effective sigma or the time steps.
+CurveAxis = Literal["sigma", "effective", "steps"]
 Quantity = Literal["clean", "robust", "harmonic"]
 
 DASHES = ("solid", "dash", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px")
@@ -53,6 +55,11 @@ QUANTITIES: dict[Quantity, str] = {
 _GOLD = "#A07A14"
 _SCALES: dict[Quantity, str] = {"clean": CLEAN, "robust": ADVERSARIAL, "harmonic": _GOLD}
 _PANELS: tuple[tuple[Accuracy, str], ...] = (("clean", "y"), ("robust", "y2"))
+_AXIS_TITLES: dict[CurveAxis, str] = {
+    "sigma": "noise level sigma",
+    "effective": "effective sigma, sigma / sqrt(T)",
+    "steps": "time steps T",
+}
 _PALE = "#E6EAEE"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
 _ROW = 22
@@ -68,10 +75,14 @@ _TICK = 0.05
 
 @dataclass(frozen=True)
 class Look:
-    """How a model is shown: its label and its kind (`ann` or a coding), which gives the colour."""
+    """How a model is shown: its label and its kind (`ann` or a coding), which gives the colour.
+
+    timed: T changes its answers. Over T, one for which it does not is a level line.
+    """
 
     label: str
     kind: str
+    timed: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,35 +129,34 @@ NO_HARMONICS: Mapping[str, Estimate] = {}
 def curves_figure(
     points: Sequence[OperatingPoint],
     *,
-    effective: bool = False,
-    sigmas: Sequence[float] = (),
+    over: CurveAxis = "sigma",
+    coming: Sequence[float] = (),
     show: Show = BARE,
 ) -> go.Figure:
     """Clean accuracy above, robust accuracy below, over sigma; a line for each model and T.
 
-    effective: over sigma / sqrt(T) instead. sigmas: noise levels still to come, which hold the
-    axis still. A model without sigma is a level line. Bands, or bars where there would be too many,
-    are 95 % intervals.
+    over: sigma, sigma / sqrt(T), or T on a logarithmic axis with a line for each model and sigma.
+    coming: places on that axis still to be measured, which hold it still. A model without sigma,
+    over T one whose answers T does not change, is a level line. Bands, or bars where there would be
+    too many, are 95 % intervals.
     """
-    series = _series(points, show)
-    places = [place for point in points if (place := _place(point, effective)) is not None]
-    places += [] if effective else sigmas
-    low, high = (min(places), max(places)) if places else (0.0, 1.0)
+    series = _series(points, show, over)
+    found = [place for point in points if (place := _place(point, over, show)) is not None]
+    places = sorted({*found, *coming})
+    low, high = (places[0], places[-1]) if places else (0.0, 1.0)
     alone = len({(line.colour, line.symbol) for line in series}) == 1
     traces = []
     for index, line in enumerate(series):
         for quantity, panel in _PANELS:
             colour = CLEAN if quantity == "clean" else ADVERSARIAL
             drawn = replace(line, colour=colour) if alone else line
-            across = [_place(point, effective) for point in line.points]
+            across = [_place(point, over, show) for point in line.points]
             parts = _curve(drawn, across, (low, high), quantity, panel, show, index)
             traces += _with_intervals(parts, drawn, len(series))
-    room = 0.04 * (high - low or 1.0)
-    title = "effective sigma, sigma / sqrt(T)" if effective else "noise level sigma"
     arrangement = layout(
         height=520 + _ROW * _rows(series, show),
         margin=margin(top=10),
-        xaxis=axis(title, range=[low - room, high + room], anchor="y2"),
+        xaxis=axis(_AXIS_TITLES[over], anchor="y2", **_reach(over, places)),
         yaxis=_shares("accuracy", [point.clean for point in points], domain=[0.53, 1]),
         yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
         legend=_column(-0.13),
@@ -263,7 +273,7 @@ def epsilon_figure(
     points: of several epsilons; the clean accuracy of each line stands at 0. unit: what follows an
     epsilon, "" for an L2 attack.
     """
-    series = _series(points, show, by_sigma=True)
+    series = _series(points, show, "epsilon")
     sizes = _readable(sorted({0.0, *(point.epsilon for point in points)}))
     traces = []
     for index, line in enumerate(series):
@@ -290,32 +300,38 @@ def epsilon_figure(
 
 
 def _series(
-    points: Iterable[OperatingPoint], show: Show, *, by_sigma: bool = False
+    points: Iterable[OperatingPoint], show: Show, over: CurveAxis | Literal["epsilon"] = "sigma"
 ) -> list[Series]:
-    """Points by model and T (and sigma) and images, sigma rising, each setting with its look.
+    """Points by model, images and what they do not go over of T and sigma; each line with its look.
 
     Points of other images look as those of the same setting do, but for a thin dotted line.
     """
+    steps, sigmas = over != "steps", over in ("steps", "epsilon")
     groups: dict[tuple[Line, str], list[OperatingPoint]] = {}
     kinds: dict[Line, str] = {}
     level: set[Line] = set()
     for point in points:
-        line = (point.model, point.time_steps, point.sigma if by_sigma else None)
+        line = (
+            point.model,
+            point.time_steps if steps else None,
+            point.sigma if sigmas else None,
+        )
         groups.setdefault((line, show.others.get(point.key, "")), []).append(point)
         kinds.setdefault(line, show.look(point).kind)
-        level |= {line} if point.sigma is None else set()
-    # Those over sigma first: a T then has its look whatever else is shown beside the dial.
+        bare = point.sigma is None if steps else not show.look(point).timed
+        level |= {line} if bare else set()
+    # Level lines last: a T or a sigma then has its look whatever else is shown beside the dial.
     places = {line: place for place, line in enumerate(sorted(kinds, key=level.__contains__))}
     colours = _colours(kinds)
     found = []
     for (line, images), group in groups.items():
         index, first = places[line], group[0]
-        words = f" at {first.setting}" if by_sigma else f", T = {first.time_steps}"
+        words = _line_words(first, steps, sigmas)
         turn = index + index // len(DASHES)  # Each round in another order than the marks.
         found.append(
             Series(
                 name=f"{show.look(first).label}{words}{images and f'<br>on {images}'}",
-                points=tuple(sorted(group, key=lambda point: point.sigma or 0.0)),
+                points=tuple(sorted(group, key=lambda p: (p.sigma or 0.0, p.time_steps))),
                 colour=colours[line],
                 dash="dot" if images else DASHES[turn % len(DASHES)],
                 symbol=SYMBOLS[index % len(SYMBOLS)],
@@ -325,12 +341,19 @@ def _series(
     return found
 
 
+def _line_words(point: OperatingPoint, steps: bool, sigmas: bool) -> str:
+    """What a line's name says of the setting that its points share."""
+    if steps:
+        return f" at {point.setting}" if sigmas else f", T = {point.time_steps}"
+    return "" if point.sigma is None else f" at sigma {point.sigma:g}"
+
+
 def _colours(kinds: Mapping[Line, str]) -> dict[Line, str]:
     """Each kind of network in shades of its colour: the higher T, then sigma, the darker."""
     found: dict[Line, str] = {}
     for kind in dict.fromkeys(kinds.values()):
         own = [line for line, its in kinds.items() if its == kind]
-        ranked = sorted(own, key=lambda line: (line[1], line[2] or 0.0))
+        ranked = sorted(own, key=lambda line: (line[1] or 0, line[2] or 0.0))
         colour = CODING_COLOURS.get(kind, NEUTRAL)
         found |= zip(ranked, shades(colour, len(ranked)), strict=True)
     return found
@@ -341,8 +364,29 @@ def _rows(series: Sequence[Series], show: Show) -> int:
     return len(series) + sum(bool(line.images) for line in series) + 2 * bool(show.own)
 
 
-def _place(point: OperatingPoint, effective: bool) -> float | None:
-    return point.effective_sigma if effective else point.sigma
+def _place(point: OperatingPoint, over: CurveAxis, show: Show) -> float | None:
+    """Where a point is on the axis; None for one of a level line."""
+    if over == "steps":
+        return point.time_steps if show.look(point).timed else None
+    return point.effective_sigma if over == "effective" else point.sigma
+
+
+def _reach(over: CurveAxis, places: Sequence[float]) -> dict[str, Any]:
+    """Range and ticks of the axis of curves that go over rising places."""
+    low, high = (places[0], places[-1]) if places else (0.0, 1.0)
+    if over != "steps" or not places:
+        room = 0.04 * (high - low or 1.0)
+        return {"range": [low - room, high + room]}
+    ends = [log10(low), log10(high)]
+    room = 0.04 * (ends[1] - ends[0] or 1.0)
+    # Each T by its number: the axis itself would write 2 and 5 between powers of ten.
+    ticks = [10**place for place in _readable([log10(place) for place in places])]
+    return {
+        "type": "log",
+        "range": [ends[0] - room, ends[1] + room],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
 
 
 def _curve(
@@ -354,7 +398,7 @@ def _curve(
     show: Show,
     index: int,
 ) -> list[dict[str, Any]]:
-    """A line over sigma; without a sigma, from end to end."""
+    """A line over the axis; without a place on it, from end to end."""
     if all(place is None for place in across):
         twice = [(line.points[0], quantity)] * 2
         return _line(line, twice, list(ends), panel, show, index)

@@ -81,15 +81,43 @@ def test_curves_have_accuracy_above_and_robust_accuracy_below_by_rising_sigma() 
 
 
 def test_the_effective_sigma_is_another_axis() -> None:
-    figure = curves_figure([*DIAL, *SHORT], effective=True)
+    figure = curves_figure([*DIAL, *SHORT], over="effective")
     four, one = lines(figure, "y")
     np.testing.assert_allclose(four.x, [0, 0.05, 0.1, 0.15])
     np.testing.assert_allclose(one.x, [0, 0.2])
     assert "sqrt(T)" in figure.layout.xaxis.title.text
 
 
+def test_over_the_time_steps_each_sigma_is_a_line_and_each_t_has_its_number() -> None:
+    looks = {"ann": Look("ANN", "ann", timed=False), "tiny-rsc": Look("RSC", "rsc")}
+    figure = curves_figure([*DIAL, *SHORT, ANN], over="steps", coming=(1, 8), show=Show(looks))
+    above = {trace.name: trace for trace in lines(figure, "y")}
+    assert set(above) == {f"RSC at sigma {sigma:g}" for sigma in (0, 0.1, 0.2, 0.3)} | {"ANN"}
+    assert list(above["RSC at sigma 0.2"].x) == [1, 4]
+    np.testing.assert_allclose(above["RSC at sigma 0.2"].y, [0.5, 0.7])
+    assert keys(above["RSC at sigma 0.2"]) == [SHORT[1].key, DIAL[0].key]
+    assert list(above["ANN"].x) == [1, 8], "what T does not change is a level line"
+    across = figure.layout.xaxis
+    assert across.type == "log" and list(across.ticktext) == ["1", "4", "8"]
+    assert 10 ** across.range[0] < 1 and 10 ** across.range[1] > 8
+    colours = [above[f"RSC at sigma {sigma:g}"].line.color for sigma in (0, 0.1, 0.2, 0.3)]
+    assert colours == sorted(colours, key=brightness, reverse=True)
+
+
+def test_over_the_time_steps_a_spiking_network_without_noise_is_a_curve() -> None:
+    direct = [
+        point(None, clean, 0.1, model="direct", coding="direct", time_steps=steps)
+        for steps, clean in ((8, 0.9), (1, 0.6), (2, 0.8))
+    ]
+    (trace,) = lines(curves_figure(direct, over="steps"), "y")
+    assert list(trace.x) == [1, 2, 8] and trace.name == "direct"
+    np.testing.assert_allclose(trace.y, [0.6, 0.8, 0.9])
+    flat = curves_figure([ANN], over="steps", show=Show({"ann": Look("ANN", "ann", timed=False)}))
+    assert flat.layout.xaxis.type != "log", "no T, so no logarithm of it"
+
+
 def test_a_model_without_sigma_is_a_level_line_from_end_to_end() -> None:
-    figure = curves_figure([*DIAL, ANN], sigmas=(0.0, 0.5))
+    figure = curves_figure([*DIAL, ANN], coming=(0.0, 0.5))
     ann = lines(figure, "y")[-1]
     assert list(ann.x) == [0, 0.5] and list(ann.y) == [0.95, 0.95]
     assert keys(ann) == [ANN.key] * 2
@@ -425,6 +453,7 @@ def test_figures_without_points() -> None:
     empty: Sequence[OperatingPoint] = ()
     for figure in (
         curves_figure(empty),
+        curves_figure(empty, over="steps"),
         plane_figure(empty),
         heat_figure(empty),
         epsilon_figure(empty),

@@ -111,6 +111,27 @@ def test_the_words_of_a_view_lead_to_the_glossary(
     assert found <= set(TERMS)
 
 
+def test_curves_over_the_time_steps_have_a_line_for_each_noise_level(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    app = page(PAGE, models="tiny-rsc,tiny-ann", axis="steps").run()
+    ((alt, figure),) = figures(is_fine(app)).items()
+    assert "over T 1 to 4" in alt and figure["layout"]["xaxis"]["title"]["text"] == "time steps T"
+    names = {trace["name"] for trace in figure["data"] if "customdata" in trace}
+    labels = [name.split(" at sigma ") for name in names]
+    assert sorted(label[1] for label in labels if len(label) == 2) == ["0", "0.1", "0.2", "0.3"]
+    assert "over the [time steps]" in words(app) and app.query_params["axis"] == "steps"
+
+
+def test_networks_without_a_noise_level_are_pointed_to_the_time_steps(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    hint = "choose T under “Curves over”"
+    assert hint in words(is_fine(page(PAGE, models="tiny-direct,tiny-ann").run()))
+    for models, axis in (("tiny-direct", "steps"), ("tiny-ann", "sigma"), ("tiny-rsc", "sigma")):
+        assert hint not in words(is_fine(page(PAGE, models=models, axis=axis).run()))
+
+
 def test_the_link_holds_every_control(shipped_grid: Path, page: PageMaker) -> None:
     link = {
         "models": "tiny-rsc,tiny-direct", "steps": "4", "attack": "fgsm", "epsilon": "8",

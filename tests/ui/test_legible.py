@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from rsc_snn.ui.explorer.legible import few_dials, few_settings, spread
+from rsc_snn.ui.explorer.legible import few_dials, few_levels, few_settings, spread
 from rsc_snn.ui.explorer.measured import Setting
 
 SIGMAS = [step / 20 for step in range(11)]
@@ -31,6 +31,14 @@ def test_a_dozen_dials_at_most_and_every_model_has_one() -> None:
     kept = few_dials(settings(6))
     assert len(kept) <= 12 and {model for model, _ in kept} == {m for m, _, _ in settings(6)}
     assert len(few_dials(settings(20))) == 21, "one line for each model, however many there are"
+
+
+def test_five_noise_levels_of_a_model_at_most_and_every_model_has_one() -> None:
+    kept = few_levels(settings(1))
+    assert sorted(sigma for _, sigma in kept if sigma is not None) == [0, 0.1, 0.25, 0.4, 0.5]
+    assert ("ann", None) in kept
+    assert len(few_levels(settings(5))) == 11, "a dozen lines at most"
+    assert len(few_levels(settings(20))) == 21, "one line for each model, however many there are"
 
 
 def test_eight_settings_at_most_with_the_ends_of_the_dials() -> None:

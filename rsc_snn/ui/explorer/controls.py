@@ -10,11 +10,11 @@ import streamlit as st
 
 from rsc_snn.data import dataset_label
 from rsc_snn.evaluate import Predictor
+from rsc_snn.figures.explorer import CurveAxis
 from rsc_snn.tradeoff import WORST
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.explorer.measured import (
-    Axis,
     Menu,
     Sample,
     Selection,
@@ -33,7 +33,7 @@ _ATTACKS = 6
 _DEFAULT_EPSILON = 4.0
 # The model of a range of sigma is the one that a dial turns.
 _RANGE = "-range"
-_AXES = {"sigma": "σ", "effective": "σ / √T"}
+_AXES = {"sigma": "σ", "effective": "σ / √T", "steps": "T"}
 _PREDICTORS = {"single": "A single pass", "vote": "A vote"}
 
 
@@ -258,7 +258,7 @@ def _choose_predictor(
     return cast(Predictor, predictor), int(link.keep(passes, chosen))
 
 
-def _choose_axis(link: PageLink) -> Axis:
+def _choose_axis(link: PageLink) -> CurveAxis:
     chosen = choose_button(
         link,
         "axis",
@@ -267,11 +267,12 @@ def _choose_axis(link: PageLink) -> Axis:
         "sigma",
         help=explained(
             "The noise of each frame, or that of the mean of T frames, the [effective "
-            "sigma](#effective-sigma): do curves of all T agree?"
+            "sigma](#effective-sigma): do curves of all T agree? Over [T](#time-step) itself there "
+            "is a curve for each noise level."
         ),
         terse=True,
     )
-    return cast(Axis, chosen)
+    return cast(CurveAxis, chosen)
 
 
 def _several(name: str, label: str, options: list[str], default: list[str], most: int) -> Field:

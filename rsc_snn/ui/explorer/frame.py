@@ -101,7 +101,10 @@ class Frame:
         """How figures show points, and those beside them or that are not to be chosen yet."""
         zoo = resources.zoo()
         cards = {name: zoo.card(name) for name in self.selection.models}
-        looks = {name: Look(self.labels[name], card.config.kind) for name, card in cards.items()}
+        looks = {
+            name: Look(self.labels[name], card.config.kind, card.config.has_time)
+            for name, card in cards.items()
+        }
         here = chosen_point(points, beside)
         others = {
             point.key: self.images(point)

@@ -10,9 +10,14 @@ from rsc_snn.ui.explorer.measured import Setting
 
 # A model at one T.
 Dial = tuple[str, int]
+# A model at one sigma.
+Level = tuple[str, float | None]
 V = TypeVar("V")
 
 _DIALS = 12
+_LEVELS = 12
+# So that a dial and a level line keep their bands.
+_OF_MODEL = 5
 _SETTINGS = 8
 
 
@@ -21,6 +26,22 @@ def few_dials(settings: Iterable[Setting], most: int = _DIALS) -> frozenset[Dial
     steps = _steps(settings)
     each = max(1, most // max(len(steps), 1))
     return frozenset((model, t) for model, found in steps.items() for t in spread(found, each))
+
+
+def few_levels(settings: Iterable[Setting], most: int = _LEVELS) -> frozenset[Level]:
+    """Few lines over T, of each model some sigmas: evenly, with the ends where there is room.
+
+    At most `most` if there are no more models, and at most five of one.
+    """
+    sigmas: dict[str, set[float | None]] = {}
+    for model, _, sigma in settings:
+        sigmas.setdefault(model, set()).add(sigma)
+    each = max(1, min(_OF_MODEL, most // max(len(sigmas), 1)))
+    return frozenset(
+        (model, sigma)
+        for model, found in sigmas.items()
+        for sigma in spread(sorted(found, key=lambda sigma: sigma or 0.0), each)
+    )
 
 
 def few_settings(

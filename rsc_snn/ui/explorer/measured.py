@@ -8,20 +8,20 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.evaluate import Predictor
+from rsc_snn.figures.explorer import CurveAxis
 from rsc_snn.sweep.cells import CLEAN, Cell
 from rsc_snn.sweep.grid import GALLERY, PRESETS, attack_label
 from rsc_snn.tradeoff import WORST, OperatingPoint, operating_points
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import Evidence
 
-Axis = Literal["sigma", "effective"]
 # A model, its T and its sigma.
 Setting = tuple[str, int, float | None]
 # The worst case begins with the attacks that have at least this share of the most measured one's
@@ -93,7 +93,7 @@ class Selection:
     epsilon: float
     predictor: Predictor
     passes: int | None
-    axis: Axis
+    axis: CurveAxis
     worst: tuple[str, ...] = ()
     beside: tuple[Sample, ...] = ()
     settings: frozenset[Setting] = frozenset()

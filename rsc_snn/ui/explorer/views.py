@@ -11,6 +11,7 @@ import streamlit as st
 from rsc_snn.evaluate import Estimate
 from rsc_snn.figures.explorer import (
     QUANTITIES,
+    CurveAxis,
     Quantity,
     curves_figure,
     epsilon_figure,
@@ -38,8 +39,8 @@ from rsc_snn.ui.explorer.frame import (
     left_out_words,
     nothing_here,
 )
-from rsc_snn.ui.explorer.legible import best_of_dials, few_dials, few_settings
-from rsc_snn.ui.explorer.measured import setting_order
+from rsc_snn.ui.explorer.legible import best_of_dials, few_dials, few_levels, few_settings
+from rsc_snn.ui.explorer.measured import has_time, setting_order
 from rsc_snn.ui.explorer.numbers import draw_numbers
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choice_field
@@ -59,6 +60,20 @@ VIEWS = {
 # Names in the link of controls that belong to a view.
 OF_VIEWS = ("quantity", "model", "setting", "dial", "levels", "lose")
 Draw = Callable[[Frame], None]
+_AXES: dict[CurveAxis, str] = {
+    "sigma": "sigma",
+    "effective": "sigma / sqrt(T), the noise of the mean of T frames",
+    "steps": "the [time steps](#time-step) T",
+}
+_NOISE_COSTS = "Look at what noise costs on clean images, and whether it buys robustness."
+_LOOKS: dict[CurveAxis, str] = {
+    "sigma": _NOISE_COSTS,
+    "effective": _NOISE_COSTS,
+    "steps": (
+        "More frames average out more noise: look at what that gives on clean images, and whether "
+        "it takes robustness."
+    ),
+}
 
 
 def choose_view(link: PageLink, frame: Frame) -> Draw:
@@ -97,33 +112,51 @@ def _draw_nothing(frame: Frame) -> None:
 def _draw_curves(frame: Frame) -> None:
     if nothing_here(frame, beside=True):
         return
-    effective = frame.selection.axis == "effective"
-    points, beside, left_out = _few_dials(frame)
+    over = frame.selection.axis
+    points, beside, left_out = _few_levels(frame) if over == "steps" else _few_dials(frame)
     figure = curves_figure(
-        (*points, *beside),
-        effective=effective,
-        sigmas=frame.menu.sigmas,
-        show=frame.show(points, beside),
+        (*points, *beside), over=over, coming=_coming(frame), show=frame.show(points, beside)
     )
     rows = point_rows((*points, *beside))
     clicked = draw_figure(
         figure,
         "explorer.curves",
-        f"Lines: {accuracy_words(rows)}{_over(sigma_words(rows, effective=effective))}, "
-        f"{setting_words(rows)}.",
+        f"Lines: {accuracy_words(rows)}{_over(_across_words(rows, over))}, {setting_words(rows)}.",
     )
-    axis = "sigma / sqrt(T), the noise of the mean of T frames" if effective else "sigma"
     st.caption(
         explained(
-            f"Accuracy {frame.answer_words} over {axis}: [clean](#clean-accuracy) above, below "
-            f"[under attack](#robust-accuracy), {frame.attack_words}. Look at what noise costs on "
-            f"clean images, and whether it buys robustness.{beside_words(beside)}{left_out}"
+            f"Accuracy {frame.answer_words} over {_AXES[over]}: [clean](#clean-accuracy) above, "
+            f"below [under attack](#robust-accuracy), {frame.attack_words}. {_LOOKS[over]}"
+            f"{_level_words(frame)}{beside_words(beside)}{left_out}"
         )
     )
     draw_point(points, beside, clicked)
     draw_numbers(frame, rows, "curves")
     _say_collapse(frame)
     draw_provenance(frame, frame.points, beside)
+
+
+def _coming(frame: Frame) -> list[float]:
+    """Places on the axis of the curves at which there is, or will be, a point."""
+    chosen = frame.selection
+    if chosen.axis == "steps":
+        return [float(step) for step in frame.menu.steps if step in chosen.steps]
+    return frame.menu.sigmas if chosen.axis == "sigma" else []
+
+
+def _across_words(rows: tuple[PointRow, ...], over: CurveAxis) -> str:
+    if over == "steps":
+        return steps_words(rows)
+    return sigma_words(rows, effective=over == "effective")
+
+
+def _level_words(frame: Frame) -> str:
+    """Where to look instead if all curves over sigma are level lines; or ""."""
+    timed = any(has_time(point.model) for point in frame.points)
+    level = all(point.sigma is None for point in frame.points)
+    if frame.selection.axis == "steps" or not timed or not level:
+        return ""
+    return " These networks have no noise level: choose T under “Curves over”."
 
 
 def _over(words: str) -> str:
@@ -143,6 +176,23 @@ def _few_dials(
     )
     dials = {(model, steps) for model, steps, _ in every}
     return points, beside, left_out_words(len(dials) - len(kept))
+
+
+def _few_levels(
+    frame: Frame,
+) -> tuple[tuple[OperatingPoint, ...], tuple[OperatingPoint, ...], str]:
+    """As `_few_dials`, of the lines over T."""
+    both = (*frame.points, *frame.beside)
+    every = {(point.model, point.sigma) for point in both}
+    kept = few_levels((point.model, point.time_steps, point.sigma) for point in both)
+    points, beside = (
+        tuple(point for point in found if (point.model, point.sigma) in kept)
+        for found in (frame.points, frame.beside)
+    )
+    count = len(every) - len(kept)
+    noun = "line is" if count == 1 else "lines are"
+    words = f" {count} more {noun} left out; over sigma every noise level is shown." * bool(count)
+    return points, beside, words
 
 
 def _say_collapse(frame: Frame) -> None:
