@@ -549,8 +549,9 @@ _TERMS = (
     ),
     Term(
         "Wilson interval",
-        "A confidence interval for a share, such as an accuracy, that stays inside 0 to 1 and "
-        "holds for few trials too (Wilson, 1927).",
+        "A confidence interval for a share, such as an accuracy, that stays inside 0 to 1 and can "
+        "be used with few trials too, where its confidence is only about what it says (Wilson, "
+        "1927).",
         ("Wilson", "Wilson's interval"),
     ),
 )

@@ -76,12 +76,18 @@ class PlaneClassifier:
         return surface
 
     def slope(self, point: Floats, sigma: float) -> tuple[float, Floats]:
-        """The chance of class 0 at `point` `[2]` and its gradient `[2]`."""
+        """The chance of class 0 at `point` `[2]` and its gradient `[2]`.
+
+        The gradient is computed from the smaller of the two chances, which keeps its precision.
+        """
         size = len(self.cells)
         u, v = _masses(point, sigma, size)
         du, dv = _mass_slopes(point, sigma, size)
-        row = u @ self._parts[0]
-        return float(row @ v), np.array([du @ (self._parts[0] @ v), row @ dv])
+        chances = [float(u @ part @ v) for part in self._parts]
+        rare = int(np.argmin(chances))
+        part = self._parts[rare]
+        gradient = np.array([du @ (part @ v), (u @ part) @ dv])
+        return chances[0], -gradient if rare else gradient
 
     def nearest_change(self, point: Floats) -> Floats:
         """The closest point `[2]` whose class, without noise, is another. Within 0..1.
@@ -240,10 +246,15 @@ def _passes(
 @dataclass(frozen=True)
 class AttackPath:
     """Where an attack went: `points` `[K+1, 2]` from the start on; `fooled`: the decision changed
-    at the last of them."""
+    at the last of them. It ends early where there is no slope to follow."""
 
     points: Floats
     fooled: bool
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.points) - 1
 
     @property
     def distance(self) -> float:
@@ -282,10 +293,12 @@ def _walk(start: Floats, look: Callable[[Floats], tuple[int, Floats]]) -> Attack
     sign = -1.0 if label == 0 else 1.0
     points = [start]
     for _ in range(ATTACK_STEPS):
-        length = float(np.linalg.norm(slope))
-        if length == 0:
+        steepest = float(np.abs(slope).max())
+        if steepest == 0:
             break
-        points.append(np.clip(points[-1] + sign * ATTACK_STEP / length * slope, 0, 1))
+        slope = slope / steepest  # The squares of small slopes would be 0.
+        way = sign * ATTACK_STEP / float(np.linalg.norm(slope)) * slope
+        points.append(np.clip(points[-1] + way, 0, 1))
         now, slope = look(points[-1])
         if now != label:
             return AttackPath(np.array(points), True)

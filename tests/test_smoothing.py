@@ -226,6 +226,16 @@ def test_an_attack_ends_beyond_the_radius_where_the_class_is_another(
         assert path.distance >= exact_certificate(classifier, point, noise).radius - 1e-9
 
 
+@pytest.mark.parametrize("noise", [0.0125, 0.025])
+def test_far_from_the_edge_little_noise_leaves_a_slope_to_follow(noise: float) -> None:
+    """Where nearly all passes agree, only the few others tell the direction."""
+    classifier = toy_classifier()
+    for u, v in ((0.5, 0.5), (0.44, 0.5), (0.9, 0.0), (0.0, 0.0)):
+        path = attack_smoothed(classifier, np.array([u, v]), noise)
+        chances = classifier.chances(path.points[:2], noise)
+        assert path.steps > 0 and chances.min(axis=1)[1] > chances.min(axis=1)[0]
+
+
 def test_gradients_find_the_smoothed_edge_and_miss_the_raw_one() -> None:
     classifier = toy_classifier()
     points = np.random.default_rng(1).random((60, 2))

@@ -25,8 +25,8 @@ def bill_figure(
     """The plane of clean and robust accuracy, and the line through `best` on which all settings are
     right equally often.
 
-    best: clean and robust accuracy A and R. attacked: the share q of images under attack; the line
-    is that of `(1 - q) A + q R`.
+    best: clean and robust accuracy A_0 and A_1. attacked: the share q of images under attack; the
+    line is that of `(1 - q) A_0 + q A_1`.
     """
     plane = plane_figure(points, front, show=show).to_dict()
     spans = [plane["layout"][name]["range"] for name in ("xaxis", "yaxis")]

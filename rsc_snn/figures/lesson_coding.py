@@ -351,7 +351,7 @@ def _distances(
 def _band(
     x: Floats | NDArray[np.int_], lower: Floats, upper: Floats, colour: str
 ) -> dict[str, Any]:
-    """A translucent band between two lines."""
+    """A translucent band between two lines; at a single place, where it has no area, a bar."""
     return {
         "type": "scatter",
         "mode": "lines",
@@ -360,7 +360,7 @@ def _band(
         "y": np.concatenate([upper, lower[::-1]]),
         "fill": "toself",
         "fillcolor": translucent(colour, 0.16),
-        "line": {"width": 0},
+        "line": {"width": 0 if len(x) > 1 else 12, "color": translucent(colour, 0.16)},
         "hoverinfo": "skip",
     }
 

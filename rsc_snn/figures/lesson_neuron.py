@@ -90,12 +90,14 @@ def _course_traces(course: NeuronCourse) -> list[dict[str, Any]]:
             "yaxis": "y",
             "mode": "lines",
             "name": "current",
-            "x": steps,
-            "y": course.current,
-            "line": {"color": _NOISY, "width": 2, "shape": "hvh"},
+            # The current of step t flows from t - 1 to t, as the potential rises.
+            "x": np.arange(len(steps) + 1),
+            "y": np.append(course.current, course.current[-1]),
+            "customdata": np.append(steps, steps[-1]),
+            "line": {"color": _NOISY, "width": 2, "shape": "hv"},
             "fill": "tozeroy",
             "fillcolor": translucent(_NOISY, 0.18),
-            "hovertemplate": "step %{x}: current %{y:.3f}<extra></extra>",
+            "hovertemplate": "step %{customdata}: current %{y:.3f}<extra></extra>",
         },
         common
         | {
@@ -174,7 +176,7 @@ def rate_figure(
     ]
     arrangement = layout(
         height=440,
-        xaxis=axis("current", range=[0, most]),
+        xaxis=axis("current", range=[0, 1.02 * most]),
         yaxis=axis("spikes per step", range=[-0.03, 1.05], nticks=6),
     )
     arrangement["legend"] |= {"traceorder": "normal"}
@@ -210,7 +212,7 @@ def _stair_line(currents: Floats, rates: Floats, most: float) -> tuple[list[floa
     """The corners of the staircase from 0 to `most`."""
     x, y = [0.0], [0.0]
     for current, rate in zip(currents, rates, strict=True):
-        if current < most:
+        if current <= most:
             x += [float(current)] * 2
             y += [y[-1], float(rate)]
     return [*x, most], [*y, y[-1]]

@@ -62,6 +62,13 @@ def test_each_spike_is_a_stroke_and_the_mean_has_its_band() -> None:
     assert list(band.x) == [1, 2, 3, 4, 5, 5, 4, 3, 2, 1]
 
 
+def test_after_one_step_the_interval_can_be_seen() -> None:
+    one = np.ones(1)
+    band = traces(spikes_figure(one, one, one - 0.8, one, 0.6))["95 % interval"]
+    assert set(band.x) == {1} and set(band.y) == {one[0] - 0.8, 1.0} and band.line.width > 0
+    assert traces(spikes())["95 % interval"].line.width == 0
+
+
 def test_a_pixel_that_never_spikes_has_no_stroke() -> None:
     figure = spikes_figure(np.zeros(3), np.zeros(3), np.zeros(3), np.full(3, 0.5), 0.0)
     assert len(traces(figure)["spike"].x) == 0

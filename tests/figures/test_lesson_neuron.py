@@ -49,7 +49,10 @@ def test_the_potential_rises_to_the_spike_and_starts_again_from_zero() -> None:
         [1.125],
     )
     assert list(parts["spike"].x) == [2, 2, None]
-    assert list(parts["current"].y) == [0.75, 0.75, -0.25]
+    # Each current flows while the potential rises: from t - 1 to t.
+    assert list(parts["current"].x) == [0, 1, 2, 3] and parts["current"].line.shape == "hv"
+    assert list(parts["current"].y) == [0.75, 0.75, -0.25, -0.25]
+    assert list(parts["current"].customdata) == [1, 2, 3, 3]
     assert [(line.yref, line.y0, line.y1) for line in figure.layout.shapes] == [("y2", 1, 1)]
     for shown, range_ in (
         (course().current, figure.layout.yaxis.range),
@@ -76,6 +79,14 @@ def test_rates_show_stairs_ramp_band_and_the_neuron() -> None:
     np.testing.assert_array_equal(parts["mean with noise"].y, curve.mean)
     np.testing.assert_array_equal(parts["9 of 10 neurons"].y, curve.upper)
     assert (list(parts["this neuron"].x), list(parts["this neuron"].y)) == ([0.6], [0.25])
+
+
+def test_a_stair_at_the_end_of_the_axis_is_drawn() -> None:
+    stairs = (np.array([0.5, 1.5]), np.array([0.5, 1.0]))
+    figure = rate_figure(None, stairs, most=1.5, here=(1.5, 1.0))
+    line = named(figure)["without noise"]
+    assert (line.x[-1], line.y[-1]) == (1.5, 1.0)
+    assert figure.layout.xaxis.range[1] > 1.5, "the mark at the end is not cut off"
 
 
 def test_rates_without_noise_are_the_stairs_alone() -> None:

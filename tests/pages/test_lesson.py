@@ -454,6 +454,49 @@ def test_without_results_a_sentence_says_how_to_make_them(
     assert not figures(app)
 
 
+def test_the_bill_offers_the_sizes_that_its_own_network_was_attacked_with(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another network was attacked with more, on the same images."""
+    monkeypatch.chdir(tmp_path)
+    own = results_of(assets)
+    sha256 = Zoo(assets / "models").card("tiny-poisson").sha256
+    others = [
+        replace(
+            result,
+            cell=replace(
+                result.cell,
+                model="tiny-poisson",
+                sha256=sha256,
+                coding="poisson",
+                sigma=None,
+                epsilon=2 * result.cell.epsilon,
+            ),
+        )
+        for result in own[:3]
+    ]
+    keep_results(assets, [*own, *others])
+    app = is_fine(page(LESSON, step="bill").run())
+    assert app.selectbox(key="lesson.bill_epsilon").options == ["4/255"]
+    assert len(figures(app)) == 1
+    app = page(LESSON, step="bill", bill_epsilon="8").run()
+    assert not app.exception and not app.error and len(app.warning) == 1
+    assert app.query_params["bill_epsilon"] == "4" and len(figures(app)) == 1
+
+
+def test_attacks_that_were_never_at_one_setting_are_a_sentence(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rates = {(sigma / 10, 2): (0.9, 0.3) for sigma in range(8)}
+    clean = [r for r in results_of(assets, rates) if r.cell.attack == CLEAN]
+    fgsm = [r for r in results_of(assets, rates) if r.cell.attack == "fgsm"]
+    pgd = [r for r in results_of(assets, rates) if r.cell.attack == "pgd"]
+    keep_results(assets, [*clean, *fgsm[:4], *pgd[4:]])
+    app = is_fine(page(LESSON, step="bill").run())
+    assert "were not measured at the same settings" in texts(app.info) and not figures(app)
+
+
 def test_the_bill_says_what_is_paid_and_gained(measured: Path, page: PageMaker) -> None:
     app = is_fine(page(LESSON, step="bill", bill_sigma="0.3", bill_steps="4").run())
     assert len(figures(app)) == 1
@@ -479,6 +522,28 @@ def test_less_noise_than_the_most_accurate_setting_is_no_price_of_noise(
     assert "30.0 (" in words and "points more of robust accuracy" in words
     app = is_fine(page(LESSON, step="bill", bill_sigma="0.3", bill_steps="4").run())
     assert "**Paid:** 10.0 (" in texts(app.markdown)
+
+
+def test_less_noise_in_fewer_frames_is_not_called_less_noise(
+    assets: Path, page: PageMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.1 / sqrt(1) is more than 0.2 / sqrt(8)."""
+    monkeypatch.chdir(tmp_path)
+    rates = {(0.2, 8): (0.9, 0.3), (0.1, 1): (0.7, 0.3), (0.1, 8): (0.8, 0.3), (0.3, 8): (0.6, 0.3)}
+    keep_results(assets, results_of(assets, rates))
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.1", bill_steps="1").run())
+    words = texts(app.markdown)
+    assert "fewer frames to average it" in words and "no price of noise" not in words
+    app = is_fine(page(LESSON, step="bill", bill_sigma="0.1", bill_steps="8").run())
+    assert "no price of noise, for yours has less of it" in texts(app.markdown)
+
+
+def test_the_bill_says_that_its_accuracies_are_of_single_passes(
+    measured: Path, page: PageMaker
+) -> None:
+    app = is_fine(page(LESSON, step="bill").run())
+    words = texts(app.caption)
+    assert "n = 40 images, 2 [passes]" in words and "the mean of single answers, not a" in words
 
 
 @pytest.mark.parametrize(

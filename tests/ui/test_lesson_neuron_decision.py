@@ -189,6 +189,25 @@ def test_where_all_is_orange_there_is_no_edge() -> None:
     assert "did not turn it" not in said(app).partition("Without noise a change")[0]
 
 
+def test_the_words_about_the_radius_are_of_the_figure_beside_them() -> None:
+    app = opened("decision", decision_steps="4")
+    assert "before its class changes, here at σ = 0.4" in said(app)
+    assert "from σ = 0.51 on every input is orange" in said(app)
+    calm = opened("decision", decision_steps="16")
+    assert "its class changes" not in said(calm) and "every input is orange" not in said(calm)
+    assert "would drown the blue disc" in said(calm)
+    orange = opened("decision", decision_u="0.9", decision_v="0.9", decision_steps="16")
+    assert "its class changes" not in said(orange) and "would drown" not in said(orange)
+
+
+def test_an_attack_lost_for_want_of_noise_is_said_to_be() -> None:
+    query = {"decision_u": "0.35", "decision_v": "0.5", "decision_sigma": "0.05"}
+    app = opened("decision", decision_steps="4", **query)
+    assert "did not turn it in 60 steps: with so little noise" in said(app)
+    assert "leads to its edge" not in said(app)
+    assert "with so little noise" not in said(opened("decision"))
+
+
 def test_where_all_is_orange_and_passes_are_few_there_is_neither_edge_nor_circle() -> None:
     query = {"decision_u": "0.45", "decision_v": "0.5", "decision_draws": "100"}
     app = opened("decision", decision_sigma="0.26", decision_steps="1", **query)

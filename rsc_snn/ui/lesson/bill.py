@@ -20,7 +20,17 @@ from rsc_snn.tradeoff.paired import Difference, differences
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import network_labels
 from rsc_snn.ui.explorer.frame import caution
-from rsc_snn.ui.explorer.measured import Menu, Sample, Selection, Variant, menu_of, points_of
+from rsc_snn.ui.explorer.measured import (
+    Menu,
+    Sample,
+    Selection,
+    Setting,
+    Variant,
+    menu_of,
+    points_of,
+    setting_of,
+    variant_of,
+)
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence, gather, shipped_alone
 from rsc_snn.ui.lesson.inputs import choose_number
 from rsc_snn.ui.lesson.words import say
@@ -78,8 +88,16 @@ def draw(link: PageLink) -> None:
         model = _choose_model(link, models)
     part = _of_model(menu, model)
     attacks = part.worst_of([model])
+    sizes = _sizes(part, model, attacks)
+    if not sizes:
+        st.info(
+            f"{', '.join(variant.label for variant in attacks)} were not measured at the same "
+            "settings of this network; choose another one.",
+            icon=":material/hourglass_empty:",
+        )
+        return
     with middle:
-        epsilon = _choose_epsilon(link, part, attacks)
+        epsilon = _choose_epsilon(link, sizes, attacks[0].unit)
     bill = _bill(evidence, part, model, attacks, epsilon)
     with right:
         chosen = _choose_offer(link, bill)
@@ -129,15 +147,29 @@ def _choose_model(link: PageLink, models: list[str]) -> str:
     return str(link.keep(field, chosen))
 
 
-def _choose_epsilon(link: PageLink, menu: Menu, attacks: Sequence[Variant]) -> float:
-    found = [epsilon for epsilon in menu.epsilons(attacks) if epsilon > 0]
+def _sizes(menu: Menu, model: str, attacks: Sequence[Variant]) -> list[float]:
+    """Epsilons at which a setting of the network was measured clean and under all attacks."""
+    return [size for size in menu.epsilons(attacks) if size > 0 and _at(menu, model, attacks, size)]
+
+
+def _at(menu: Menu, model: str, attacks: Sequence[Variant], epsilon: float) -> set[Setting]:
+    cells = menu.at(model, epsilon)
+    clean = {setting_of(cell) for cell in cells if cell.attack == CLEAN}
+    under = [
+        {setting_of(cell) for cell in cells if cell.attack != CLEAN and variant_of(cell) == attack}
+        for attack in attacks
+    ]
+    return clean.intersection(*under)
+
+
+def _choose_epsilon(link: PageLink, found: Sequence[float], unit: str) -> float:
     sizes = {f"{epsilon:g}": epsilon for epsilon in found}
     default = _EPSILON if _EPSILON in sizes else next(iter(sizes))
     field = choice_field("bill_epsilon", "epsilon", list(sizes), default)
     chosen = st.selectbox(
         "Attack’s ε",
         list(sizes),
-        format_func=lambda size: f"{size}{attacks[0].unit}",
+        format_func=lambda size: f"{size}{unit}",
         key=link.seed(field),
         help="The most that the attack may change any pixel, in 255ths of the pixel range.",
     )
@@ -220,13 +252,14 @@ def _draw_plane(bill: _Bill, chosen: OperatingPoint | None, attacked: float) -> 
         "A plane: robust over clean accuracy of every setting, the Pareto front, and your setting.",
     )
     teacher = " The mark by itself is the [ordinary network](#ann) that this one learned from."
+    elsewhere = " and touches the front elsewhere" if len(bill.front) > 1 else " about it"
     say(
-        "Each mark is a setting, the number beside it its sigma; a line joins the settings of one "
-        "T. Farther right is better where nobody attacks, farther up is better under attack. The "
-        "broad grey line is the Pareto front; the ring, with its "
+        "Each mark is a setting, with its sigma beside it where there is room; a line joins the "
+        "settings of one T. Farther right is better where nobody attacks, farther up is better "
+        "under attack. The broad grey line is the Pareto front; the ring, with its "
         "[95 % intervals](#confidence-interval), is your setting. Dotted: all pairs of accuracies "
         "that give as many right answers as the network's best setting, if the share q is "
-        "attacked. Move q, and the line turns and touches the front elsewhere."
+        f"attacked. Move q, and the line turns{elsewhere}."
         + (teacher if bill.ordinary else "")
         + _trained(cards[bill.dearest.model])
     )
@@ -253,13 +286,23 @@ def _draw_words(bill: _Bill, chosen: OperatingPoint | None) -> None:
         "Robust: the share of right answers that withstand each of "
         f"{', '.join(map(mark, bill.attacks))} at [epsilon](#epsilon) "
         f"{chosen.epsilon:g}{bill.unit}. 95 % intervals: clean {_interval(chosen.clean)}, robust "
-        f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, {chosen.scored} fresh "
-        "[noise draws](#draw) each. Changes are compared image by image; where an interval holds "
-        "0, the change may be chance."
+        f"{_interval(chosen.robust)}; n = {chosen.clean.n:,} images, {_passes(chosen)}. Changes "
+        "are compared image by image; where an interval holds 0, the change may be chance."
     )
     cautions = caution([chosen])
     if cautions:
         say(cautions)
+
+
+def _passes(chosen: OperatingPoint) -> str:
+    """What an accuracy is the mean of."""
+    if not chosen.robust_result.cell.noisy:
+        return "whose answers hold no chance"
+    passes = "[pass](#noisy-pass)" if chosen.scored == 1 else "[passes](#noisy-pass)"
+    return (
+        f"{chosen.scored} {passes} of each with fresh [noise](#draw): the mean of single answers, "
+        "not a [vote](#vote)"
+    )
 
 
 def _choose_world(link: PageLink) -> float:
@@ -356,10 +399,15 @@ def _price(bill: _Bill, chosen: OperatingPoint) -> str:
     except RscSnnError as error:
         return str(error)
     if (chosen.sigma or 0) < (dearest.sigma or 0):
+        less = (chosen.effective_sigma or 0) <= (dearest.effective_sigma or 0)
+        reason = (
+            "That is no price of noise, for yours has less of it."
+            if less
+            else "Yours has less noise in a frame, but fewer frames to average it."
+        )
         return (
             f"**Against {dearest.setting},** the setting of most clean accuracy: "
-            f"{_apart(found.paid.opposite(), 'clean')}, {_apart(found.gained, 'robust')}. That is "
-            "no price of noise, for yours has less of it."
+            f"{_apart(found.paid.opposite(), 'clean')}, {_apart(found.gained, 'robust')}. {reason}"
         )
     return (
         f"**Paid:** {found.paid.text()} points of clean accuracy against {dearest.setting}, the "

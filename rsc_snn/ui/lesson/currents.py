@@ -112,9 +112,10 @@ def draw(link: PageLink) -> None:
 
 
 def _choose_model(link: PageLink) -> ModelCard:
-    """A spiking network with noise. Raises ZooError if there is none."""
+    """A network with noise, spiking ones first. Raises ZooError if there is none."""
     cards = resources.usable_cards()
-    names = [name for name, card in cards.items() if card.config.coding in _NAMES]
+    noisy = [name for name, card in cards.items() if card.config.coding in _NAMES]
+    names = sorted(noisy, key=lambda name: cards[name].config.neuron == "relu")
     if not names:
         raise ZooError("There is no network with Poisson coding or RSC to look into.")
     field = choice_field("currents_model", "model", names, names[0])
@@ -321,8 +322,8 @@ def _draw_covariance(place: _Place) -> None:
         "with whiskers of two [standard errors](#standard-error). On the dotted line the two "
         f"agree. {beyond} of {total} miss it by more than their whisker; by chance about one in "
         "twenty does, on average over many draws: marks of one place tend to miss together. W "
-        "includes the network’s normalisation: the network divides its input by a "
-        "[standard deviation](#standard-deviation), and so is each weight here."
+        "and b include the network’s normalisations, that of its input and that of its first "
+        "layer; b is the same at every draw, so it has no part in the covariance."
     )
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from rsc_snn.figures.lesson_neuron import PlanePicture, plane_figure, radius_figure
@@ -50,6 +51,8 @@ _SIGMAS = (0.05, 0.6)
 _MOST_STEPS = 16
 _AXIS = np.linspace(0, 1, 81)
 _RADII = np.linspace(*_SIGMAS, 56)
+# Effective sigma below which the frayed edge is not averaged away everywhere.
+_HOLLOWS = 0.05
 _EXACT = "exact"
 _ALL_ORANGE = f"Everything is {CLASSES[1]} now: there is no edge"
 _DRAWS = {_EXACT: 0, "100": 100, "1000": 1_000, "10000": 10_000}
@@ -91,7 +94,7 @@ def draw(link: PageLink) -> None:
     found = resources.run_live(partial(_find, choice))
     surface = _surface(choice.sigma, choice.time_steps)
     # Noise that reaches far beyond the blue disc leaves no place where blue has the majority.
-    constant = bool(surface.max() <= 0.5)
+    constant = _is_constant(choice.sigma, choice.time_steps)
     left, right = st.columns([3, 2], gap="large")
     with left:
         _draw_plane(choice, found, surface, constant)
@@ -208,11 +211,12 @@ def _draw_plane(choice: _Choice, found: _Found, surface: Floats, constant: bool)
         "A plane of two pixels: chance of the classes as colour, their edges before and after "
         "smoothing, a point, its certified circle and the ways of two attacks.",
     )
-    edge, way = (
-        ("the two shares are equal nowhere, so there is no smoothed edge", "has no edge to lead to")
-        if constant
-        else ("where the two shares are equal runs the smoothed edge", "leads to its edge")
-    )
+    if constant:
+        edge = "the two shares are equal nowhere, so there is no smoothed edge"
+        way = "has no edge to lead to"
+    else:
+        edge = "where the two shares are equal runs the smoothed edge"
+        way = "misleads, with so little noise" if _is_lost(choice, found) else "leads to its edge"
     say(
         "Every place is an input of two [pixels](#pixel). The thin line is the edge of a toy "
         "network, frayed and with islands. The colour says how many of its noisy passes answer "
@@ -245,18 +249,47 @@ def _draw_radii(choice: _Choice, found: _Found) -> None:
     )
     say(
         "The radius of the circle around your point (diamond), and the exact one at every sigma "
-        f"(lines).{estimated} Little noise smooths little. More of it averages the frayed edge "
-        "away, and the circle grows. Too much drowns the blue disc in orange: the circle of a blue "
-        "point shrinks to nothing, and then its class changes. Still more, and every input is "
-        "orange: the circle grows again, but what it certifies is a constant answer."
+        f"(lines).{estimated} {_radius_words(found, choice.time_steps)}"
     )
+
+
+def _radius_words(found: _Found, time_steps: int) -> str:
+    """What the lines over sigma show of this point."""
+    words = ["Little noise smooths little; more of it averages the frayed edge away."]
+    turns = np.flatnonzero(np.diff(found.labels))
+    if len(turns):
+        words.append(
+            "The circle around a point shrinks to nothing before its class changes, here at σ = "
+            f"{_RADII[turns[-1] + 1]:.2f}, and grows again as one of the other class."
+        )
+    flat = _RADII[np.array([_is_constant(sigma, time_steps) for sigma in _RADII])]
+    if len(flat):
+        words.append(
+            f"Too much noise drowns the blue disc in orange: from σ = {flat[0]:.2f} on every input "
+            "is orange, and what a circle certifies is a constant answer."
+        )
+    elif found.labels[-1] == 0:
+        words.append("Still more noise would drown the blue disc in orange.")
+    return " ".join(words)
+
+
+def _is_constant(sigma: float, time_steps: int) -> bool:
+    """True if blue has the majority nowhere on the plane's picture."""
+    return effective_sigma(sigma, time_steps) >= _flat_from()
+
+
+@lru_cache(maxsize=1)
+def _flat_from() -> float:
+    """The effective sigma from which on blue has the majority nowhere."""
+    most = partial(toy_classifier().surface, _AXIS)
+    return float(brentq(lambda noise: most(noise).max() - 0.5, *_SIGMAS))
 
 
 def _verdict(choice: _Choice, found: _Found, constant: bool) -> str:
     parts = [
         _chance(choice, found),
         _certified(choice, found, constant),
-        _attacked(found, constant),
+        _attacked(choice, found, constant),
     ]
     return "\n".join(f"- {part}" for part in parts)
 
@@ -334,7 +367,13 @@ def _changed(found: _Found) -> str:
     return f" Without noise the point is {CLASSES[found.raw_label]}: smoothing changed its class."
 
 
-def _attacked(found: _Found, constant: bool) -> str:
+def _is_lost(choice: _Choice, found: _Found) -> bool:
+    """True if the attack on the smoothed decision fails for want of noise, not of steps."""
+    noise = effective_sigma(choice.sigma, choice.time_steps)
+    return not found.smoothed.fooled and noise < _HOLLOWS
+
+
+def _attacked(choice: _Choice, found: _Found, constant: bool) -> str:
     near = math.dist(found.raw.points[0], found.nearest)
     if constant:
         smoothed = "The attack on the smoothed decision has no edge to find."
@@ -342,7 +381,13 @@ def _attacked(found: _Found, constant: bool) -> str:
         distance = found.smoothed.distance
         smoothed = f"The attack on the smoothed decision turned it at distance {distance:.3f}."
     else:
-        smoothed = f"The attack on the smoothed decision did not turn it in {ATTACK_STEPS} steps."
+        why = (
+            ": with so little noise the chance has flats and hollows, in which it gets lost"
+            if _is_lost(choice, found)
+            else ""
+        )
+        steps = found.smoothed.steps
+        smoothed = f"The attack on the smoothed decision did not turn it in {steps} steps{why}."
     raw = (
         f"the attack turned it at {found.raw.distance:.3f}."
         if found.raw.fooled

@@ -43,7 +43,9 @@ _STYLE = """
   animation-iteration-count: infinite;
 }
 @keyframes rsc-film { to { transform: translateY(-100%); } }
-@media (prefers-reduced-motion: reduce) { .rsc-row .rsc-film img { animation-name: none; } }
+@media (prefers-reduced-motion: reduce) {
+  .rsc-row .rsc-film img { animation-name: none; transform: translateY(var(--rsc-last)); }
+}
 </style>
 """
 
@@ -142,6 +144,7 @@ def _pictures(frames: Floats) -> Bytes:
 
 def _draw_pictures(coded: dict[str, _Coded], steps: int, playing: bool) -> None:
     frame_note = f"frames 1 to {steps}" if playing else f"frame {steps}"
+    after = f"after T = {steps}: " if playing else ""
     frames = [
         _picture_html(one.frames[:steps], title, frame_note, playing)
         for title, one in coded.items()
@@ -150,7 +153,7 @@ def _draw_pictures(coded: dict[str, _Coded], steps: int, playing: bool) -> None:
         _picture_html(
             one.means[:steps],
             "Mean so far" if playing else f"Mean of {steps}",
-            f"error {one.errors[steps - 1]:.3f}",
+            f"error {after}{one.errors[steps - 1]:.3f}",
             playing,
         )
         for one in coded.values()
@@ -174,9 +177,10 @@ def _picture_html(pictures: Bytes, title: str, note: str, playing: bool) -> str:
     else:
         strip = data_link(pictures.reshape(count * height, width, 3))
         timing = f"animation-duration:{count / _STEPS_PER_SECOND:.3f}s"
+        last = f"--rsc-last:{-100 * (count - 1) / count:.4f}%"
         shown = (
             f'<div class="rsc-film"><img src="{strip}" alt="{name}" '
-            f'style="{timing};animation-timing-function:steps({count})"></div>'
+            f'style="{last};{timing};animation-timing-function:steps({count})"></div>'
         )
     return f"<figure>{shown}<figcaption>{words}</figcaption></figure>"
 

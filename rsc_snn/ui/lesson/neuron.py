@@ -72,11 +72,12 @@ def _choose(link: PageLink) -> _Choice:
         noise = choose_number(
             link,
             "neuron_noise",
-            "Noise level σ",
+            "Noise of the current",
             (0.0, 0.6),
             0.2,
             0.02,
-            "Standard deviation of the noise that is added to the current, anew at every step.",
+            "Standard deviation of the noise that is added to the current, anew at every step. "
+            "Noise of level σ on the pixels makes it σ √(Σ w²), with w the neuron’s weights.",
         )
     with middle:
         tau = choose_number(

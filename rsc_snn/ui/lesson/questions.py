@@ -155,12 +155,13 @@ QUESTIONS: dict[str, Question] = {
     ),
     "currents": Choice(
         "One pixel under Poisson coding is 0 or 1, nothing in between. Why does the current of a "
-        "neuron look normal all the same?",
+        "neuron look nearly normal all the same?",
         (
             Option(
                 "Because the weights of a trained network follow a normal law",
                 "The weights are fixed: they scale the terms of the sum, and the chance comes from "
-                "the spikes alone. “More inputs” shows it with any weights.",
+                "the spikes alone. With one input the same weights give just two values: see "
+                "“More inputs”.",
             ),
             Option(
                 "Because a long mean over time steps is smooth",
@@ -168,8 +169,8 @@ QUESTIONS: dict[str, Question] = {
             ),
             Option(
                 "Because it sums many independent spikes, none of which dominates",
-                "That is the central limit theorem. With few inputs, or one weight far above the "
-                "others, the fit is poor: see “More inputs”.",
+                "That is the central limit theorem. With few inputs the fit is poor: see “More "
+                "inputs”. So it would be with one weight far above all others.",
             ),
         ),
         right=2,
