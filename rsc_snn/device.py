@@ -79,10 +79,15 @@ def arithmetic(device: torch.device) -> dict[str, str]:
     """What decides the last digits of results beside versions, for a record of them.
 
     fast_gradients: the numbers of gradients whose attack has the precision "fast" (see
-    `has_fast_bfloat16`); all others are of float32.
+    `has_fast_bfloat16`); all others are of float32. convolutions: of GPUs alone; "tf32" where they
+    round their factors to 10 bits, as PyTorch lets them by default since Ampere.
     """
     fast = "bfloat16" if has_fast_bfloat16(device) else "float32"
-    return {"processor": processor_text(), "fast_gradients": fast}
+    found = {"processor": processor_text(), "fast_gradients": fast}
+    if device.type == "cuda":
+        ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        found["convolutions"] = "tf32" if ampere and torch.backends.cudnn.allow_tf32 else "float32"
+    return found
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:

@@ -180,6 +180,22 @@ class LIFNeuron(nn.Module):
         return folded
 
     def _spikingjelly(self, sequence: Tensor, membranes: bool) -> tuple[Tensor, Tensor | None]:
+        """spikingjelly's step, on contiguous tensors alone.
+
+        It compiles its kernels for NVIDIA GPUs anew for every shape of any others, so for every
+        number of images that an attack has left.
+        """
+        last = sequence.ndim == 5 and not sequence.is_contiguous()
+        if not last:
+            return self._contiguous(sequence.contiguous(), membranes)
+        found = self._contiguous(sequence.permute(0, 1, 3, 4, 2).contiguous(), membranes)
+        spikes, potentials = (
+            None if each is None else each.permute(0, 1, 4, 2, 3) for each in found
+        )
+        assert spikes is not None
+        return spikes, potentials
+
+    def _contiguous(self, sequence: Tensor, membranes: bool) -> tuple[Tensor, Tensor | None]:
         rest = torch.zeros_like(sequence[0], dtype=torch.float32)
         spikes, _, potentials = functional.lif_multi_step(
             sequence,
@@ -192,6 +208,8 @@ class LIFNeuron(nn.Module):
             detach_reset=True,
             store_v_seq=membranes,
         )
+        if spikes.requires_grad:
+            spikes.register_hook(Tensor.contiguous)
         return spikes, potentials
 
 

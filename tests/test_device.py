@@ -31,6 +31,19 @@ def test_a_record_names_the_processor_and_the_numbers_of_gradients(
     assert found["processor"].startswith(processor_name()) and processor_name().strip()
     assert torch.backends.cpu.get_cpu_capability() in found["processor"]
     assert found["fast_gradients"] == numbers
+    assert "convolutions" not in found
+
+
+@pytest.mark.parametrize(
+    ("capability", "allowed", "said"),
+    [((9, 0), True, "tf32"), ((9, 0), False, "float32"), ((7, 5), True, "float32")],
+)
+def test_a_record_of_a_gpu_says_whether_its_convolutions_round(
+    capability: tuple[int, int], allowed: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    with torch.backends.cudnn.flags(allow_tf32=allowed):
+        assert arithmetic(torch.device("cuda"))["convolutions"] == said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

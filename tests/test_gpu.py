@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,22 @@ from rsc_snn.attacks import ATTACKS, run_attack
 from rsc_snn.coding import DirectCoding
 from rsc_snn.device import autocast, describe_device, memory_guard, pick_device
 from rsc_snn.errors import DeviceMemoryError
+from rsc_snn.neurons import Call, LIFConfig, LIFNeuron
 from rsc_snn.randomness import make_generator
+from rsc_snn.sweep.cells import CLEAN
+from rsc_snn.sweep.run import run_sweep
 from rsc_snn.training.batch import make_trainer, train_recipe, training_images
 from rsc_snn.training.loop import Worker
 from rsc_snn.training.recipe import read_recipe
 from rsc_snn.zoo import Zoo
 from tests.conftest import stated
+from tests.sweep.engine_cases import (
+    DictStore,
+    small_cells,
+    small_grid,
+    workspace,
+    write_pictures,
+)
 from tests.training.conftest import write_folder
 
 pytestmark = [
@@ -41,10 +52,46 @@ def test_the_gpu_is_chosen_and_named() -> None:
 def test_logits_agree_with_the_cpu(tiny_zoo: Path, name: str) -> None:
     x = images()
     on_cpu = Zoo(tiny_zoo).load(name)(x, coding=DirectCoding())
-    on_gpu = Zoo(tiny_zoo).load(name, GPU)(x.to(GPU), coding=DirectCoding())
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        on_gpu = Zoo(tiny_zoo).load(name, GPU)(x.to(GPU), coding=DirectCoding())
     # A charge within rounding of the threshold may spike on one device alone.
     agreeing = torch.isclose(on_gpu.cpu(), on_cpu, atol=1e-3).all(dim=1).float().mean()
     assert agreeing >= 0.75
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_neurons_and_their_gradients_are_those_of_the_cpu(layout: torch.memory_format) -> None:
+    """Every attack rests on this gradient."""
+    layer = LIFNeuron(LIFConfig(tau=1.7, threshold=0.8))
+    x = torch.randn(12, 8, 6, 6, generator=make_generator(0)).to(memory_format=layout)
+    weights = torch.randn(x.shape, generator=make_generator(1))
+    found = []
+    for device in ("cpu", "cuda"):
+        given = x.to(device).requires_grad_()
+        spikes = layer(given, Call(4))
+        (gradient,) = torch.autograd.grad((spikes * weights.to(device)).sum(), given)
+        found.append((spikes.detach().cpu(), gradient.cpu()))
+    (on_cpu, expected), (on_gpu, gradient) = found
+    assert torch.equal(on_cpu, on_gpu)
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_a_sweep_on_the_gpu_agrees_with_one_on_the_cpu(tiny_zoo: Path, tmp_path: Path) -> None:
+    """The answers of a network without noise; of one with noise that there are as many."""
+    write_pictures(tmp_path, tiny_zoo)
+    cells = small_cells(tiny_zoo, tmp_path, small_grid("tiny-direct", "tiny-rsc"))
+    place = workspace(tiny_zoo, tmp_path)
+    stores = {}
+    for device in ("cpu", "cuda"):
+        stores[device] = DictStore()
+        report = run_sweep(cells, stores[device], replace(place, device=device), workers=2)
+        assert (report.done, report.failed) == (len(cells), {})
+    for key, expected in stores["cpu"].results.items():
+        found = stores["cuda"].results[key]
+        assert found.answers.shape == expected.answers.shape
+        if expected.cell.attack == CLEAN and not expected.cell.noisy:
+            assert (found.answers == expected.answers).mean() > 0.9
+        assert found.versions["convolutions"] in ("tf32", "float32")
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spikingjelly.activation_based import neuron, surrogate
+from spikingjelly.activation_based import functional, neuron, surrogate
 
 from rsc_snn.errors import ConfigError
 from rsc_snn.neurons import Call, LIFConfig, LIFNeuron, _spikingjelly_suits, make_neuron
@@ -80,6 +81,58 @@ def test_output_and_gradient_equal_those_of_spikingjellys_module(
     assert torch.equal(ours, reference)
     torch.testing.assert_close(gradient, expected)
     assert gradient.abs().max() > 0
+
+
+class _Seen(torch.autograd.Function):
+    """Passes a tensor on, and notes whether its gradient is contiguous."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, seen: list[bool]) -> torch.Tensor:
+        ctx.seen = seen
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        ctx.seen.append(gradients[0].is_contiguous())
+        return gradients[0], None
+
+
+@pytest.mark.parametrize("given", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("back", [torch.contiguous_format, torch.channels_last])
+def test_spikingjelly_gets_contiguous_tensors_alone(
+    monkeypatch: pytest.MonkeyPatch, given: torch.memory_format, back: torch.memory_format
+) -> None:
+    """Of any others it compiles a GPU's kernels for every shape anew."""
+    seen: list[bool] = []
+    theirs = functional.lif_multi_step
+
+    def step(x: torch.Tensor, v: torch.Tensor, **options: Any) -> Any:
+        spikes, last, potentials = theirs(x, v, **options)
+        seen.extend([x.is_contiguous(), v.is_contiguous()])
+        return _Seen.apply(spikes, seen), last, potentials
+
+    x = torch.randn(6, 4, 5, 5, dtype=torch.float64, generator=make_generator(0))
+    x, weights = x.to(memory_format=given), torch.randn_like(x).to(memory_format=back)
+    monkeypatch.setattr(functional, "lif_multi_step", step)
+    found: list[Any] = []
+    call = Call(3, membranes=True, observe=lambda *both: found.extend(both))
+    x.requires_grad_()
+    torch.autograd.grad((LIFNeuron(LIFConfig())(x, call) * weights).sum(), x)
+    assert seen == [True, True, True]
+    spikes, membranes = found
+    assert spikes.shape == membranes.shape == (3, 2, 4, 5, 5)
+    plain, expected = theirs(
+        x.detach().contiguous().view(3, 2, 4, 5, 5),
+        torch.zeros(2, 4, 5, 5),
+        tau=2.0,
+        decay_input=False,
+        v_threshold=1.0,
+        v_reset=0.0,
+        surrogate_function=surrogate.ATan(),
+        detach_reset=True,
+        store_v_seq=True,
+    )[::2]
+    assert torch.equal(spikes.detach(), plain) and torch.equal(membranes.detach(), expected)
 
 
 @pytest.mark.parametrize(

@@ -303,10 +303,11 @@ def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Inside, the first Ctrl-C sets the event; a second one ends the program at once.
+    """Inside, the first Ctrl-C or SIGTERM sets the event; a second one ends the program at once.
 
-    Not by an exception: it would leave a pool of processes half shut down, which the interpreter
-    waits for at its end. The store bears a kill, and workers end with their parent.
+    SIGTERM is what batch systems send at a time limit. No exception: it would leave a pool of
+    processes half shut down, which the interpreter waits for at its end. The store bears a kill,
+    and workers end with their parent.
     """
     stop = threading.Event()
 
@@ -314,15 +315,17 @@ def _interrupts() -> Iterator[threading.Event]:
         os._exit(_INTERRUPTED)
 
     def note(*_: object) -> None:
-        signal.signal(signal.SIGINT, leave)
+        for one in before:
+            signal.signal(one, leave)
         stop.set()
         os.write(2, b"\nStopping; once more to leave at once.\n")  # Safe inside a handler.
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 class _Progress:

@@ -20,7 +20,8 @@ from rsc_snn.sweep.grid import predecessor
 MANY_SECONDS = 2 * 3600.0
 MANY_WORKER_SECONDS = 24 * 3600.0
 MANY_CELLS = 10_000
-_IMAGES = 16
+# As a CPU's worker takes about at once, and as fill a GPU.
+_IMAGES, _IMAGES_GPU = 16, 256
 _MEASURED_SECONDS = 0.5
 
 
@@ -97,7 +98,8 @@ def measure_speed(model: SpikingClassifier) -> float:
     """
     device = next(model.parameters()).device
     config = model.config
-    shape = (_IMAGES, config.in_channels, config.image_size, config.image_size)
+    images = _IMAGES if device.type == "cpu" else _IMAGES_GPU
+    shape = (images, config.in_channels, config.image_size, config.image_size)
     generator = make_generator(0, device)
     x = torch.rand(shape, generator=generator, device=device)
     with cpu_threads(1 if device.type == "cpu" else None), torch.no_grad():
@@ -107,7 +109,7 @@ def measure_speed(model: SpikingClassifier) -> float:
             model(x, generator=generator).cpu()  # Copying waits for the device.
             passes += 1
         seconds = time.perf_counter() - start
-    return seconds / (passes * _IMAGES * model.time_steps)
+    return seconds / (passes * images * model.time_steps)
 
 
 def rate_text(cells: int, seconds: float) -> str:

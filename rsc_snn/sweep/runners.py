@@ -190,7 +190,7 @@ class Processes:
     def submit(self, cell: Cell, before: CellResult | None) -> Future[CellResult]:
         """Queue the cell. Raises BrokenProcessPool if a worker has died."""
         with _no_interrupt():  # The pool starts its processes as cells come.
-            return self._pool.submit(work, cell, before, self._workspace)
+            return self._pool.submit(work_or_end, cell, before, self._workspace)
 
     def capacity(self) -> int:
         """Two for each worker."""
@@ -256,6 +256,18 @@ def work(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellRes
     """`measure`, in a process that does nothing else."""
     _settle()
     return measure(cell, before, workspace, cancelled=_stopped)
+
+
+def work_or_end(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellResult:
+    """`work` in a worker process, which ends with its GPU's context.
+
+    After an illegal access, say, all that follows in that process fails as well, and a worker that
+    lived on would fail cell after cell. The next process has a context of its own.
+    """
+    try:
+        return work(cell, before, workspace)
+    except torch.AcceleratorError:
+        os._exit(1)
 
 
 def work_for_cluster(cell: Cell, before: CellResult | None, workspace: Workspace) -> CellResult:

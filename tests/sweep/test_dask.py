@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tests.sweep.engine_cases import (
     write_pictures,
 )
 
+ROOT = Path(__file__).parents[2]
 distributed = pytest.importorskip("distributed")
 # Seconds in which a worker loads a model and begins to compute.
 _INTO_THE_CELL = 3.0
@@ -206,3 +208,42 @@ def test_a_scheduler_file(threads: str, tmp_path: Path) -> None:
     file = tmp_path / "scheduler.json"
     file.write_text(json.dumps({"address": threads}))
     assert cluster_threads(str(file)) == 2
+
+
+def test_the_commands_of_the_documentation_make_a_cluster(tiny_zoo: Path, tmp_path: Path) -> None:
+    """Scheduler and workers run in the program's folder, where they find its code."""
+    documented = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    scheduler, worker = (
+        next(line for line in documented.splitlines() if line.startswith(f"python -m dask {kind}"))
+        for kind in ("scheduler", "worker")
+    )
+    file, log = tmp_path / "scheduler.json", tmp_path / "log"
+    place = ["--scheduler-file", str(file)]
+    started = []
+    try:
+        for line, options in (
+            (scheduler.replace("8786", "0"), ["--no-dashboard"]),
+            (worker.partition("#")[0].replace("tcp://HOST:8786", ""), ["--no-dashboard"]),
+        ):
+            words = [sys.executable, *line.split()[1:], *place, *options]
+            words = ["1" if word == "16" else word for word in words]
+            with log.open("a") as out:
+                started.append(subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=out))
+            wait_until(file.exists, "the scheduler's file")
+        write_pictures(tmp_path, tiny_zoo)
+        cells = small_cells(tiny_zoo, tmp_path, small_grid("tiny-direct"))
+        store = DictStore()
+        report = run_sweep(cells, store, workspace(tiny_zoo, tmp_path), cluster=str(file))
+        assert (report.done, report.failed) == (len(cells), {}), log.read_text()
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(timeout=30)
+
+
+def wait_until(done: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.1)

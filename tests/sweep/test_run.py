@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -652,3 +653,33 @@ def test_workers_by_default_and_wrong_numbers() -> None:
         runners.default_workers("abacus")
     with pytest.raises(SweepError, match="at least one worker, not 0"):
         run_sweep(grid_of(), DictStore(), NOWHERE, workers=0)
+
+
+class _Ended(Exception):
+    """In place of the end of a process."""
+
+
+def test_a_worker_whose_gpu_has_failed_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What comes after would fail in that process too; other errors are the cell's own."""
+
+    def end(code: int) -> None:
+        raise _Ended(code)
+
+    def fail(error: Exception) -> Callable[..., CellResult]:
+        def measure(*_: object, **__: object) -> CellResult:
+            raise error
+
+        return measure
+
+    place = Workspace(folders=(tmp_path,), data=tmp_path)
+    monkeypatch.setattr(os, "_exit", end)
+    broken = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    monkeypatch.setattr(runners, "measure", fail(broken))
+    with pytest.raises(_Ended):
+        runners.work_or_end(made_up_cell(), None, place)
+    for own in (SweepError("no"), torch.OutOfMemoryError("CUDA out of memory"), ValueError("no")):
+        monkeypatch.setattr(runners, "measure", fail(own))
+        with pytest.raises(type(own)):
+            runners.work_or_end(made_up_cell(), None, place)

@@ -280,14 +280,16 @@ def on_first_result(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) ->
     monkeypatch.setattr(command._Progress, "finish", then_act)
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
-    before = signal.getsignal(signal.SIGINT)
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(one) for one in both]
     with monkeypatch.context() as patch:
-        on_first_result(patch, lambda: os.kill(os.getpid(), signal.SIGINT))
+        on_first_result(patch, lambda: os.kill(os.getpid(), sent))
         assert sweep("grid.toml") == 130
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(one) for one in both] == before
     done = len(stored())
     assert 1 <= done < CELLS
     assert f"Stopped: {done} of 10 cells are in runs/sweep.sqlite" in capsys.readouterr().err
@@ -295,8 +297,10 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert len(stored()) == CELLS
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_ctrl_c_while_workers_start_is_clean(times: int) -> None:
+@pytest.mark.parametrize(
+    ("times", "sent"), [(1, signal.SIGINT), (2, signal.SIGINT), (1, signal.SIGTERM)]
+)
+def test_a_signal_while_workers_start_is_clean(times: int, sent: signal.Signals) -> None:
     words = "sweep grid.toml --device cpu --workers 2".split()
     process = subprocess.Popen(
         [sys.executable, "-m", "rsc_snn", *words],
@@ -315,7 +319,7 @@ def test_ctrl_c_while_workers_start_is_clean(times: int) -> None:
             time.sleep(0.01)
         time.sleep(0.5)  # Python is up in the workers, and torch is not.
         for _ in range(times):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, sent)
             time.sleep(0.3)
         _, err = process.communicate(timeout=60)
     finally:
