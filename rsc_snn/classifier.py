@@ -29,6 +29,10 @@ from rsc_snn.trace import Recorder, Trace
 # On a CPU a large batch runs in parts: tensors beyond 32 MB are mapped afresh from the system
 # each time, and those that outgrow the caches are slower still.
 _PASS_BYTES = 16 * 2**20
+# A larger one would cost all of the memory before anyone sees that the card is wrong.
+_LARGEST_IMAGE = 1024
+# More fit no tensor's shape.
+_LARGEST_COUNT = 2**40
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ class ModelConfig:
         self._check_sizes(spec.stem_strides)
 
     def _check_sizes(self, stem_strides: tuple[int, ...]) -> None:
-        for name in ("num_classes", "in_channels", "image_size"):
+        for name in ("num_classes", "in_channels"):
             _check_counts(name, [getattr(self, name)])
+        _check_counts("image_size", [self.image_size], _LARGEST_IMAGE)
         _check_counts("widths", self.widths)
         _check_counts("depths", self.depths)
         if len(self.widths) != len(self.depths):
@@ -137,10 +142,12 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def _check_counts(name: str, values: Iterable[Any]) -> None:
+def _check_counts(name: str, values: Iterable[Any], most: int = _LARGEST_COUNT) -> None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name} must hold whole numbers from 1, not {value!r}.")
+        if value > most:
+            raise ConfigError(f"{name} must hold whole numbers up to {most:,}.")
 
 
 class SpikingClassifier(nn.Module):

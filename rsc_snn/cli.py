@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
 import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import rsc_snn
@@ -35,8 +38,15 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 2 and one line on stderr for a mistake of the user, 130 for Ctrl-C."""
     warnings.formatwarning = _warning_line
-    args = build_parser().parse_args(arguments)
-    return exit_code(lambda: args.run(args))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold what the terminal's encoding does not.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+    def run() -> int:
+        args = build_parser().parse_args(arguments)
+        return int(args.run(args) or 0)
+
+    return exit_code(run)
 
 
 def _warning_line(message: Warning | str, *details: object, **more: object) -> str:
@@ -45,12 +55,34 @@ def _warning_line(message: Warning | str, *details: object, **more: object) -> s
 
 
 def exit_code(run: Callable[[], int | None]) -> int:
-    """What `run` returns, 0 for nothing; 2 and 130 as `main`. The benchmarks use it as well."""
+    """What `run` returns, 0 for nothing; 2 and 130 as `main`. The benchmarks use it as well.
+
+    141, as of a program that SIGPIPE ends, if nobody reads the output any more.
+    """
     try:
-        return int(run() or 0)
+        code = int(run() or 0)
+        sys.stdout.flush()
+        return code
     except RscSnnError as error:
         print(f"rsc-snn: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    except OSError as error:
+        # A file or folder that cannot be used, where no command has a sentence of its own.
+        name = f"{error.filename!r}: " if error.filename else ""
+        print(f"rsc-snn: error: {name}{error.strerror or error}.", file=sys.stderr)
+        _discard_output()
         return 2
     except KeyboardInterrupt:
         print("rsc-snn: stopped", file=sys.stderr)
         return 130
+
+
+def _discard_output() -> None:
+    """Let what is still to be written go nowhere: the interpreter would try again at its end."""
+    with suppress(OSError, ValueError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)

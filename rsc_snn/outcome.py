@@ -46,7 +46,10 @@ class ImageChoice:
 
 @dataclass(frozen=True)
 class AttackRequest:
-    """Everything that determines an outcome. sigma, time_steps: None for the model's own."""
+    """Everything that determines an outcome.
+
+    sha256: `ModelCard.identity`. sigma, time_steps: None for the model's own.
+    """
 
     model: str
     sha256: str

@@ -513,7 +513,7 @@ def _request(scene: Scene, card: ModelCard) -> AttackRequest:
         decode_paint(scene.paint, (card.config.image_size, card.config.image_size))
     return AttackRequest(
         model=card.name,
-        sha256=card.sha256,
+        sha256=card.identity,
         image=_image(scene, card),
         attack=scene.attack,
         parameters=scene.parameters,

@@ -28,6 +28,9 @@ PREFIX = "RSC_SNN_LIMIT_"
 # on one small CPU core: the measure behind rsc_snn.outcome.LIVE_PASSES.
 _PASS_SECONDS = 0.003
 _MOST_THREADS = 4
+# Numbers from here on, and letters of a text beyond so many, are not repeated in a sentence.
+_LONG = 1e15
+_SHOWN = 40
 # The parameters of attacks that these settings limit.
 _LIMITED = ("steps", "queries", "eot_draws")
 
@@ -117,13 +120,15 @@ class Settings:
 
 def _check(name: str, value: Any, kind: type, low: float, high: float, text: str) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or (kind is int and not isinstance(value, int)):
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if not number or not finite or (kind is int and not isinstance(value, int)):
         noun = "a whole number" if kind is int else "a number"
         raise SettingsError(f"The limit {name!r} ({text}) must be {noun}, not {value!r}.")
     if not low <= value <= high:
+        # Numbers of any length may be written, and not all fit a float.
+        shown = f", not {value:.7g}" if abs(value) < _LONG else ""
         raise SettingsError(
-            f"The limit {name!r} ({text}) must be between {low:.7g} and {high:.7g}, "
-            f"not {value:.7g}."
+            f"The limit {name!r} ({text}) must be between {low:.7g} and {high:.7g}{shown}."
         )
 
 
@@ -148,6 +153,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {str(path)!r} cannot be read.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"The settings file {str(path)!r} is no TOML: {error}.") from error
+    except ValueError as error:  # More digits than Python reads.
+        raise SettingsError(f"The settings file {str(path)!r} holds too long a number.") from error
     return {_known(name, repr(str(path))): value for name, value in content.items()}
 
 
@@ -168,7 +175,7 @@ def _number(variable: str, text: str) -> float:
             return kind(text)
         except ValueError:
             continue
-    raise SettingsError(f"{variable} must be a number, not {text!r}.")
+    raise SettingsError(f"{variable} must be a number, not {text[:_SHOWN]!r}.")
 
 
 def live_threads() -> int:

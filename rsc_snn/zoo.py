@@ -276,8 +276,17 @@ def _check_types(record: Any) -> None:
         value = getattr(record, name)
         kind = hint if isinstance(hint, UnionType) else get_origin(hint) or hint
         fits = isinstance(value, (int, float) if kind is float else kind)
-        if not fits or isinstance(value, bool):
+        if not fits or isinstance(value, bool) or not _is_text(value):
             raise ZooError(f"Its field {name!r} is not valid.")
+
+
+def _is_text(value: object) -> bool:
+    """False if a text in `value` is none: half of a pair of code points, which JSON can hold."""
+    if isinstance(value, str):
+        return value.encode(errors="ignore").decode() == value
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_text, value))
+    return True
 
 
 def _check_shares(*values: float) -> None:
@@ -325,7 +334,12 @@ def named_zoo(folder: Path | None, own: Iterable[Path] = ()) -> Zoo:
 
     Any folder but the app's is the person's own. Raises ZooError if it is missing.
     """
-    return Zoo(folder, own, ships=folder is None or _same(folder, models_folder()))
+    return Zoo(folder, own, ships=folder is None or not is_own(folder))
+
+
+def is_own(folder: Path) -> bool:
+    """True for any folder of models but the app's."""
+    return not _same(folder, models_folder())
 
 
 def zoo_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
@@ -376,9 +390,13 @@ class Zoo:
             self._read_folder(place)
 
     def _read_folder(self, folder: Path) -> None:
-        """Read the cards of one folder, and note what is wrong there."""
-        files = (*folder.glob("*.json"), *folder.glob("*.safetensors"))
-        for name in sorted({path.stem for path in files}):
+        """Read the cards of one folder, and note what is wrong there. Raises ZooError."""
+        try:
+            files = list(folder.iterdir())
+        except OSError as error:
+            raise ZooError(f"The folder of models {folder} cannot be read.") from error
+        names = {path.stem for path in files if path.suffix in {".json", ".safetensors"}}
+        for name in sorted(names):
             if name in self._origins:
                 self._problems[str(folder / name)] = (
                     f"The model {name} of {folder} is left out: {self._origins[name]} has one of "
@@ -596,7 +614,7 @@ def _build_model(card: ModelCard, data: bytes) -> SpikingClassifier:
         _check_tensors(card, tensors, unfit)
         model = build_classifier(card.config)
         model.load_state_dict({**_counters(model), **_weights_of(tensors)})
-    except (SafetensorError, RuntimeError, MemoryError) as error:
+    except (SafetensorError, RuntimeError, MemoryError, OverflowError) as error:
         raise ZooError(f"{unfit}.") from error
     return model.freeze()
 

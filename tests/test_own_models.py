@@ -276,6 +276,39 @@ def test_a_card_that_asks_for_a_huge_network(
     assert "do not fit" in refusal(tiny_zoo, folder)
 
 
+def test_a_card_that_asks_for_a_huge_picture(tiny_zoo: Path, tmp_path: Path) -> None:
+    for size in (100_000, 10**30):
+        folder = write_model(
+            tmp_path / f"{len(str(size))}", config=CONFIG.to_json() | {"image_size": size}
+        )
+        assert "image_size must hold whole numbers up to 1,024" in refusal(tiny_zoo, folder)
+    folder = write_model(tmp_path / "wide", config=CONFIG.to_json() | {"widths": [10**30, 8]})
+    assert "widths must hold whole numbers up to" in refusal(tiny_zoo, folder)
+
+
+def test_half_a_character_is_no_text(tiny_zoo: Path, tmp_path: Path) -> None:
+    """JSON can hold it, and no browser or terminal can be sent it."""
+    folder = write_model(tmp_path / "own", label="\ud800")
+    assert "Its field 'label' is not valid" in refusal(tiny_zoo, folder)
+    two = write_model(tmp_path / "two", label="naïve 神経")
+    assert Zoo(tiny_zoo, [two]).card("mine").label == "naïve 神経"
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(
+    tiny_zoo: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path == own:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ZooError, match=r"own cannot be read\.$"):
+        Zoo(tiny_zoo, [own])
+
+
 def test_a_pickle_is_never_run(tiny_zoo: Path, own: Path, tmp_path: Path) -> None:
     witness = tmp_path / "ran"
 

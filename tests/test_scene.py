@@ -260,7 +260,7 @@ def test_requests_are_what_the_scene_says(zoo: Zoo) -> None:
     wanted = scene(models=ALL, sigma=0.3, time_steps=3)
     found = requests(wanted, zoo)
     assert [item.model for item in found] == list(ALL)
-    assert [item.sha256 for item in found] == [zoo.card(name).sha256 for name in ALL]
+    assert [item.sha256 for item in found] == [zoo.card(name).identity for name in ALL]
     assert [item.sigma for item in found] == [0.3, None, None], "only RSC has a sigma"
     assert [item.time_steps for item in found] == [3, None, 3], "an ANN has no time"
     for item in found:

@@ -127,3 +127,16 @@ def test_the_document_knows_every_limit_and_its_example_can_be_loaded(tmp_path: 
     for name, value in tomllib.loads(example[1]).items():
         assert getattr(settings, name) == value
         assert value < getattr(Settings(), name) or name == "job_seconds"
+
+
+@pytest.mark.parametrize("digits", [16, 400, 5_000])
+def test_a_number_of_any_length_is_a_sentence(digits: int, tmp_path: Path) -> None:
+    number = "1" * digits
+    with pytest.raises(SettingsError) as from_variable:
+        load_settings({"RSC_SNN_LIMIT_DRAWS": number})
+    file = tmp_path / "settings.toml"
+    file.write_text(f"draws = {number}\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as from_file:
+        load_settings({"RSC_SNN_SETTINGS": str(file)})
+    for caught in (from_variable, from_file):
+        assert len(str(caught.value)) < 300

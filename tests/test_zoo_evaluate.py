@@ -411,11 +411,44 @@ def test_all_models_and_a_second_run_measures_nothing(
     assert json.loads(row.parameters)["epsilon"] == 8
     assert row.command == (
         "python -m rsc_snn zoo evaluate tiny-rsc --images 6 --epsilons 8 "
-        "--attacks fgsm uniform_noise --draws 3"
+        f"--attacks fgsm uniform_noise --draws 3 --folder {tiny_zoo} --data {root} "
+        f"--results {tmp_path / 'results'}"
     )
     assert main(command(tmp_path, root, tiny_zoo, *QUICK)) == 0
     assert "left" not in capsys.readouterr().err
     assert rows_by_place(tmp_path / "results") == table
+
+
+def test_own_models_have_a_table_of_their_own(
+    tiny_zoo: Path,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RSC_SNN_ASSETS", str(tmp_path / "assets"))
+    words = command(tmp_path, root, tiny_zoo, "tiny-rsc", *QUICK)
+    at = words.index("--results")
+    del words[at : at + 2]
+    assert main(words) == 2
+    assert "name a folder for it with --results" in capsys.readouterr().err
+    assert not (tmp_path / "assets").exists()
+
+
+def test_a_damaged_card_costs_no_results_of_its_model(
+    tiny_zoo: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zoo = tmp_path / "zoo"
+    shutil.copytree(tiny_zoo, zoo)
+    assert main(command(tmp_path, root, zoo, "tiny-rsc", "tiny-ann", *QUICK)) == 0
+    before = rows_by_place(tmp_path / "results")
+    card = (zoo / "tiny-rsc.json").read_text(encoding="utf-8")
+    (zoo / "tiny-rsc.json").write_text("{", encoding="utf-8")
+    capsys.readouterr()
+    assert main(command(tmp_path, root, zoo, "tiny-ann", "--replace", *QUICK)) == 0
+    assert "tiny-rsc.json is not valid" in capsys.readouterr().err
+    (zoo / "tiny-rsc.json").write_text(card, encoding="utf-8")
+    assert rows_by_place(tmp_path / "results").keys() == before.keys()
 
 
 def test_one_model_is_added_to_the_others(tiny_zoo: Path, root: Path, tmp_path: Path) -> None:

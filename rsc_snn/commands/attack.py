@@ -140,7 +140,7 @@ def _attack(args: argparse.Namespace) -> int:
         draws=args.draws,
         **settings,
     )
-    summary = _summary(args, result, card.classes)
+    summary = _summary(args, result, card.classes, card.identity)
     if args.out is not None:
         _save(result.adversarial[0].cpu().numpy(), args.out)
         summary["out"] = str(args.out)
@@ -283,17 +283,23 @@ def _labels(label: int) -> Tensor:
 
 
 def _answer(model: Any, x: Tensor, draws: int, settings: dict[str, Any]) -> int:
-    """The class that the model answers for the clean image, by its mean probability."""
+    """The class that most draws give the clean image, as in the app."""
     from rsc_snn.attacks.run import score
+    from rsc_snn.outcome import vote_counts
 
     device = next(model.parameters()).device
     logits = score(model, x.to(device), draws, **settings)
-    return int(logits.softmax(dim=-1).mean(dim=0).argmax())
+    return int(vote_counts(logits[:, 0].cpu().numpy()).argmax())
 
 
 def _summary(
-    args: argparse.Namespace, result: AttackResult, classes: tuple[str, ...]
+    args: argparse.Namespace, result: AttackResult, classes: tuple[str, ...], identity: str
 ) -> dict[str, Any]:
+    """The record of an attack, with all digits. identity: `ModelCard.identity`."""
+    import torch
+
+    from rsc_snn.scene import Environment
+
     label = int(result.labels[0])
     change = result.perturbation[0]
     return {
@@ -308,24 +314,30 @@ def _summary(
         "seed": result.seed,
         "before": _prediction(result.clean_logits[:, 0], label, classes),
         "after": _prediction(result.adversarial_logits[:, 0], label, classes),
-        "linf_255": round(float(change.abs().max()) * 255, 4),
-        "l2": round(float(change.norm()), 4),
+        "linf_255": float(change.abs().max()) * 255,
+        "l2": float(change.norm()),
         "queries": result.queries,
         "gradients": result.gradients,
         "seconds": round(result.seconds, 3),
+        "sha256": identity,
+        "device": str(result.adversarial.device),
+        "threads": torch.get_num_threads(),
+        "environment": asdict(Environment.here(result.adversarial.device)),
         "command": command_line(),
     }
 
 
 def _prediction(logits: Tensor, label: int, classes: tuple[str, ...]) -> dict[str, Any]:
-    """The answer for one image from logits `[D, K]`."""
+    """The answer for one image from logits `[D, K]`: what most draws choose, as in the app."""
+    from rsc_snn.outcome import vote_counts
+
     probabilities = logits.softmax(dim=-1).mean(dim=0)
-    best = int(probabilities.argmax())
+    best = int(vote_counts(logits.cpu().numpy()).argmax())
     correct = (logits.argmax(dim=-1) == label).float().mean()
     return {
         "class": classes[best],
-        "probability": round(float(probabilities[best]), 4),
-        "correct_share_of_draws": round(float(correct), 4),
+        "probability": float(probabilities[best]),
+        "correct_share_of_draws": float(correct),
     }
 
 
@@ -336,8 +348,8 @@ def _sentence(summary: dict[str, Any]) -> str:
         f"{summary['attack']}: {before['class']} {before['probability']:.0%} -> "
         f"{after['class']} {after['probability']:.0%}; correct in "
         f"{before['correct_share_of_draws']:.0%} -> {after['correct_share_of_draws']:.0%} of "
-        f"{summary['draws']} draws; largest change {summary['linf_255']:g}/255, "
-        f"L2 {summary['l2']:g}; {summary['queries']} queries, {summary['seconds']:g} s"
+        f"{summary['draws']} draws; largest change {summary['linf_255']:.4g}/255, "
+        f"L2 {summary['l2']:.4g}; {summary['queries']} queries, {summary['seconds']:g} s"
     )
 
 
@@ -345,8 +357,10 @@ def _save(pixels: NDArray[np.float32], path: Path) -> None:
     """Write pixels `[C, H, W]` in 0..1 as PNG, rounded to 8 bits (by at most half of 1/255)."""
     from rsc_snn.data.pixels import to_png
     from rsc_snn.exports import to_8_bit
+    from rsc_snn.files import write_atomically
 
     try:
-        path.write_bytes(to_png(to_8_bit(pixels)))
+        content = to_png(to_8_bit(pixels))
+        write_atomically(path, lambda partial: partial.write_bytes(content))
     except OSError as error:
         raise ImageError(f"The image cannot be written to {path}.") from error

@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.data.numbering import model_labels
     from rsc_snn.device import describe_device, keep_freed_memory, pick_device
     from rsc_snn.evaluate import evaluate_accuracy
+    from rsc_snn.robustness.cells import fingerprint
 
     zoo = open_zoo(args)
     card = zoo.card(args.model)
@@ -95,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         "data": args.data,
         "split": args.split,
         "data_note": data.note,
+        "data_fingerprint": fingerprint(data),
+        "sha256": card.identity,
         "device": describe_device(device),
         **result.to_json(),
         "command": command_line(),

@@ -291,7 +291,7 @@ def _export(args: argparse.Namespace, store: Store, cells: Sequence[Cell] | None
     from rsc_snn.sweep.transfer import export_csv, export_parquet
 
     if args.target.suffix == ".csv":
-        count = export_csv(store, args.target, cells, open_zoo(args))
+        count = export_csv(store, args.target, cells, open_zoo(args), args.data)
     else:
         count = export_parquet(store, args.target, cells)
     print(f"{_count(count, 'cell')} written to {args.target}.")

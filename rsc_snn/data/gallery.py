@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -173,13 +174,21 @@ def _write_gallery(out: Path, root: Path, per_class: int, seed: int) -> None:
         images, note = encoded_images(name, "test", root)
         chosen.append((spec, _choose(spec, images, per_class, seed)))
         datasets[name] = {"source": spec.source, "licence": spec.licence, "note": note}
-    # Once all are at hand: the list would not fit photographs of which only some are new.
-    for spec, photographs in chosen:
-        entries += _write_images(out, spec, photographs)
-    manifest = {"seed": seed, "per_class": per_class, "datasets": datasets, "images": entries}
-    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    (out / MANIFEST).write_text(text, encoding="utf-8")
-    (out / ATTRIBUTION).write_text(_attribution(datasets, per_class, seed), encoding="utf-8")
+    # Once all are at hand, and from beside: the list would not fit photographs of which only some
+    # are new, as after a full disk.
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{out.name}.", dir=out.parent) as scratch:
+        stage = Path(scratch)
+        for spec, photographs in chosen:
+            entries += _write_images(stage, spec, photographs)
+        manifest = {"seed": seed, "per_class": per_class, "datasets": datasets, "images": entries}
+        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        (stage / MANIFEST).write_text(text, encoding="utf-8")
+        attribution = _attribution(datasets, per_class, seed)
+        (stage / ATTRIBUTION).write_text(attribution, encoding="utf-8")
+        for name in (*(entry["file"] for entry in entries), ATTRIBUTION, MANIFEST):
+            (out / name).parent.mkdir(exist_ok=True)
+            (stage / name).replace(out / name)
 
 
 def _choose(

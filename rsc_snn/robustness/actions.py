@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsc_snn.errors import DataError, RscSnnError, ZooError
+from rsc_snn.errors import ConfigError, DataError, RscSnnError, ZooError
+from rsc_snn.files import write_atomically
 from rsc_snn.robustness.suite import CLEAN, SUITE, Settings, attack_label
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def run_results(args: argparse.Namespace) -> int:
     if args.results is not None and not (args.results / FILE).is_file():
         raise DataError(f"There are no results in {args.results}: no file {FILE}.")
     zoo = named_zoo(args.folder)
+    for problem in zoo.problems().values():
+        print(problem, file=sys.stderr)
     cards = {name: zoo.card(name) for name in zoo.names()}
     known = {name: card.identity for name, card in cards.items()}
     results = Results(tuple(current(read_results(args.results), known)))
@@ -133,8 +136,8 @@ def run_results(args: argparse.Namespace) -> int:
         print(whole(results, cards), end="")
         return 0
     try:
-        text = args.write.read_text(encoding="utf-8")
-        args.write.write_text(fill(text, results, cards), encoding="utf-8")
+        text = fill(args.write.read_text(encoding="utf-8"), results, cards)
+        write_atomically(args.write, lambda path: path.write_text(text, encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The file {args.write} cannot be read and written.") from error
     return 0
@@ -157,8 +160,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     from rsc_snn.robustness.store import check_writable, read_results, results_folder
     from rsc_snn.training.batch import prepare_device
-    from rsc_snn.zoo import named_zoo
+    from rsc_snn.zoo import is_own, named_zoo
 
+    if args.results is None and args.folder is not None and is_own(args.folder):
+        raise ConfigError(
+            "Models of another folder than the app's need a table of their own: name a folder for "
+            "it with --results."
+        )
     results = args.results or results_folder()
     # A table that cannot be added to is better known now than hours later.
     rows = read_results(results)
@@ -251,8 +259,16 @@ def _evaluate(subject: Subject, args: argparse.Namespace, results: Path, log: _L
     there = {name: zoo.card(name).identity for name in zoo.names()}
     if there.get(subject.card.name) != subject.card.identity:
         raise ZooError("The model was replaced while it was measured; run the command again.")
-    add_results(rows_of(done, subject.card.label, subject.settings), there, results)
+    rows = rows_of(done, subject.card.label, subject.settings, _folders(args))
+    add_results(rows, there, results)
     log.written.append(subject.card.name)
+
+
+def _folders(args: argparse.Namespace) -> list[str]:
+    """The options of folders that were given, as they stand in a command."""
+    named = {"--folder": args.folder, "--data": args.data, "--results": args.results}
+    pairs = [(option, str(path)) for option, path in named.items() if path is not None]
+    return [word for pair in pairs for word in pair]
 
 
 class _Log:

@@ -12,8 +12,9 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,9 @@ from rsc_snn.files import write_atomically
 from rsc_snn.robustness.cells import Cell, Subject, digest, fingerprint, subset_rows
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings
 from rsc_snn.zoo import assets_folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEMA = 1
 FILE = "robustness.parquet"
@@ -105,12 +109,14 @@ def results_folder() -> Path:
     return assets_folder() / "results"
 
 
-def rows_of(cells: Iterable[Cell], label: str, settings: Settings) -> list[Row]:
-    """The rows of one model's measured cells."""
-    return [_row(cell, label, settings) for cell in cells]
+def rows_of(
+    cells: Iterable[Cell], label: str, settings: Settings, options: Sequence[str] = ()
+) -> list[Row]:
+    """The rows of one model's measured cells. options: as in `Settings.command`."""
+    return [_row(cell, label, settings, options) for cell in cells]
 
 
-def _row(cell: Cell, label: str, settings: Settings) -> Row:
+def _row(cell: Cell, label: str, settings: Settings, options: Sequence[str]) -> Row:
     key = cell.key
     estimate = accuracy_estimate(cell.counts.double() / cell.draws, cell.draws)
     return Row(
@@ -138,7 +144,7 @@ def _row(cell: Cell, label: str, settings: Settings) -> Row:
         seconds=cell.seconds,
         device=cell.device,
         versions=json.dumps(cell.versions),
-        command=settings.command(key["model"]),
+        command=settings.command(key["model"], options),
         scores=bytes(cell.counts.tolist()),
     )
 
@@ -179,17 +185,20 @@ def current(rows: Iterable[Row], known: Mapping[str, str]) -> list[Row]:
 
 
 def merged(old: Iterable[Row], new: Sequence[Row], known: Mapping[str, str]) -> list[Row]:
-    """`old` and `new` rows of the models in `known` (name to identity), with worst cases, in order.
+    """`old` rows and `new` ones of the models in `known` (name to identity), with worst cases.
 
-    A new row takes the place of an old one. Old rows of a model that has gone or changed, or
-    measured in another way than its new rows, are dropped. Worst cases are made anew, where every
-    attack of the suite is there.
+    A new row takes the place of an old one. Old rows of a model that has changed, or measured in
+    another way than its new rows, are dropped; those of a model that is not known stay, for its
+    card may be of another folder, or damaged. In the order of models and suite. Worst cases are
+    made anew, where every attack of the suite is there.
     """
     ways = {row.model: row.measured for row in new}
     table = {
         row.place: row
-        for row in current(old, known)
-        if row.attack != WORST and ways.get(row.model, row.measured) == row.measured
+        for row in old
+        if known.get(row.model, row.sha256) == row.sha256
+        and row.attack != WORST
+        and ways.get(row.model, row.measured) == row.measured
     }
     table |= {row.place: row for row in current(new, known)}
     rows = [*table.values(), *_worst_rows(table.values())]
@@ -284,7 +293,8 @@ def read_results(folder: Path | None = None) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:
+            table = pq.read_table(file)
         found = (table.schema.metadata or {}).get(b"schema", b"").decode()
         if found != str(SCHEMA):
             raise DataError(f"The results {path.name} are of another version of this program.")
@@ -296,7 +306,6 @@ def read_results(folder: Path | None = None) -> list[Row]:
 def write_results(rows: Sequence[Row], folder: Path) -> None:
     """Write the table, whole or not at all. Raises DataError."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = pa.schema(
         [(field.name, getattr(pa, _ARROW[str(field.type)])()) for field in fields(Row)],
@@ -305,11 +314,16 @@ def write_results(rows: Sequence[Row], folder: Path) -> None:
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            folder / FILE, lambda path: pq.write_table(table, path, compression="zstd")
-        )
+        write_atomically(folder / FILE, partial(_write_table, table))
     except OSError as error:
         raise DataError(f"Cannot write to {folder}: {error.strerror}.") from error
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    with path.open("wb") as file:  # Given a path, pyarrow wants it to be of UTF-8.
+        pq.write_table(table, file, compression="zstd")
 
 
 @contextlib.contextmanager

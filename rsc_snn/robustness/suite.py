@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,8 +159,8 @@ class Settings:
         ordered = tuple(name for name in SUITE if name in self.attacks)
         object.__setattr__(self, "attacks", ordered)
 
-    def command(self, model: str) -> str:
-        """The command that measures `model` in this way."""
+    def command(self, model: str, options: Sequence[str] = ()) -> str:
+        """The command that measures `model` in this way. options: of folders, such as --data."""
         words = ["python -m rsc_snn zoo evaluate", model, "--images", str(self.images)]
         words += ["--epsilons", *(f"{epsilon:.9g}" for epsilon in self.epsilons)]
         if self.attacks != tuple(SUITE):
@@ -168,7 +169,7 @@ class Settings:
         for name in ("draws", "seed", "batch_size"):
             if getattr(self, name) != getattr(default, name):
                 words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        return " ".join(words)
+        return " ".join([*words, *map(shlex.quote, options)])
 
 
 def suite_markdown(settings: Settings | None = None) -> str:

@@ -560,14 +560,14 @@ def cell_words(cell: Cell) -> str:
     return f"{cell.model}{sigma}, T {cell.time_steps}, {attack}{size}"
 
 
-def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
+def cell_command(cell: Cell, zoo: Zoo | None = None, root: Path | None = None) -> str:
     """The command that measures a cell's setting and attack, alone and with noise of its own.
 
     It attacks every image at this epsilon alone. A cell with a chain holds what the smaller
     epsilons broke as well, so its robust accuracy may be lower by more than noise, that of a
     single step such as FGSM above all, which may do less harm at a larger epsilon. Without a chain
     the two agree within the intervals. The sweep's own command gives the cell's digits. zoo: tells
-    in which folder an own model is.
+    in which folder an own model is. root: the data folder, if it is not the usual one.
     """
     words = ["python -m rsc_snn evaluate --model", shlex.quote(cell.model), "--data", cell.dataset]
     words += ["--split", cell.split, "--limit", str(cell.images)]
@@ -578,6 +578,7 @@ def cell_command(cell: Cell, zoo: Zoo | None = None) -> str:
     if cell.attack != CLEAN:
         words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:.9g}"]
         words += option_words(cell.parameters)
+    words += [] if root is None else ["--root", shlex.quote(str(root))]
     for folder in () if zoo is None else zoo.own_origins([cell.model]):
         words += ["--zoo", shlex.quote(str(folder))]
     return " ".join(words)

@@ -81,7 +81,9 @@ def export_parquet(store: Store, path: Path, cells: Iterable[Cell] | None = None
 
     def write(partial: Path) -> int:
         count = 0
-        with pq.ParquetWriter(partial, schema, compression="zstd", compression_level=19) as file:
+        options = {"compression": "zstd", "compression_level": 19}
+        # Given a path, pyarrow wants it to be of UTF-8.
+        with partial.open("wb") as raw, pq.ParquetWriter(raw, schema, **options) as file:
             for keys in _batches(chosen):
                 rows = [_row(result) for result in store.results(key=keys)]
                 file.write_table(pa.Table.from_pylist(rows, schema=schema))
@@ -133,12 +135,16 @@ def _exported(path: Path) -> set[str]:
 
 
 def export_csv(
-    store: Store, path: Path, cells: Iterable[Cell] | None = None, zoo: Zoo | None = None
+    store: Store,
+    path: Path,
+    cells: Iterable[Cell] | None = None,
+    zoo: Zoo | None = None,
+    root: Path | None = None,
 ) -> int:
     """Write one line a cell, without answers, whole or not at all; returns how many.
 
     Accuracies are those of a single pass, shares 0..1. `command` measures the same by itself.
-    cells: as in `export_parquet`. zoo: as in `cell_command`. Raises SweepError.
+    cells: as in `export_parquet`. zoo, root: as in `cell_command`. Raises SweepError.
     """
     chosen = _keys(store, cells)
 
@@ -148,7 +154,7 @@ def export_csv(
             writer = csv.DictWriter(file, _CSV_COLUMNS)
             writer.writeheader()
             for keys in _batches(chosen):
-                lines = [_line(summary, zoo) for summary in store.summaries(key=keys)]
+                lines = [_line(summary, zoo, root) for summary in store.summaries(key=keys)]
                 writer.writerows(lines)
                 count += len(lines)
         return count
@@ -185,7 +191,8 @@ def _read(path: Path) -> list[CellResult]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, partitioning=None)
+        with path.open("rb") as file:
+            table = pq.read_table(file, partitioning=None)
         _check_version(table.schema.metadata or {}, path)
         columns = table.to_pydict()
         rows = zip(*(columns[name] for name in (*_CELL_TYPES, *_RESULT_TYPES)), strict=True)
@@ -266,7 +273,7 @@ def _from_bytes(data: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
     return np.frombuffer(data, dtype=kind).reshape(shape).astype(np.uint16)
 
 
-def _line(summary: Summary, zoo: Zoo | None) -> dict[str, Any]:
+def _line(summary: Summary, zoo: Zoo | None, root: Path | None) -> dict[str, Any]:
     """A cell as a line of the CSV file."""
     cell = summary.cell
     values = {
@@ -284,7 +291,7 @@ def _line(summary: Summary, zoo: Zoo | None) -> dict[str, Any]:
         "seconds": summary.seconds,
         "device": summary.device,
         "key": cell.key,
-        "command": cell_command(cell, zoo),
+        "command": cell_command(cell, zoo, root),
     }
     return {name: values[name] for name in _CSV_COLUMNS}
 

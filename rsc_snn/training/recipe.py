@@ -194,6 +194,8 @@ def read_recipe(path: Path, scale: str = "cpu", **changes: Any) -> Recipe:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from error
+    except ValueError as error:  # More digits than Python reads.
+        raise ConfigError(f"The recipe {path} holds a number of too many digits.") from error
     scales = values.pop("scales", {})
     if not isinstance(scales, dict) or set(scales) - set(SCALES):
         raise ConfigError(f"The scales of {path} may be {' and '.join(SCALES)} alone.")

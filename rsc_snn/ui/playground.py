@@ -101,7 +101,7 @@ def read_controls(link: PageLink) -> Choices:
     requests = tuple(
         AttackRequest(
             model=card.name,
-            sha256=card.sha256,
+            sha256=card.identity,
             image=image,
             attack=spec.name,
             parameters=tuple(parameters.items()),

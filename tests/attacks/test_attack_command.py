@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from rsc_snn.attacks import ATTACKS
 from rsc_snn.cli import main
+from rsc_snn.commands import attack as attack_command
 from rsc_snn.data.gallery import load_gallery
+from rsc_snn.zoo import Zoo
 from tests.app_assets import make_assets
 
 BASE = ["attack", "--model", "tiny-rsc", "--gallery", "cifar10/3", "--device", "cpu"]
@@ -71,6 +74,41 @@ def test_sentence_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(output.splitlines()) == 1
     assert "fgsm" in output
     assert "8 draws" in output
+
+
+def test_a_record_has_all_digits_and_names_what_they_depend_on(
+    capsys: pytest.CaptureFixture[str], tiny_zoo: Path
+) -> None:
+    record = run(capsys, "--attack", "pgd", "--set", "steps=2", "--draws", "3")
+    assert record["after"]["correct_share_of_draws"] in {number / 3 for number in range(4)}
+    assert record["l2"] != round(record["l2"], 4)
+    assert record["sha256"] == Zoo(tiny_zoo).card(record["model"]).identity
+    assert record["device"] == "cpu" and record["threads"] >= 1
+    assert record["environment"]["versions"]["torch"]
+
+
+def test_the_answer_is_what_most_draws_give_as_in_the_app() -> None:
+    """Two weak votes for class 1, one strong one for class 0."""
+    logits = torch.tensor([[0.0, 0.1], [0.0, 0.1], [9.0, 0.0]])
+    found = attack_command._prediction(logits, 0, ("cat", "dog"))
+    assert found["class"] == "dog" and found["probability"] < 0.5
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "keep.png"
+    out.write_bytes(b"the old one")
+
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    assert main([*BASE, "--attack", "fgsm", "--out", str(out)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert out.read_bytes() == b"the old one" and list(tmp_path.glob("*.partial")) == []
 
 
 def test_a_file_takes_the_models_answer_as_true(

@@ -316,6 +316,23 @@ def test_an_own_model_with_its_classes_in_another_order(
     assert said["mine"] == said["tiny-ann"]
 
 
+def test_an_own_model_whose_card_was_edited_is_another_model(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights stay the same, and so do their digest."""
+    own_model(assets, CIFAR10)
+    monkeypatch.setenv("RSC_SNN_ZOO", str(assets / "own"))
+    link = {"model": "mine", "image": "ship-8", "attack": "fgsm"}
+    before = figures(is_fine(page(PLAYGROUND, **link).run()))
+    path = assets / "own" / "mine.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["config"]["std"] = [9.0, 9.0, 9.0]
+    path.write_text(json.dumps(card), encoding="utf-8")
+    resources._recent_zoo.clear()  # What looks at the folder every two seconds.
+    after = figures(is_fine(page(PLAYGROUND, **link).run()))
+    assert before.keys() == after.keys() and before != after
+
+
 def test_an_own_model_with_few_classes_is_shown_photographs_of_these(
     assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

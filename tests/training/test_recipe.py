@@ -118,3 +118,9 @@ def test_a_scale_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     path.write_text('name = "a"\nlabel = "A"\nscales.gpu = 3')
     with pytest.raises(ConfigError, match="must be a table"):
         read_recipe(path, "gpu")
+
+
+def test_a_number_of_too_many_digits_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text(f"epochs = {'1' * 5_000}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="too many digits"):
+        read_recipe(tmp_path / "long.toml")
