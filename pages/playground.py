@@ -45,11 +45,12 @@ begin_figures(link)
 with st.container(key="rsc-toolbar", horizontal=True, vertical_alignment="center"):
     scene_buttons(link)
     copy_link(key="copy-link")
-scene_line(link)
-notices = st.container()
+scene, notices = st.container(), st.container()
 choices = None
 with st.sidebar, shown_errors():
     choices = read_controls(link)
+with scene:
+    scene_line(link)
 if choices is None:
     st.info("There is nothing to attack yet; the panel on the left says why.")
 else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rsc_snn.energy import EnergyEstimate
 
 _UNATTACKED = "not attacked"
-_WORDS = {"wrong": "wrong anyway", "abstained": "undecided"}
+_WORDS = {"wrong": "not right anyway", "abstained": "undecided"}
 _MIDDLE = "#B8BEC6"
 _ON_CELL = "#101418"  # at least 4.5:1 on every colour of a cell
 _CELL = 58
@@ -42,7 +42,7 @@ def transfer_figure(transfer: Transfer, labels: Mapping[str, str] | None = None)
     names = [(labels or {}).get(name, name) for name in transfer.names]
     rows = [_UNATTACKED, *(f"made for {name}" for name in names)]
     shares = [transfer.clean.tolist(), *transfer.correct.tolist()]
-    words: list[list[str]] = [["right" if share > 0.5 else "wrong" for share in shares[0]]]
+    words: list[list[str]] = [["right" if share > 0.5 else "not right" for share in shares[0]]]
     words += [[_WORDS.get(verdict, verdict) for verdict in row] for row in transfer.verdicts]
     cells = {
         "type": "heatmap",

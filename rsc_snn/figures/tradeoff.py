@@ -20,6 +20,11 @@ from rsc_snn.figures.style import (
     translucent,
 )
 
+# A line of text, as a share of the figure's height.
+_LINE = 0.07
+# At either end of the axis a text points to the middle.
+_EDGE = 0.18
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -52,7 +57,7 @@ def tradeoff_figure(
     ]
     span = max(sigmas) - min(sigmas)
     room = 0.04 * (span or 1.0)
-    shown = _marks(here, trained)
+    shown = _marks(here, trained, sigmas)
     arrangement = layout(
         height=380,
         xaxis=axis("noise level sigma", range=[min(sigmas) - room, max(sigmas) + room]),
@@ -67,12 +72,12 @@ def tradeoff_figure(
                 "yref": "paper",
                 "line": {"color": NEUTRAL, "width": 1.5, "dash": dash},
             }
-            for sigma, _, dash, _ in shown
+            for sigma, _, dash in shown
         ],
         annotations=[
             {
                 "x": sigma,
-                "y": 1.0,
+                "y": height,
                 "yref": "paper",
                 "yanchor": "top",
                 "xanchor": side,
@@ -81,23 +86,48 @@ def tradeoff_figure(
                 "font": {"size": 12},
                 "opacity": QUIET,
             }
-            for sigma, text, _, side in shown
+            for sigma, text, side, height in _texts(shown, sigmas)
         ],
     )
     return figure(traces, arrangement)
 
 
-def _marks(here: float | None, trained: float | None) -> list[tuple[float, str, str, str]]:
-    """Noise level, text, dash and anchor of each vertical line; the texts point away from both."""
+def _marks(
+    here: float | None, trained: float | None, sigmas: Sequence[float]
+) -> list[tuple[float, str, str]]:
+    """Noise level, text and dash of each vertical line; one beyond the axis stands at its end."""
     if here is not None and here == trained:
-        return [(here, "chosen, and trained with", "dot", "left")]
-    lower = here is not None and trained is not None and here < trained
+        return [(here, "chosen, and trained with", "dot")]
     marks = []
     if here is not None:
-        marks.append((here, "chosen", "dot", "right" if lower else "left"))
+        end = max(sigmas)
+        beyond = here > end
+        text = f"chosen: {here:g}, beyond the curve" if beyond else "chosen"
+        marks.append((end if beyond else here, text, "dot"))
     if trained is not None:
-        marks.append((trained, "trained with", "dash", "left" if lower or not marks else "right"))
+        marks.append((trained, "trained with", "dash"))
     return marks
+
+
+def _texts(
+    marks: Sequence[tuple[float, str, str]], sigmas: Sequence[float]
+) -> list[tuple[float, str, str, float]]:
+    """Noise level, text, anchor and height of the text beside each line.
+
+    The texts of two point away from both lines, but never out of the figure; on one side the
+    second is lower.
+    """
+    low, high = min(sigmas), max(sigmas)
+    first = min((sigma for sigma, *_ in marks), default=low)
+    found: list[tuple[float, str, str, float]] = []
+    for sigma, text, _ in marks:
+        share = (sigma - low) / ((high - low) or 1.0)
+        inwards = {True: "left", False: "right"}[share < _EDGE]
+        away = "right" if len(marks) > 1 and sigma == first else "left"
+        side = inwards if share < _EDGE or share > 1 - _EDGE else away
+        taken = any(side == other for _, _, other, _ in found)
+        found.append((sigma, text, side, 1.0 - _LINE * taken))
+    return found
 
 
 def _curve(

@@ -23,12 +23,12 @@ def training_figure(
     """
     robust = robust or [None] * len(epochs)
     traces = [
-        _series("training images", epochs, train, CLEAN, "solid", "circle"),
-        _series("held-out images", epochs, test, ADVERSARIAL, "dash", "diamond"),
+        _series("training images", epochs, train, NEUTRAL, "solid", "circle"),
+        _series("held-out images", epochs, test, CLEAN, "dash", "diamond"),
     ]
     if any(value is not None for value in robust):
         name = "held-out images, attacked"
-        traces.append(_series(name, epochs, robust, NEUTRAL, "dot", "square"))
+        traces.append(_series(name, epochs, robust, ADVERSARIAL, "dot", "square"))
     arrangement = layout(
         height=300,
         xaxis=axis("epoch", rangemode="tozero", minallowed=0, nticks=10, tickformat="d"),

@@ -33,11 +33,12 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
         with column, st.container(key=f"rsc-column-{item.card.name}"):
             _draw_column(item)
     draws = len(shown[0].outcome.clean_votes)
+    noisy = [is_noisy(item) for item in shown]
+    still = "; networks without noise answer the same at every look"
     st.caption(
         explained(
-            f"Bars: mean [class probability](#class-probability) over {draws} [looks](#draw) with "
-            "fresh noise; the thin lines run from the lowest to the highest value. The attack was "
-            "made for each network anew."
+            f"Bars: {_spread_words(draws, any(noisy))}{still * (any(noisy) and not all(noisy))}. "
+            "The attack was made for each network anew."
         )
     )
     if any(map(_is_flattered, shown)):
@@ -71,40 +72,77 @@ def title_html(card: ModelCard) -> str:
     )
 
 
+def is_noisy(item: Shown) -> bool:
+    """True if two looks of the network may differ."""
+    config, sigma = item.card.config, item.request.sigma
+    return has_noise(make_coding(config.coding, config.sigma if sigma is None else sigma))
+
+
 def _is_flattered(item: Shown) -> bool:
     """True for a network that held against an attack that does not see through its noise."""
-    config, request = item.card.config, item.request
-    sigma = config.sigma if request.sigma is None else request.sigma
-    noisy = has_noise(make_coding(config.coding, sigma))
-    one_draw = ATTACKS[request.attack].follows_one_draw(dict(request.parameters))
-    return noisy and one_draw and item.outcome.verdict == "held"
+    one_draw = ATTACKS[item.request.attack].follows_one_draw(dict(item.request.parameters))
+    held = item.outcome.verdict == "held" and item.outcome.gradients > 0
+    return is_noisy(item) and one_draw and held
+
+
+def _spread_words(draws: int, noisy: bool) -> str:
+    """What the bars of class probabilities are, and the thin lines on them."""
+    name = "[class probability](#class-probability)"
+    if not noisy:
+        return f"{name}; without noise every [look](#draw) is the same"
+    if draws == 1:
+        return f"{name} in one [look](#draw); of its spread more draws would tell"
+    return (
+        f"mean {name} over {draws} [looks](#draw) with fresh noise; the thin lines run from the "
+        "lowest to the highest value"
+    )
+
+
+def _sentence(words: str) -> str:
+    """`words` with a capital, also at the start of a link."""
+    place = 1 if words.startswith("[") else 0
+    return words[:place] + words[place].upper() + words[place + 1 :]
+
+
+def _draw_title(item: Shown) -> None:
+    """The network's name, and its noise where it was not trained with that."""
+    st.html(title_html(item.card))
+    sigma, known = item.request.sigma, item.card.trained_sigmas
+    if sigma is None or known is None or known[0] <= sigma <= known[1]:
+        return
+    trained = f"σ = {known[0]:g}" if known[0] == known[1] else f"σ = {known[0]:g} to {known[1]:g}"
+    st.caption(
+        explained(
+            f"Runs at [σ](#sigma) = {sigma:g}, but was trained at {trained}: away from there "
+            "networks mostly lose accuracy."
+        )
+    )
 
 
 def _draw_alone(item: Shown) -> None:
     classes = item.card.classes
     left, right = st.columns(SPLIT, gap="large")
     with left:
-        st.html(title_html(item.card))
+        _draw_title(item)
         results.draw_verdict(item.outcome, classes, assumed=item.request.image.label is None)
         if _is_flattered(item):
             st.caption(explained(f"{one_draw_caution()}."))
         results.draw_pictures(item.outcome, classes)
         draw_epsilon(item)
+    noisy = is_noisy(item)
+    several = len(item.outcome.clean_votes) > 1
+    long = " Long lines: noise decides the answer." * (noisy and several)
     with right:
         st.subheader("What the network answers")
         results.draw_answers(item.outcome, classes, item.card.name)
         st.caption(
-            explained(
-                "Mean [class probability](#class-probability) over "
-                f"{len(item.outcome.clean_votes)} [looks](#draw) with fresh noise; the thin lines "
-                "run from the lowest to the highest value. Long lines: noise decides the answer."
-            )
+            explained(f"{_sentence(_spread_words(len(item.outcome.clean_votes), noisy))}.{long}")
         )
 
 
 def _draw_column(item: Shown) -> None:
     classes = item.card.classes
-    st.html(title_html(item.card))
+    _draw_title(item)
     results.draw_verdict(
         item.outcome, classes, assumed=item.request.image.label is None, short=True
     )

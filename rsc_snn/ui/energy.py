@@ -11,6 +11,7 @@ from rsc_snn.figures import energy_figure
 from rsc_snn.outcome import AttackRequest, record
 from rsc_snn.ui import resources
 from rsc_snn.ui.comparison import title_html
+from rsc_snn.ui.controls import is_dial
 from rsc_snn.ui.playground import Shown
 from rsc_snn.ui.results import draw_figure
 from rsc_snn.ui.words import explained
@@ -24,10 +25,12 @@ def draw_energy(shown: Sequence[Shown]) -> None:
     for column, item, estimate in zip(st.columns(len(shown)), shown, estimates, strict=True):
         with column, st.container(key=f"rsc-column-energy-{item.card.name}"):
             _draw_one(item, estimate, alone=len(shown) == 1)
-    st.caption(
-        "One pass over the original photograph. Move T and sigma: more steps cost more; other "
-        "noise makes more spikes or fewer."
-    )
+    configs = [item.card.config for item in shown]
+    dials = [
+        *["Move T: more steps cost more."] * any(config.has_time for config in configs),
+        *["Move sigma: other noise makes more spikes or fewer."] * any(map(is_dial, configs)),
+    ]
+    st.caption(" ".join(["One pass over the original photograph.", *dials]))
     lines = dict.fromkeys(line for estimate in estimates for line in estimate.assumptions)
     with st.expander("What the estimate takes for granted", icon=":material/rule:"):
         st.markdown("\n".join(f"- {line}" for line in lines))
@@ -80,5 +83,6 @@ def _draw_one(item: Shown, estimate: EnergyEstimate, *, alone: bool) -> None:
     draw_figure(
         energy_figure(estimate, config.coding if spiking else "ann"),
         f"energy-{item.card.name}",
-        f"Bars: estimated energy of every layer of {item.card.label} and of its ANN twin.",
+        f"Bars: estimated energy of every layer of {item.card.label}"
+        f"{' and of its ANN twin' * spiking}.",
     )

@@ -30,7 +30,7 @@ def known_epsilon(item: Shown) -> SmallestEpsilon | None:
 def epsilon_sentence(found: SmallestEpsilon) -> str:
     """The result for a person."""
     if found.already_wrong:
-        return "Smallest epsilon: none needed, it is wrong without an attack."
+        return "Smallest epsilon: none needed, it is not right without an attack."
     word = "undecided" if found.spared == "abstained" else "held"
     below = f", {word} at {found.spared_at:g}{found.unit}" if found.spared else ""
     if found.fooled_at is None:

@@ -19,11 +19,15 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a row: pixels `[H, W, 3]`, a title, and a line below it."""
+    """One picture of a row: pixels `[H, W, 3]`, a title, and a line below it.
+
+    alt: what the picture is for who does not see it, if the title does not say it.
+    """
 
     pixels: Bytes
     title: str
     note: str
+    alt: str = ""
 
 
 def to_bytes(image: Floats) -> Bytes:
@@ -56,7 +60,7 @@ def data_link(pixels: Bytes, side: int | None = None) -> str:
 def row_html(panels: Sequence[Panel]) -> str:
     """The panels side by side, on narrow screens too, with hard pixel edges."""
     figures = "".join(
-        f'<figure><img src="{data_link(panel.pixels)}" alt="{escape(panel.title)}">'
+        f'<figure><img src="{data_link(panel.pixels)}" alt="{escape(panel.alt or panel.title)}">'
         f"<figcaption><b>{escape(panel.title)}</b><br>{escape(panel.note)}</figcaption></figure>"
         for panel in panels
     )

@@ -57,6 +57,11 @@ class PageLink:
     def _deferred_key(self) -> str:
         return f"{self._page}.deferred"
 
+    @property
+    def values(self) -> dict[str, str]:
+        """What the controls that were read so far put into the link."""
+        return dict(self._written)
+
     def brings(self, name: str) -> bool:
         """True if the link that won may have changed the control `name`."""
         return name in self.arrived or self._restores

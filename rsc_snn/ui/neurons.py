@@ -259,8 +259,11 @@ def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
         "direct": "Direct coding: the photograph itself at every step.",
         "poisson": "Poisson coding: at each step every pixel is on or off; the brighter it is, the "
         "more often it is on.",
-        "rsc": "RSC: the photograph with fresh Gaussian noise at every step.",
+        "rsc": "RSC: the photograph with fresh Gaussian noise at every step."
+        if activity.noisy
+        else "RSC at sigma 0: the photograph itself at every step.",
     }[item.card.config.coding]
+    same = "Both passes have the same noise: what" if activity.noisy else "What"
     if not activity.spiking:
         st.caption(
             f"{coded} Below it what the channels of {layer} answer, on average over all steps (one "
@@ -269,7 +272,7 @@ def _player_caption(item: Shown, activity: Activity, layer: str) -> None:
         return
     st.caption(
         f"{coded} Below it the spikes of {layer} at that step, one tile per channel, and the "
-        "answer so far. Both passes have the same noise: what differs is the attack's work."
+        f"answer so far. {same} differs is the attack's work."
     )
 
 

@@ -32,7 +32,7 @@ _CANVAS = "painting.canvas"
 _WORDS = {
     "held": "still right",
     "fooled": "fooled",
-    "wrong": "wrong without any change",
+    "wrong": "not right without any change",
     "abstained": "undecided",
 }
 

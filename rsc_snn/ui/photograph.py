@@ -136,6 +136,12 @@ def _thumbnail(name: str, image: GalleryImage) -> str:
     return f"![{name}]({picture})"
 
 
+def own_photographs() -> dict[str, object]:
+    """What the session keeps of the visitor's own photographs, which no link can bring back."""
+    kept = [f"playground.own.{source}" for source in SOURCES[1:]]
+    return {key: st.session_state[key] for key in kept if key in st.session_state}
+
+
 def _own_photograph(card: ModelCard, source: str) -> ImageChoice | None:
     """The visitor's own photograph, or None. Raises ImageError with a sentence."""
     own = _given(source)

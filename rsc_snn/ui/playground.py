@@ -156,7 +156,8 @@ def _draw_originals(choices: Choices) -> None:
             partial(_clean_logits, request),
         )
         pixels = to_bytes(request.image.pixels[0].numpy())
-        panels.append(Panel(pixels, card.label, seen_as(logits.argmax(axis=1), card.classes)))
+        seen = seen_as(logits.argmax(axis=1), card.classes)
+        panels.append(Panel(pixels, card.label, seen, alt="The original photograph"))
     st.html(row_html(panels))
     st.caption("The original photograph, before the attack.")
 

@@ -10,6 +10,7 @@ import streamlit as st
 from rsc_snn.errors import ZooError
 from rsc_snn.ui import resources
 from rsc_snn.ui.link import PageLink
+from rsc_snn.ui.photograph import own_photographs
 
 _RSC = ("cifar10-snn-rsc-020", "cifar10-snn-rsc-range")
 _POISSON = ("cifar10-snn-poisson",)
@@ -126,7 +127,9 @@ def scene_buttons(link: PageLink) -> None:
 
     def open_scene() -> None:
         chosen = st.session_state["scenes"]
+        own = own_photographs()
         link.forget()
+        st.session_state.update(own)
         st.query_params.from_dict(queries[chosen])
         st.session_state["scene"] = chosen
 
@@ -167,5 +170,9 @@ def scene_line(link: PageLink) -> None:
     if link.arrived and link.arrived != available(_names()).get(str(scene)):
         st.session_state.pop("scene", None)
     preset = PRESETS.get(str(st.session_state.get("scene")))
-    if preset is not None:
-        st.info(f"**{preset.title}.** {preset.look}", icon=":material/theaters:")
+    if preset is None:
+        return
+    values = available(_names()).get(str(st.session_state.get("scene")), {})
+    moved = any(link.values.get(name, value) != value for name, value in values.items())
+    title = f"{preset.title}, as it opened" if moved else preset.title
+    st.info(f"**{title}.** {preset.look}", icon=":material/theaters:")

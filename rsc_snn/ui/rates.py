@@ -44,13 +44,16 @@ def _draw(item: Shown, activity: Activity, layer: str) -> None:
 def _draw_layers(activity: Activity) -> None:
     found = rates(activity)
     control = found.control if activity.noisy else None
+    what = "firing rate" if activity.spiking else "mean activation"
     draw_figure(
         layer_rates_figure(
             activity.names, found.clean, found.adversarial, control, activity.spiking
         ),
         "layer-rates",
-        "Bars: firing rate of every layer, original, attacked and by chance; below, the changes.",
+        f"Bars: {what} of every layer, original and attacked; below, the changes"
+        f"{', and those by chance' * activity.noisy}.",
     )
+    who = "who fires" if activity.spiking else "which neurons answer"
     unit = (
         "[Firing rate](#firing-rate), spikes per neuron and time step"
         if activity.spiking
@@ -59,7 +62,7 @@ def _draw_layers(activity: Activity) -> None:
     st.caption(
         explained(
             f"{unit}, from the photograph (left) to the answer (right). Attacks often leave these "
-            f"means alone and change who fires. {turnover_words(activity)}"
+            f"means alone and change {who}. {turnover_words(activity)}"
         )
     )
 
@@ -67,10 +70,12 @@ def _draw_layers(activity: Activity) -> None:
 def _draw_channels(activity: Activity, layer: str) -> None:
     found = channel_rates(activity, layer)
     control = found.control if activity.noisy else None
+    what = "firing rate" if activity.spiking else "mean activation"
     draw_figure(
         channel_rates_figure(found.clean, found.adversarial, control, activity.spiking),
         "channel-rates",
-        "Marks: firing rate of every channel of a layer; below, the change under attack.",
+        f"Marks: {what} of every channel of a layer; below, the change under attack"
+        f"{' and that by chance' * activity.noisy}.",
     )
     st.caption(
         "One position per channel, the busiest on the original first. Marks far from the line"

@@ -10,11 +10,14 @@ import streamlit as st
 
 from rsc_snn.activity import Activity
 from rsc_snn.figures import evolution_figure, probability_figure
-from rsc_snn.outcome import Outcome
+from rsc_snn.outcome import Outcome, majority
 from rsc_snn.ui.components import plot
 from rsc_snn.ui.figure_files import figure_config, remember_figure
 from rsc_snn.ui.images import Panel, amplify, row_html, to_bytes
 from rsc_snn.ui.words import explained
+
+# Of the pixel range, with room for rounding: a larger change does not fit on mid-grey.
+_HALF = 0.502
 
 
 def draw_figure(figure: go.Figure, key: str, alt: str) -> str | None:
@@ -39,27 +42,39 @@ def draw_verdict(
         int(counts[outcome.label]) for counts in (outcome.clean_counts, outcome.adversarial_counts)
     )
     truth, rival = classes[outcome.label], classes[outcome.rival]
-    if short:
+    if draws == 1:
+        said = ("does not see it", "sees it")
+        looks = (
+            f"The one look at the original {said[before].replace('it', f'the {truth}')}, the one "
+            f"at the attacked photograph {said[after]}"
+        )
+    elif short:
         looks = f"Looks that see the {truth}: {before} → {after} of {draws}"
-        most, other = "most often now", "; choose another photograph."
     else:
         looks = (
             f"Of {draws} looks, {before} see the {truth} in the original, {after} in the attacked "
             "photograph"
         )
-        most = "most often it is now taken for"
+    if short:
+        most, other = "most often now", "; choose another photograph."
+    else:
+        most = "it is now taken for" if draws == 1 else "most often it is now taken for"
         other = "; choose another photograph to see an attack at work."
     match outcome.verdict:
-        case "wrong" if assumed:
+        case "wrong" if majority(outcome.clean_counts) is None:
             st.warning(
                 f"**Undecided without any attack.** Of {draws} looks at the original, no class has "
                 f"more than half: the {truth} has {before}{other}",
                 icon=":material/balance:",
             )
         case "wrong":
+            found = (
+                f"The one look at the original does not see the {truth}"
+                if draws == 1
+                else f"Of {draws} looks at the original, {before} see the {truth}"
+            )
             st.warning(
-                f"**Wrong without any attack.** Of {draws} looks at the original, {before} see "
-                f"the {truth}{other}",
+                f"**Wrong without any attack.** {found}{other}",
                 icon=":material/help:",
             )
         case "fooled":
@@ -82,6 +97,11 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     """Original, perturbation and attacked photograph side by side."""
     change = outcome.adversarial - outcome.original
     shown, factor = amplify(change)
+    clipped = float(np.abs(change).max()) > _HALF
+    cut = " and cut off where it is more than half of the range" * clipped
+    words = f"is shown {factor} times stronger than it is, on grey."
+    if factor == 1:
+        words = f"is shown as it is, on grey{cut}." if change.any() else "is none: nothing changed."
     peak, length = float(np.abs(change).max()) * 255, float(np.linalg.norm(change))
     before = seen_as(outcome.clean_votes, classes)
     after = seen_as(outcome.adversarial_votes, classes)
@@ -92,10 +112,7 @@ def draw_pictures(outcome: Outcome, classes: Sequence[str]) -> None:
     ]
     st.html(row_html(panels))
     st.caption(
-        explained(
-            f"The change, or [perturbation](#perturbation), is shown {factor} times stronger than "
-            "it is, on grey. "
-        )
+        explained(f"The change, or [perturbation](#perturbation), {words} ")
         + "Cost of the attack: "
         f"forward passes {outcome.queries:,}, gradients {outcome.gradients:,}; with the scoring it "
         f"took {outcome.seconds:.2f} s."
@@ -127,10 +144,10 @@ def draw_evolution(outcome: Outcome, activity: Activity, classes: Sequence[str],
         "Lines: probability of the true class and of its rival after each time step.",
     )
     if activity.spiking or activity.noisy:
+        noise = f", with the same noise (seed {seed})" if activity.noisy else ""
         text = (
             "The answer after the first steps: probability of the right class (solid) and of its "
-            f"strongest rival (dotted). One look at each photograph, with the same noise "
-            f"(seed {seed})."
+            f"strongest rival (dotted). One look at each photograph{noise}."
         )
     else:
         text = "An ordinary network answers at once: more steps would repeat the same answer."

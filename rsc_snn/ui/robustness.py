@@ -107,7 +107,9 @@ def _draw_figures(dataset: str, results: Results, cards: list[ModelCard]) -> Non
         explained(
             "[Robust accuracy](#robust-accuracy) over the attacks' [epsilon](#epsilon). Worst "
             "case: an image counts as right only as far as it withstands every attack of the suite "
-            "at that size; with noise the worst case errs low, by the luck of the draws. "
+            "at that size; with noise the worst case errs low, by the luck of the draws. All "
+            "points of this figure, also those of clean images, are of the images of the worst "
+            "case; lines stand a little apart sideways, so that intervals can be told apart. "
         )
         + report.provenance(results)
     )

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import streamlit as st
 
+from rsc_snn.attacks import AttackSpec
 from rsc_snn.coding import CODING_LABELS
 from rsc_snn.comparison import Mismatch, Transfer, encoder_mismatch, transfer
 from rsc_snn.figures import transfer_figure
 from rsc_snn.jobs import JobContext
-from rsc_snn.outcome import answer_of
+from rsc_snn.outcome import AttackRequest, answer_of
 from rsc_snn.ui import resources
 from rsc_snn.ui.playground import Choices
 from rsc_snn.ui.results import draw_figure
@@ -159,7 +160,6 @@ def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
         return
     spiking = [card for card in choices.cards if card.config.neuron == "lif"]
     for card, mismatch in zip(spiking, found, strict=True):
-        _, own = mismatch.verdicts
         right, wrong = (
             CODING_LABELS[name] for name in (mismatch.model_coding, mismatch.attack_coding)
         )
@@ -169,17 +169,41 @@ def _draw_mismatches(choices: Choices, found: tuple[Mismatch, ...]) -> None:
             f"computed through {wrong} coding, **{mismatch.own:.0%}** against "
             "one computed through its own."
         )
-        if mismatch.other > mismatch.own:
+        if mismatch.verdicts[0] == "held" != mismatch.verdicts[1]:
             st.warning(
                 "Attacked through the wrong coding it looks more robust than it is.",
                 icon=":material/visibility_off:",
             )
-        elif own == "held":
-            st.caption("It holds either way here; raise epsilon to see a difference.")
-    st.caption(
-        explained(
-            "An attack follows [gradients](#gradient) through a [coding](#coding). If that is not "
-            "the coding the network uses, the gradients point elsewhere, and a weak attack passes "
-            "for a strong defence."
+        else:
+            st.caption(explained(_comparison(choices.spec, choices.requests[0], mismatch)))
+    if choices.spec.follows_gradients:
+        st.caption(
+            explained(
+                "An attack follows [gradients](#gradient) through a [coding](#coding). If that is "
+                "not the coding the network uses, the gradients are those of another network; "
+                "where they do less harm, a weak attack passes for a strong defence."
+            )
         )
-    )
+
+
+def _comparison(spec: AttackSpec, request: AttackRequest, mismatch: Mismatch) -> str:
+    """What the two attacks show where the wrong coding does not flatter the network."""
+    if spec.family == "noise":
+        return "This is no attack that looks at the network: the coding does not enter."
+    if request.sigma == 0 and mismatch.model_coding == "rsc":
+        return "At sigma 0 both codings are the same."
+    other, own = mismatch.verdicts
+    if own == "held" != other:
+        averaged = (
+            " Each gradient of that through its own is of a single noise [draw](#draw); averaged "
+            "over more ([EOT](#eot)) it would do more."
+            if spec.follows_one_draw(dict(request.parameters))
+            else ""
+        )
+        return f"Here the attack through the wrong coding is the stronger one.{averaged}"
+    change = "; {} epsilon to see a difference" if spec.bounded else ""
+    if own == "held":
+        return f"It holds either way here{change.format('raise')}."
+    if own == "wrong":
+        return "It is not right without an attack, so neither had anything to do."
+    return f"Neither leaves the true class a majority{change.format('lower')}."

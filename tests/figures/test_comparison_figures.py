@@ -36,9 +36,9 @@ def test_the_matrix_has_the_clean_row_first_and_says_each_verdict() -> None:
     (cells,) = figure.data
     assert np.asarray(cells.z).tolist() == [[1, 0.25], [0, 0.25], [0.75, 0]]
     assert [list(row) for row in cells.text] == [
-        ["100%<br>right", "25%<br>wrong"],
-        ["0%<br>fooled", "25%<br>wrong anyway"],
-        ["75%<br>held", "0%<br>wrong anyway"],
+        ["100%<br>right", "25%<br>not right"],
+        ["0%<br>fooled", "25%<br>not right anyway"],
+        ["75%<br>held", "0%<br>not right anyway"],
     ]
     assert list(figure.layout.xaxis.ticktext) == ["ANN", "rsc"]
     assert list(figure.layout.yaxis.ticktext) == ["not attacked", "made for ANN", "made for rsc"]

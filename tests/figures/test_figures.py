@@ -127,14 +127,20 @@ def test_words_in_a_figure_have_the_colour_of_the_page() -> None:
         (0.3, 0.2, [("chosen", "left"), ("trained with", "right")]),
         (None, 0.2, [("trained with", "left")]),
         (None, None, []),
+        (0.5, None, [("chosen", "right")]),
+        (0.0, 0.1, [("chosen", "left"), ("trained with", "left")]),
+        (0.8, 0.2, [("chosen: 0.8, beyond the curve", "right"), ("trained with", "right")]),
     ],
 )
 def test_marks_do_not_cover_each_other(
     here: float | None, trained: float | None, expected: list[tuple[str, str]]
 ) -> None:
     figure = tradeoff_figure([], [], [0.0, 0.5], here=here, trained=trained)
-    found = [(mark.text.strip(), mark.xanchor) for mark in figure.layout.annotations]
-    assert found == expected
+    marks = figure.layout.annotations
+    assert [(mark.text.strip(), mark.xanchor) for mark in marks] == expected
+    assert len({(mark.xanchor, mark.y) for mark in marks}) == len(marks)
+    low, high = figure.layout.xaxis.range
+    assert all(low < mark.x < high for mark in marks)
 
 
 def test_tradeoff_axes_stay_still_while_points_come() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from rsc_snn.ui import playground
+from rsc_snn.ui import playground, presets
 from tests.pages.conftest import PageMaker
 from tests.pages.test_playground import texts
 
@@ -63,6 +63,17 @@ def test_it_survives_another_page(app: AppTest) -> None:
     assert photograph(app) == ("your photograph", "cat")
     assert app.session_state[playground.LAST]["tiny-rsc"][0].image == before
     assert app.segmented_control(key=SOURCE).value == "file"
+    assert "Still in use: your photograph cat.png" in texts(app.caption)
+
+
+def test_it_survives_a_scene(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = presets.Preset("One", "Look here.", (("tiny-ann",),), {"attack": "fgsm"})
+    monkeypatch.setattr(presets, "PRESETS", {"one": scene})
+    app.run()
+    app.menu_button(key="scenes").click("One").run()
+    assert app.segmented_control(key=SOURCE).value == "gallery"
+    app.segmented_control(key=SOURCE).set_value("file").run()
+    assert photograph(app)[0] == "your photograph"
     assert "Still in use: your photograph cat.png" in texts(app.caption)
 
 

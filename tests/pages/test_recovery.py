@@ -192,23 +192,28 @@ def test_a_value_between_the_stops_of_a_slider_is_shown_in_full(
     assert "0.12 × 0.88" in texts(lesson.caption)
 
 
-def verdict_script(assumed: bool) -> None:
+def verdict_script(assumed: bool, undecided: bool) -> None:
     """A page of its own: it must bring its imports."""
     import numpy as np
 
     from rsc_snn.outcome import Outcome
     from rsc_snn.ui.results import draw_verdict
 
-    logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 2]]
+    logits = np.eye(3, dtype=np.float32)[[0, 0, 1, 2] if undecided else [0, 1, 1, 1]]
     pixels = np.zeros((3, 4, 4), np.float32)
     outcome = Outcome(pixels, pixels, 0, logits, logits, 1, 1, 0.0)
     draw_verdict(outcome, ("cat", "dog", "frog"), assumed=assumed)
 
 
-@pytest.mark.parametrize(("assumed", "word"), [(True, "Undecided"), (False, "Wrong")])
-def test_an_own_photograph_without_a_majority_is_undecided(assumed: bool, word: str) -> None:
-    """What nobody named cannot be wrong."""
-    app = AppTest.from_function(verdict_script, kwargs={"assumed": assumed}).run()
+@pytest.mark.parametrize(
+    ("assumed", "undecided", "word"),
+    [(True, True, "Undecided"), (False, True, "Undecided"), (False, False, "Wrong")],
+)
+def test_without_a_majority_it_is_undecided_not_wrong(
+    assumed: bool, undecided: bool, word: str
+) -> None:
+    given = {"assumed": assumed, "undecided": undecided}
+    app = AppTest.from_function(verdict_script, kwargs=given).run()
     assert texts(app.warning).startswith(f"**{word} without any attack.**")
 
 

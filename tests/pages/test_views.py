@@ -334,7 +334,11 @@ def test_scenes_set_everything_and_reset_puts_it_back(
     assert app.query_params["model"] == "tiny-poisson"
     assert app.query_params["compare"] == "tiny-ann"
     assert app.query_params["seed"] == "0"
-    assert "Look here." in texts(app.info)
+    assert "**Two.** Look here." in texts(app.info)
+    app.selectbox(key="playground.attack").set_value("gaussian_noise").run()
+    assert "**Two, as it opened.** Look here." in texts(app.info)
+    app.selectbox(key="playground.attack").set_value("fgsm").run()
+    assert "**Two.** Look here." in texts(app.info)
     app.button(key="reset").click().run()
     assert dict(app.query_params) == first
     assert "Look here." not in texts(app.info)

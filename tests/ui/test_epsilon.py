@@ -37,7 +37,7 @@ def test_the_sentence_has_the_verdict_just_below(trial: Trial, word: str) -> Non
 
 def test_a_network_that_is_wrong_anyway_needs_none() -> None:
     found = result(Trial(0.0, 0.5, "wrong"), fooled_at=0.0, spared_at=None)
-    assert "wrong without an attack" in epsilon_sentence(found)
+    assert "not right without an attack" in epsilon_sentence(found)
 
 
 def test_the_method_says_which_step_size_was_used_and_what_is_not_known() -> None:
