@@ -59,9 +59,6 @@ EFFORTS: tuple[Effort, ...] = (
     *((attack, 50, 10, 8.0) for attack in SPREADS),
 )
 SEED, BATCH = 0, 100
-# About the largest difference, in points, that chance alone makes between two of these attacks at
-# 100 images and 20 draws; it falls with the root of the scored passes.
-CHANCE, CHANCE_PASSES = 1.5, 100 * 20
 
 
 @dataclass(frozen=True)
@@ -245,13 +242,12 @@ def findings(points: Sequence[Point]) -> list[str]:
     lines = []
     if taken:
         n, draws = min(passes, key=math.prod)
-        chance = CHANCE * math.sqrt(CHANCE_PASSES / (n * draws))
         lines.append(
             f"At {SUITE[-1]:g}/255 the strongest of these takes {_each(taken)} points more than "
             f"the suite's: the best of {_counts(tries)}, of {n} images and {draws} "
-            f"draws{' or more' if len(passes) > 1 else ''}; differences of up to about "
-            f"{chance:.1f} points can be chance between two of them, and the best of many looks "
-            "stronger than it is."
+            f"draws{' or more' if len(passes) > 1 else ''}. These differences are not tested: the "
+            "intervals of the accuracies say how much so few images leave to chance, and the best "
+            "of many looks stronger than it is."
         )
     if adapted:
         lines.append(

@@ -2,12 +2,14 @@
 
     python -m benchmarks.forward [--model NAME] [--repeats 30] [--threads N] [--device NAME]
 
-Peers: (a) a plain spikingjelly network, single-step modules in a loop over T with `reset_net`;
-(b) the same loop with snntorch's Leaky, whose reset to zero is the same equation. All three code
-the same images with the same noise, on the same device in the same process. First the outputs are
+Ours is frozen, as the zoo loads it: batch norms are fused into the convolutions, whose weights lie
+channels-last. The peers have neither, as their tutorials build them; part of the ratio is that.
+Peers: (a) a plain spikingjelly network, single-step modules in a loop over T with `reset_net`; (b)
+the same loop with snntorch's Leaky, whose reset to zero is the same equation. All three code the
+same images with the same noise, on the same device in the same process. First the outputs are
 compared: in float64, where rounding flips no spike, they must agree. Then each round times all of
-them in turn, so that a busy machine slows all alike; a ratio is the median over rounds of
-the peer's time divided by ours.
+them in turn, so that a busy machine slows all alike; a ratio is the median over rounds of the
+peer's time divided by ours.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def table(runs: Sequence[Run]) -> str:
     """Mean accuracies of each variant and what sparse gradients add to its peer, in points."""
     columns = {"clean": "clean", "robust_2": "EOT-PGD 2/255", "robust_8": "EOT-PGD 8/255"}
     heads = " | ".join(f"{name} | over its peer" for name in columns.values())
-    lines = [f"| trained | {heads} | minutes |", "|" + " --- |" * (2 + 2 * len(columns))]
+    lines = [f"| trained | {heads} |", "|" + " --- |" * (1 + 2 * len(columns))]
     for variant, peer in VARIANTS.items():
         rows = [run for run in runs if run.variant == variant]
         peers = {run.seed: run for run in runs if run.variant == peer}
@@ -151,7 +151,6 @@ def table(runs: Sequence[Run]) -> str:
                 accuracy_text(rows, name),
                 "" if variant == peer or not gains else interval_text(gains),
             ]
-        cells.append(f"{statistics.mean(run.seconds for run in rows) / 60:.1f}")
         lines.append(f"| {' | '.join(cells)} |")
     first = runs[0]
     weight = max(run.sparsity for run in runs)
@@ -161,9 +160,10 @@ def table(runs: Sequence[Run]) -> str:
     numbers = " ".join(map(str, seeds))
     lines += [
         "",
-        f"VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, {first.epochs} epochs, "
+        f"CIFAR-10, VGG 16-32-64-128, sigma {first.sigma:g}, T={first.time_steps}, "
+        f"{first.epochs} epochs, "
         f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; weight {weight:g}, "
-        f"the only one tried; minutes of training; clean on {first.clean_n:,} test images, "
+        f"the only one tried; clean on {first.clean_n:,} test images, "
         f"EOT-PGD ({PARAMETERS['steps']} steps, "
         f"{PARAMETERS['eot_draws']} draws a gradient) on {first.robust_n:,}, {DRAWS} fresh draws "
         "each. Intervals are 95 %: of one seed Wilson's over the images, of several Student's t "
