@@ -26,7 +26,7 @@ from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.tradeoff import WORST, operating_points
 from rsc_snn.ui.explorer import live
-from rsc_snn.ui.explorer.frame import caution
+from rsc_snn.ui.explorer.frame import caution, unlike_numbers
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
 from rsc_snn.ui.explorer.measured import variant_of
@@ -1024,6 +1024,34 @@ def test_attacks_through_other_smaller_epsilons_are_said(
     text = words(is_fine(page(PAGE, **link).run()))
     said = "These attacks did not all go through the same smaller epsilons first"
     assert (said in text) == (not alike)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "precision", "said"),
+    [
+        (("bfloat16", "bfloat16"), "fast", ""),
+        (("bfloat16", "float32"), "fast", "computed in bfloat16 or float32, as"),
+        (("float32", ""), "fast", "computed in float32 (of some it was not noted), as"),
+        (("", ""), "fast", ""),
+        (("bfloat16", "float32"), "full", ""),
+    ],
+)
+def test_gradients_in_other_numbers_are_said(
+    kinds: tuple[str, str], precision: str, said: str
+) -> None:
+    parameters = (("eot_draws", 10), ("precision", precision))
+    right = np.ones((4, 8), bool)
+    results = []
+    for sigma, kind in zip((0.1, 0.2), kinds, strict=True):
+        attacked = make_result(
+            right, attack="eot_pgd", epsilon=8.0, parameters=parameters, sigma=sigma
+        )
+        versions = {"fast_gradients": kind} if kind else {}
+        results += [make_result(right, sigma=sigma), replace(attacked, versions=versions)]
+    points = operating_points(results, "eot_pgd", 8.0)
+    assert len(points) == 2
+    found = unlike_numbers(points)
+    assert said in found and bool(found) == bool(said)
 
 
 def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:

@@ -312,6 +312,25 @@ def unlike_chains(points: Sequence[OperatingPoint]) -> str:
     )
 
 
+def unlike_numbers(points: Sequence[OperatingPoint]) -> str:
+    """What to mind where gradients of one attack were computed in different numbers; or ""."""
+    found: dict[str, set[str]] = {}
+    for point in points:
+        for result in point.robust_results:
+            if result.cell.noisy and dict(result.cell.parameters).get("precision") == "fast":
+                numbers = result.versions.get("fast_gradients", "")
+                found.setdefault(variant_of(result.cell).slug, set()).add(numbers)
+    mixed = set().union(*(kinds for kinds in found.values() if len(kinds) > 1))
+    if not mixed:
+        return ""
+    known = " or ".join(sorted(mixed - {""}))
+    more = " (of some it was not noted)" if "" in mixed else ""
+    return (
+        f"Gradients of attacks with the precision “fast” were computed in {known}{more}, as the "
+        "machine that measured a point does it: points may differ by a little for that alone."
+    )
+
+
 def caution(points: Sequence[OperatingPoint], *, alone: bool = False) -> str:
     """What makes robustness under noise look other than it is, with marks for the glossary.
 
@@ -365,6 +384,7 @@ def draw_provenance(
         incomplete(frame),
         covered(frame.evidence, every),
         unlike_chains(every),
+        unlike_numbers(every),
     )
     cautions = " ".join(filter(None, said))
     if cautions:
