@@ -77,6 +77,10 @@ _CSS = """
   [role="option"] > div {
   white-space: normal; line-height: 1.15;
 }
+/* What is chosen is in one line, which cannot be broken: smaller, and seen to go on. */
+[data-testid="stSidebar"] [data-testid="stSelectbox"] input {
+  font-size: 0.84rem; text-overflow: ellipsis;
+}
 .st-key-rsc-stale { opacity: 0.55; }
 .st-key-rsc-handover a { height: auto; }
 .st-key-rsc-handover a * { white-space: normal; }
