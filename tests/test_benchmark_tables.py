@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,15 +12,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmarks import converged, e_rsct, results, sparse_gradients
+from benchmarks import converged, e_rsct, precision, results, sparse_gradients
 from rsc_snn.classifier import ModelConfig
 from rsc_snn.evaluate import accuracy_estimate
+from rsc_snn.sweep.grid import PRESETS
 from rsc_snn.zoo import Zoo
 from tests.sweep.synthetic import make_data
+from tests.tradeoff_cells import make_result
 
 
 def run(variant: str, seed: int, clean: float) -> e_rsct.Run:
@@ -322,3 +326,33 @@ def test_a_benchmark_without_its_data_says_so_in_one_line(tmp_path: Path) -> Non
     assert found.returncode == 2
     assert found.stderr.startswith("rsc-snn: error: The data folder")
     assert found.stderr.count("\n") == 1
+
+
+def test_what_less_precise_gradients_leave_is_a_difference_image_by_image() -> None:
+    """The attack in bfloat16 spares every tenth image more."""
+    full = np.tile(np.arange(200) % 2 == 0, (5, 1))
+    fast = full | np.tile(np.arange(200) % 10 == 1, (5, 1))
+    pairs = {
+        (sigma, epsilon): (
+            make_result(fast, attack="eot_pgd", epsilon=epsilon, sigma=sigma),
+            make_result(full, attack="eot_pgd", epsilon=epsilon, sigma=sigma),
+        )
+        for sigma in (0.1, 0.2)
+        for epsilon in (2.0, 8.0)
+    }
+    head, *rows, seconds = precision.lines(pairs)
+    assert "fast minus under full" in head
+    assert [row.split()[0] for row in rows] == ["2/255", "8/255", "all"]
+    for row in rows:
+        value, low, high = map(float, re.findall(r"-?\d+\.\d", row))
+        assert value == 10.0 and 4 < low < 10 < high < 16
+    assert "1.00x" in seconds
+
+
+def test_the_precisions_are_those_of_the_sweeps() -> None:
+    fast, full = (precision.grid_of("m", name, 10, 2, 1) for name in precision.PRECISIONS)
+    assert fast.attacks == (PRESETS["eot_pgd10"],)
+    assert dict(full.attacks[0].parameters) == {
+        **dict(fast.attacks[0].parameters),
+        "precision": "full",
+    }
