@@ -24,6 +24,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from rsc_snn.coding import RSCCoding
@@ -161,6 +162,13 @@ def toy_classifier() -> PlaneClassifier:
     u, v = np.meshgrid(middles, middles, indexing="ij")
     score = toy_score(np.stack([u.ravel(), v.ravel()], axis=1)).reshape(u.shape)
     return PlaneClassifier((score <= 0).astype(np.uint8))
+
+
+@lru_cache(maxsize=1)
+def drowning_noise() -> float:
+    """The effective sigma from which on the toy's class 0 has the majority nowhere, on a grid."""
+    toy, axis = toy_classifier(), np.linspace(0, 1, 81)
+    return float(brentq(lambda noise: toy.surface(axis, noise).max() - 0.5, 0.05, 0.6))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rsc_snn.smoothing import (
     PlaneClassifier,
     attack_score,
     attack_smoothed,
+    drowning_noise,
     estimated_certificate,
     exact_certificate,
     exact_radii,
@@ -234,6 +235,13 @@ def test_far_from_the_edge_little_noise_leaves_a_slope_to_follow(noise: float) -
         path = attack_smoothed(classifier, np.array([u, v]), noise)
         chances = classifier.chances(path.points[:2], noise)
         assert path.steps > 0 and chances.min(axis=1)[1] > chances.min(axis=1)[0]
+
+
+def test_from_the_drowning_noise_on_no_place_has_the_majority() -> None:
+    toy, noise = toy_classifier(), drowning_noise()
+    mesh = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, 41)]), axis=-1).reshape(-1, 2)
+    assert toy.chances(mesh, 1.01 * noise)[:, 0].max() < 0.5
+    assert toy.chances(mesh, 0.99 * noise)[:, 0].max() > 0.5
 
 
 def test_gradients_find_the_smoothed_edge_and_miss_the_raw_one() -> None:

@@ -122,7 +122,7 @@ def _texts(
     found: list[tuple[float, str, str, float]] = []
     for sigma, text, _ in marks:
         share = (sigma - low) / ((high - low) or 1.0)
-        inwards = {True: "left", False: "right"}[share < _EDGE]
+        inwards = "left" if share < _EDGE else "right"
         away = "right" if len(marks) > 1 and sigma == first else "left"
         side = inwards if share < _EDGE or share > 1 - _EDGE else away
         taken = any(side == other for _, _, other, _ in found)

@@ -213,9 +213,10 @@ def beside_words(beside: Sequence[OperatingPoint]) -> str:
     )
 
 
-def left_out_words(count: int) -> str:
-    """How many lines of a figure had no room, if there are any."""
-    return f" {count} more lines are left out; choose fewer T or models." if count else ""
+def left_out_words(count: int, remedy: str = "choose fewer T or models") -> str:
+    """How many lines of a figure had no room, if there are any, and where to see them."""
+    noun = "line is" if count == 1 else "lines are"
+    return f" {count} more {noun} left out; {remedy}." if count else ""
 
 
 def ends_words(points: Sequence[OperatingPoint]) -> str:

@@ -189,10 +189,8 @@ def _few_levels(
         tuple(point for point in found if (point.model, point.sigma) in kept)
         for found in (frame.points, frame.beside)
     )
-    count = len(every) - len(kept)
-    noun = "line is" if count == 1 else "lines are"
-    words = f" {count} more {noun} left out; over sigma every noise level is shown." * bool(count)
-    return points, beside, words
+    left_out = left_out_words(len(every) - len(kept), "over sigma every noise level is shown")
+    return points, beside, left_out
 
 
 def _say_collapse(frame: Frame) -> None:

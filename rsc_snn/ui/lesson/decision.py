@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from rsc_snn.figures.lesson_neuron import PlanePicture, plane_figure, radius_figure
@@ -23,6 +22,7 @@ from rsc_snn.smoothing import (
     PlaneClassifier,
     attack_score,
     attack_smoothed,
+    drowning_noise,
     estimated_certificate,
     exact_certificate,
     exact_radii,
@@ -275,14 +275,7 @@ def _radius_words(found: _Found, time_steps: int) -> str:
 
 def _is_constant(sigma: float, time_steps: int) -> bool:
     """True if blue has the majority nowhere on the plane's picture."""
-    return effective_sigma(sigma, time_steps) >= _flat_from()
-
-
-@lru_cache(maxsize=1)
-def _flat_from() -> float:
-    """The effective sigma from which on blue has the majority nowhere."""
-    most = partial(toy_classifier().surface, _AXIS)
-    return float(brentq(lambda noise: most(noise).max() - 0.5, *_SIGMAS))
+    return effective_sigma(sigma, time_steps) >= drowning_noise()
 
 
 def _verdict(choice: _Choice, found: _Found, constant: bool) -> str:
