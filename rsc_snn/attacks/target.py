@@ -64,40 +64,44 @@ class _InputGradient(torch.autograd.Function):
 
     Attacks that call `backward()` (CW, DeepFool) would otherwise add to `.grad` of the shared
     model's parameters, from every thread at once; here only the input's gradient is computed,
-    whatever the parameters require. Where the draws do not fit into one pass, each part is
-    computed again, with the same noise, when its gradient is asked for, so that memory holds one
-    part's graph. The gradient is contiguous, as torchattacks' `view` needs.
+    whatever the parameters require. Where the graphs of draws that take several passes do not fit
+    into memory together, each part is computed again, with the same noise, when its gradient is
+    asked for. The gradient is contiguous, as torchattacks' `view` needs.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, target: Target, parts: list[int]) -> Tensor:
         ctx.x, ctx.target, ctx.parts = x.detach(), target, parts
-        ctx.states, ctx.graph = [], None
-        if len(parts) == 1:
-            ctx.graph = target.graph(ctx.x, parts[0], target.generator)
-            return ctx.graph[1].detach()
-        outputs = []
-        for count in parts:
-            ctx.states.append(target.generator.get_state())
-            outputs.append(target.draw_logits(ctx.x, count, target.generator))
+        ctx.states, ctx.graphs, outputs = [], [], []
+        keeps = target.holds(ctx.x, sum(parts))
+        for index, count in enumerate(parts):
+            if keeps:
+                ctx.graphs.append(target.graph(ctx.x, count, target.generator, first=index == 0))
+                outputs.append(ctx.graphs[-1][1].detach())
+            else:
+                ctx.states.append(target.generator.get_state())
+                outputs.append(target.draw_logits(ctx.x, count, target.generator, leads=True))
         return torch.cat(outputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         ctx.target.meter.gradients += grads[0].shape[0] * grads[0].shape[1]
-        if ctx.graph is not None:
-            # The graph is kept, for DeepFool asks once for each class; it goes with ctx.
-            x, logits = ctx.graph
-            (gradient,) = torch.autograd.grad(logits, x, grads[0], retain_graph=True)
-            return gradient.contiguous(), None, None
-        gradient = torch.zeros_like(ctx.x)
-        splits = zip(ctx.parts, ctx.states, grads[0].split(ctx.parts), strict=True)
-        for index, (count, state, grad) in enumerate(splits):
-            generator = torch.Generator(ctx.x.device)
-            generator.set_state(state)
-            x, logits = ctx.target.graph(ctx.x, count, generator, first=index == 0)
-            gradient += torch.autograd.grad(logits, x, grad)[0]
+        gradient = torch.zeros_like(ctx.x, memory_format=torch.contiguous_format)
+        for index, grad in enumerate(grads[0].split(ctx.parts)):
+            x, logits = ctx.graphs[index] if ctx.graphs else _again(ctx, index)
+            # Kept graphs stay, for DeepFool asks once for each class; they go with ctx.
+            gradient += torch.autograd.grad(logits, x, grad, retain_graph=bool(ctx.graphs))[0]
         return gradient, None, None
+
+
+def _again(ctx: Any, index: int) -> tuple[Tensor, Tensor]:
+    """The graph of part `index`, with the noise that it met."""
+    generator = torch.Generator(ctx.x.device)
+    generator.set_state(ctx.states[index])
+    found: tuple[Tensor, Tensor] = ctx.target.graph(
+        ctx.x, ctx.parts[index], generator, first=index == 0
+    )
+    return found
 
 
 class Target(nn.Module):
@@ -158,9 +162,23 @@ class Target(nn.Module):
         self.meter.finish_call(x.shape[0] * self.draws)
         return mean
 
-    def draw_logits(self, x: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """Logits `[count, N, K]` of `count` draws from `generator`, without gradients."""
-        with torch.no_grad():
+    def holds(self, x: Tensor, draws: int) -> bool:
+        """True if the graphs of `draws` draws of `x` take no more memory than a pass may.
+
+        The first convolution's stride divides all that a network keeps.
+        """
+        stride = self.classifier.config.stem_stride
+        pixels = draws * self._time_steps * len(x) * x.shape[-2] * x.shape[-1]
+        return pixels <= _budget(x.device) * stride**2
+
+    def draw_logits(
+        self, x: Tensor, count: int, generator: torch.Generator, *, leads: bool = False
+    ) -> Tensor:
+        """Logits `[count, N, K]` of `count` draws from `generator`, without gradients.
+
+        leads: in the numbers of a pass that leads to a gradient.
+        """
+        with torch.no_grad(), self._precision(x, leads):
             return self._run(x, count, generator)
 
     def graph(
@@ -170,11 +188,14 @@ class Target(nn.Module):
 
         first: the first part of a call, from which an adaptive surrogate learns.
         """
-        low = self.low_precision and has_fast_bfloat16(x.device)
         surrogate = None if self.surrogate is None else self.surrogate.of_pass(count, learn=first)
-        with torch.enable_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=low):
+        with torch.enable_grad(), self._precision(x, leads=True):
             leaf = x.detach().requires_grad_()
             return leaf, self._run(leaf, count, generator, surrogate)
+
+    def _precision(self, x: Tensor, leads: bool) -> torch.autocast:
+        low = leads and self.low_precision and has_fast_bfloat16(x.device)
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=low)
 
     def _run(
         self,

@@ -18,7 +18,7 @@ from rsc_snn.attacks.target import ExpectedLoss, Meter, Target
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.randomness import derive_seed, make_generator, seeded_draws
-from tests.attacks.tiny import random_images, tiny_model
+from tests.attacks.tiny import SIZE, random_images, tiny_model
 
 DRAWS = 5
 Batch = tuple[Tensor, Tensor]
@@ -146,6 +146,43 @@ def test_draws_that_do_not_fit_are_computed_one_after_the_other(
         logits = noisy_model(single, generator=generator)
         expected += torch.autograd.grad(F.cross_entropy(logits, labels), single)[0] / DRAWS
     assert torch.allclose(gradient, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("low_precision", [True, False])
+def test_whether_graphs_are_kept_changes_the_speed_alone(
+    low_precision: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stem of stride 2 quarters what a pass keeps, so more draws than a pass takes fit."""
+    model = tiny_model(sigma=0.3, stem_stride=2)
+    x, labels = random_images(2), torch.tensor([1, 2])
+    monkeypatch.setattr(target_module, "_PIXEL_BUDGET_CPU", 2 * 2 * 3 * SIZE * SIZE)
+    passes: list[int] = []
+    original = Target._run
+    monkeypatch.setattr(
+        Target,
+        "_run",
+        lambda self, x, count, *rest: passes.append(count) or original(self, x, count, *rest),
+    )
+    found = []
+    for keeps in (True, False):
+        target = make_target(model)
+        target.low_precision = low_precision
+        assert target.holds(x, DRAWS)
+        if not keeps:
+            monkeypatch.setattr(Target, "holds", lambda *_: False)
+        leaf = x.clone().requires_grad_()
+        with ExpectedLoss(target):
+            cost = F.cross_entropy(target(leaf), labels)
+        found.append((cost, *torch.autograd.grad(cost, leaf)))
+    assert passes == [2, 2, 1] * 3
+    assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
+
+
+def test_more_draws_than_memory_holds_are_not_kept(noisy_model: SpikingClassifier) -> None:
+    target = make_target(noisy_model)
+    fitting = target_module._PIXEL_BUDGET_CPU // (noisy_model.time_steps * SIZE * SIZE)
+    assert target.holds(random_images(1), fitting)
+    assert not target.holds(random_images(1), fitting + 1)
 
 
 class OneDrawAtATime(nn.Module):
