@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from rsc_snn.attacks.registry import get_attack
+from rsc_snn.attacks.target import Meter, Target
 from rsc_snn.classifier import SpikingClassifier
+from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.randomness import make_generator
 from rsc_snn.scene import cpu_threads
 from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell
@@ -22,15 +24,29 @@ MANY_WORKER_SECONDS = 24 * 3600.0
 MANY_CELLS = 10_000
 # As a CPU's worker takes about at once, and as fill a GPU.
 _IMAGES, _IMAGES_GPU = 16, 256
-_MEASURED_SECONDS = 0.5
+# For each number of a speed.
+_MEASURED_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that one image and time step take of a worker.
+
+    forward: a forward pass. gradient: one with its gradient. fast: the same in the numbers that an
+    attack with the precision "fast" computes in on this device.
+    """
+
+    forward: float
+    gradient: float
+    fast: float
 
 
 @dataclass(frozen=True)
 class Cost:
     """About an upper bound, for images that a smaller epsilon broke are not attacked again.
 
-    Where an attack's draws of one image do not fit into one pass (large images on a CPU), its
-    forward passes are made twice: up to a third more.
+    Where the graphs of an attack's draws of one image do not fit into memory (images of 128 pixels
+    on a CPU), its forward passes are made twice: up to a third more.
     passes: single images times time steps, one with its gradient counted as three. seconds: of
     one worker. longest: seconds of the longest chain of cells that build on each other, if known.
     """
@@ -54,31 +70,49 @@ class Cost:
 
 
 def passes_of(cell: Cell) -> int:
-    """Passes of one image and one time step that a cell takes at most."""
-    passes = cell.draws + cell.noisy * sum(SELECTION)
-    if cell.attack != CLEAN:
-        spec, values = get_attack(cell.attack), dict(cell.parameters)
-        # A model without noise is scored on one draw, and attacked on one.
-        draws = int(values.get("eot_draws", 1)) if cell.noisy else 1
-        passes += spec.calls(values) * draws * spec.pass_cost
-    return passes * cell.images * cell.time_steps
+    """Passes of one image and time step that a cell takes at most, weighted as in `Cost`."""
+    price = 1 if cell.attack == CLEAN else get_attack(cell.attack).pass_cost
+    return (_scores(cell) + price * _calls(cell)) * cell.images * cell.time_steps
 
 
-def estimate_cost(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) -> Cost:
-    """What `cells` take; seconds_per_pass: of each model, as `measure_speed` gives it.
+def seconds_of(cell: Cell, speed: Speed) -> float:
+    """Seconds of one worker that a cell takes at most."""
+    each = _scores(cell) * speed.forward + _calls(cell) * _call_seconds(cell, speed)
+    return each * cell.images * cell.time_steps
 
-    A model that is not among them counts as the slowest of those that are.
-    """
-    slowest = max(seconds_per_pass.values(), default=math.nan)
+
+def _scores(cell: Cell) -> int:
+    """Forward passes of each image that score it."""
+    return cell.draws + cell.noisy * sum(SELECTION)
+
+
+def _calls(cell: Cell) -> int:
+    """Passes of each image that attack it."""
+    if cell.attack == CLEAN:
+        return 0
+    values = dict(cell.parameters)
+    # A model without noise is scored on one draw, and attacked on one.
+    draws = int(values.get("eot_draws", 1)) if cell.noisy else 1
+    return get_attack(cell.attack).calls(values) * draws
+
+
+def _call_seconds(cell: Cell, speed: Speed) -> float:
+    if cell.attack == CLEAN or not get_attack(cell.attack).follows_gradients:
+        return speed.forward
+    fast = cell.noisy and dict(cell.parameters).get("precision") == "fast"
+    return speed.fast if fast else speed.gradient
+
+
+def estimate_cost(cells: Iterable[Cell], speeds: Mapping[str, Speed]) -> Cost:
+    """What `cells` take at the speed of each model, as `measure_speed` gives it."""
     count, passes, seconds = 0, 0, 0.0
     for cell in cells:
-        work = passes_of(cell)
-        count, passes = count + 1, passes + work
-        seconds += work * seconds_per_pass.get(cell.model, slowest)
+        count, passes = count + 1, passes + passes_of(cell)
+        seconds += seconds_of(cell, speeds[cell.model])
     return Cost(count, passes, seconds)
 
 
-def longest_chain(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) -> float:
+def longest_chain(cells: Iterable[Cell], speeds: Mapping[str, Speed]) -> float:
     """Seconds of the longest chain of cells that build on each other; speeds of all models.
 
     However many workers there are, a sweep takes as long.
@@ -87,14 +121,14 @@ def longest_chain(cells: Iterable[Cell], seconds_per_pass: Mapping[str, float]) 
     for cell in sorted(cells, key=lambda cell: (cell.attack != CLEAN, len(cell.chain))):
         before = predecessor(cell)
         start = 0.0 if before is None else ends.get(before.key, 0.0)
-        ends[cell.key] = start + passes_of(cell) * seconds_per_pass[cell.model]
+        ends[cell.key] = start + seconds_of(cell, speeds[cell.model])
     return max(ends.values(), default=0.0)
 
 
-def measure_speed(model: SpikingClassifier) -> float:
-    """Seconds that a pass of one image and one time step takes on the model's device.
+def measure_speed(model: SpikingClassifier) -> Speed:
+    """How long passes of the model take on its device.
 
-    Measured on random images for about half a second, on a CPU with one thread, as workers use.
+    Measured on random images for less than a second, on a CPU with one thread, as workers use.
     """
     device = next(model.parameters()).device
     config = model.config
@@ -102,14 +136,30 @@ def measure_speed(model: SpikingClassifier) -> float:
     shape = (images, config.in_channels, config.image_size, config.image_size)
     generator = make_generator(0, device)
     x = torch.rand(shape, generator=generator, device=device)
-    with cpu_threads(1 if device.type == "cpu" else None), torch.no_grad():
-        model(x, generator=generator).cpu()  # The first pass sets things up.
-        start, passes = time.perf_counter(), 0
-        while passes == 0 or time.perf_counter() - start < _MEASURED_SECONDS:
-            model(x, generator=generator).cpu()  # Copying waits for the device.
-            passes += 1
-        seconds = time.perf_counter() - start
-    return seconds / (passes * images * model.time_steps)
+    target = Target(model, generator, Meter(1))
+
+    def gradient() -> Tensor:
+        leaf, logits = target.graph(x, 1, generator)
+        return torch.autograd.grad(logits.sum(), leaf)[0]
+
+    with cpu_threads(1 if device.type == "cpu" else None):
+        forward = _seconds(lambda: target.draw_logits(x, 1, generator))
+        full = fast = _seconds(gradient)
+        if has_fast_bfloat16(device):
+            target.low_precision = True
+            fast = _seconds(gradient)
+    each = images * model.time_steps
+    return Speed(forward / each, full / each, fast / each)
+
+
+def _seconds(work: Callable[[], Tensor]) -> float:
+    """What a call takes, copying its result included, which waits for the device."""
+    work().cpu()  # The first one sets things up.
+    start, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - start < _MEASURED_SECONDS:
+        work().cpu()
+        calls += 1
+    return (time.perf_counter() - start) / calls
 
 
 def rate_text(cells: int, seconds: float) -> str:

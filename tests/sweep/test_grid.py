@@ -21,6 +21,7 @@ from rsc_snn.attacks.registry import ATTACKS, get_attack, validate_parameters
 from rsc_snn.attacks.run import run_attack
 from rsc_snn.cli import build_parser
 from rsc_snn.data import load_dataset
+from rsc_snn.device import has_fast_bfloat16
 from rsc_snn.errors import DataError, SweepError
 from rsc_snn.evaluate import evaluate_accuracy
 from rsc_snn.robustness.cells import fingerprint
@@ -31,11 +32,13 @@ from rsc_snn.sweep.cost import (
     MANY_SECONDS,
     MANY_WORKER_SECONDS,
     Cost,
+    Speed,
     duration_text,
     estimate_cost,
     longest_chain,
     measure_speed,
     passes_of,
+    seconds_of,
     worker_hours_text,
 )
 from rsc_snn.sweep.grid import (
@@ -56,6 +59,9 @@ from tests.sweep.synthetic import make_cell, make_data
 
 PACKAGE = Path(grid_module.__file__).parent
 MODELS = ("tiny-ann", "tiny-direct", "tiny-poisson", "tiny-rsc")
+# What one worker takes for each of the passes that a cost counts.
+HALF_A_SECOND = Speed(0.5, 1.5, 1.5)
+EOT_STEPS = (("eot_draws", 5), ("steps", 3))
 MARKS = dict.fromkeys(MODELS, "0123456789abcdef")
 
 
@@ -431,7 +437,7 @@ def test_data_of_other_classes(zoo: Zoo, tmp_path: Path) -> None:
 def test_the_cost_of_a_cell(changes: Mapping[str, Any], passes: int) -> None:
     cell = make_cell(**changes)
     assert passes_of(cell) == passes
-    cost = estimate_cost([cell, cell], {"tiny-rsc": 0.5})
+    cost = estimate_cost([cell, cell], {"tiny-rsc": HALF_A_SECOND})
     assert (cost.cells, cost.passes, cost.seconds) == (2, 2 * passes, passes)
 
 
@@ -461,7 +467,7 @@ def test_no_number_of_workers_is_quicker_than_the_longest_chain() -> None:
     second = make_cell()
     other = make_cell(epsilon=2.0, chain=(), time_steps=1)
     cells = [second, other, first, clean]
-    speeds = {"tiny-rsc": 0.5}
+    speeds = {"tiny-rsc": HALF_A_SECOND}
     cost = estimate_cost(cells, speeds)
     longest = longest_chain(cells, speeds)
     assert longest == estimate_cost([clean, first, second], speeds).seconds < cost.seconds
@@ -487,7 +493,32 @@ def test_the_time_of_all_workers_in_words(seconds: float, text: str) -> None:
 
 
 def test_speed_is_measured_quickly(zoo: Zoo) -> None:
-    assert 1e-7 < measure_speed(zoo.load("tiny-rsc")) < 1
+    speed = measure_speed(zoo.load("tiny-rsc"))
+    assert 1e-7 < speed.forward < speed.gradient < 1
+    assert 1e-7 < speed.fast < 1
+    if not has_fast_bfloat16(torch.device("cpu")):
+        assert speed.fast == speed.gradient
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({}, 10 + 11),
+        ({"attack": "square", "parameters": (("eot_draws", 2), ("queries", 9))}, 20 + 11),
+        ({"attack": "eot_pgd", "parameters": EOT_STEPS + (("precision", "full"),)}, 150 + 11),
+        ({"attack": "eot_pgd", "parameters": EOT_STEPS + (("precision", "fast"),)}, 60 + 11),
+        # Without noise it keeps full precision.
+        (
+            {"attack": "eot_pgd", "parameters": EOT_STEPS + (("precision", "fast"),)}
+            | {"draws": 1, "coding": "direct", "sigma": None},
+            30 + 1,
+        ),
+        ({"attack": "none", "parameters": (), "epsilon": 0.0, "chain": ()}, 11),
+    ],
+)
+def test_each_kind_of_pass_has_its_own_speed(changes: Mapping[str, Any], seconds: int) -> None:
+    cell = make_cell(**changes)
+    assert seconds_of(cell, Speed(1, 10, 4)) == seconds * cell.images * cell.time_steps
 
 
 def test_durations() -> None:

@@ -12,6 +12,7 @@ from rsc_snn.jobs import JobContext
 from rsc_snn.sweep.cells import Cell, CellResult
 from rsc_snn.sweep.cost import (
     Cost,
+    Speed,
     duration_text,
     estimate_cost,
     measure_speed,
@@ -62,10 +63,10 @@ def cost_of(cells: Sequence[Cell]) -> Cost:
     return estimate_cost(cells, speeds)
 
 
-def _speed(name: str) -> float:
+def _speed(name: str) -> Speed:
     device = resources.device()
     key = ("explorer.speed", name, resources.zoo().card(name).identity, str(device))
-    return resources.live(key, float, lambda: measure_speed(resources.zoo().load(name, device)))
+    return resources.live(key, Speed, lambda: measure_speed(resources.zoo().load(name, device)))
 
 
 class _Pace:
