@@ -73,7 +73,8 @@ class _InputGradient(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, target: Target, parts: list[int]) -> Tensor:
         ctx.x, ctx.target, ctx.parts = x.detach(), target, parts
         ctx.states, ctx.graphs, outputs = [], [], []
-        keeps = target.holds(ctx.x, sum(parts))
+        # A pass that is made anyway costs no more memory if its graph stays.
+        keeps = len(parts) == 1 or target.holds(ctx.x, sum(parts))
         for index, count in enumerate(parts):
             if keeps:
                 ctx.graphs.append(target.graph(ctx.x, count, target.generator, first=index == 0))

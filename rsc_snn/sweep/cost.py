@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from rsc_snn.attacks.registry import get_attack
-from rsc_snn.attacks.target import Meter, Target
+from rsc_snn.attacks.target import Meter, Target, split_images
 from rsc_snn.classifier import SpikingClassifier
-from rsc_snn.device import has_fast_bfloat16
+from rsc_snn.device import has_fast_bfloat16, memory_guard
 from rsc_snn.randomness import make_generator
 from rsc_snn.scene import cpu_threads
 from rsc_snn.sweep.cells import CLEAN, SELECTION, Cell
@@ -126,29 +126,31 @@ def longest_chain(cells: Iterable[Cell], speeds: Mapping[str, Speed]) -> float:
 
 
 def measure_speed(model: SpikingClassifier) -> Speed:
-    """How long passes of the model take on its device.
+    """How long passes of the model take on its device. Raises DeviceMemoryError.
 
-    Measured on random images for less than a second, on a CPU with one thread, as workers use.
+    Measured on random images for about a second, on a CPU with one thread, as workers use.
     """
     device = next(model.parameters()).device
-    config = model.config
-    images = _IMAGES if device.type == "cpu" else _IMAGES_GPU
-    shape = (images, config.in_channels, config.image_size, config.image_size)
+    size = (model.config.in_channels, model.config.image_size, model.config.image_size)
     generator = make_generator(0, device)
-    x = torch.rand(shape, generator=generator, device=device)
+    most = _IMAGES if device.type == "cpu" else _IMAGES_GPU
+    batch = torch.rand((1, *size), generator=generator, device=device).expand(most, *size)
+    x = batch[split_images(batch, model.time_steps, draws=1)[0]].contiguous()
     target = Target(model, generator, Meter(1))
 
     def gradient() -> Tensor:
         leaf, logits = target.graph(x, 1, generator)
         return torch.autograd.grad(logits.sum(), leaf)[0]
 
-    with cpu_threads(1 if device.type == "cpu" else None):
+    with memory_guard(), cpu_threads(1 if device.type == "cpu" else None):
         forward = _seconds(lambda: target.draw_logits(x, 1, generator))
         full = fast = _seconds(gradient)
         if has_fast_bfloat16(device):
             target.low_precision = True
             fast = _seconds(gradient)
-    each = images * model.time_steps
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # Workers share the GPU with this process.
+    each = len(x) * model.time_steps
     return Speed(forward / each, full / each, fast / each)
 
 

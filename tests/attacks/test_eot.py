@@ -178,6 +178,25 @@ def test_whether_graphs_are_kept_changes_the_speed_alone(
     assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
 
 
+def test_the_graph_of_a_single_pass_is_kept_whatever_its_size(
+    noisy_model: SpikingClassifier, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DeepFool asks for a gradient of each class; a pass for each would save no memory."""
+    monkeypatch.setattr(target_module, "_PIXEL_BUDGET_CPU", 1)
+    passes: list[int] = []
+    original = Target._run
+    monkeypatch.setattr(
+        Target,
+        "_run",
+        lambda self, x, count, *rest: passes.append(count) or original(self, x, count, *rest),
+    )
+    leaf = batch[0].clone().requires_grad_()
+    logits = make_target(noisy_model, draws=1)(leaf)
+    for number in range(3):
+        torch.autograd.grad(logits[:, number].sum(), leaf, retain_graph=True)
+    assert passes == [1]
+
+
 def test_more_draws_than_memory_holds_are_not_kept(noisy_model: SpikingClassifier) -> None:
     target = make_target(noisy_model)
     fitting = target_module._PIXEL_BUDGET_CPU // (noisy_model.time_steps * SIZE * SIZE)

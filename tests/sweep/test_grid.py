@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from rsc_snn.attacks.options import attack_parameters
 from rsc_snn.attacks.registry import ATTACKS, get_attack, validate_parameters
 from rsc_snn.attacks.run import run_attack
+from rsc_snn.attacks.target import Target
 from rsc_snn.cli import build_parser
 from rsc_snn.data import load_dataset
 from rsc_snn.device import has_fast_bfloat16
@@ -498,6 +499,24 @@ def test_speed_is_measured_quickly(zoo: Zoo) -> None:
     assert 1e-7 < speed.fast < 1
     if not has_fast_bfloat16(torch.device("cpu")):
         assert speed.fast == speed.gradient
+
+
+def test_speed_is_measured_within_the_memory_of_a_pass(
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An own model for large images must not take more than an attack on it would."""
+    monkeypatch.setattr("rsc_snn.attacks.target._PIXEL_BUDGET_CPU", 5 * 32 * 32)
+    sizes: set[int] = set()
+    original = Target._run
+
+    def run(self: Target, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        sizes.add(len(x))
+        return original(self, x, *rest)
+
+    monkeypatch.setattr(Target, "_run", run)
+    model = zoo.load("tiny-rsc")
+    measure_speed(model)
+    assert sizes == {max(5 // model.time_steps, 1)}
 
 
 @pytest.mark.parametrize(
