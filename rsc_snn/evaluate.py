@@ -152,9 +152,11 @@ def accuracy_estimate(scores: Tensor, draws: int = 1, confidence: float = 0.95) 
 
         min(n p (1 - p) / s^2, n draws) * (t_{n draws - 1} / t_{n - 1})^2,
 
-    s^2 the unbiased variance of the scores. The quantiles t of Student's law pay for a variance
-    known from n scores alone: a few that happen to agree say little. It is never below n, which
-    is enough even where draws of one image agree, and is n for a single image.
+    s^2 the unbiased variance of the scores and of one image more, half of it right and half of it
+    wrong in every draw: of rare images that are surely right, among others that are not, it may be
+    that none was drawn. The quantiles t of Student's law pay for a variance known from n scores
+    alone: a few that happen to agree say little. It is never below n, which is enough even where
+    draws of one image agree, and is n for a single image.
     """
     n = len(scores)
     if n == 0:
@@ -346,7 +348,10 @@ def _effective_images(values: Tensor, draws: int, confidence: float) -> float:
     from scipy.special import stdtrit  # Loaded late, with what `wilson` loads.
 
     of_draws, of_images = stdtrit([n * draws - 1, n - 1], (1 + confidence) / 2)
-    told = min(n * spread / max(float(values.var()), 1e-12), n * draws)
+    squares = float(((values - share) ** 2).sum())
+    if bool(((values > 0) & (values < 1)).any()):
+        squares += ((1 - share) ** 2 + share**2) / 2  # The image that was not drawn.
+    told = min((n - 1) * n * spread / squares, n * draws)
     return max(told * float(of_draws / of_images) ** 2, n)
 
 

@@ -134,6 +134,31 @@ class TestAccuracyEstimate:
         covered = sum(e.lower <= truth <= e.upper for e in estimates) / repeats
         assert 0.92 <= covered <= 0.985
 
+    @pytest.mark.parametrize(
+        ("n", "draws", "sure", "hard", "chance"),
+        [
+            (20, 16, 0.05, 0.95, 0.05),
+            (50, 16, 0.03, 0.97, 0.05),
+            (100, 4, 0.02, 0.2, 0.05),
+            (300, 5, 0.006, 0.02, 0.1),
+        ],
+    )
+    @pytest.mark.parametrize("mirrored", [False, True])
+    def test_coverage_where_few_images_decide(
+        self, n: int, draws: int, sure: float, hard: float, chance: float, mirrored: bool
+    ) -> None:
+        """Few images are right for sure, others by chance, the rest never: few or none is drawn."""
+        torch.manual_seed(0)
+        repeats, place = 400, torch.rand(400, n)
+        chances = torch.where(place < sure, 1.0, torch.where(place < sure + hard, chance, 0.0))
+        truth = sure + hard * chance
+        if mirrored:
+            chances, truth = 1 - chances, 1 - truth
+        hits = torch.distributions.Binomial(draws, chances.double()).sample() / draws
+        estimates = [accuracy_estimate(row, draws) for row in hits]
+        covered = sum(e.lower <= truth <= e.upper for e in estimates) / repeats
+        assert covered >= 0.94
+
     @pytest.mark.parametrize("n", [1, 2, 5, 10])
     @pytest.mark.parametrize("draws", [10, 100])
     def test_coverage_of_few_images(self, n: int, draws: int) -> None:
@@ -145,14 +170,14 @@ class TestAccuracyEstimate:
         assert sum(e.lower <= 0.5 <= e.upper for e in estimates) >= 930
 
     def test_of_many_images_the_variance_is_known(self) -> None:
-        """From 50 images on the interval is at most a twentieth wider than at a known variance."""
+        """From 50 images on the interval is at most 7 % wider than at a known variance."""
         torch.manual_seed(0)
         for n in (50, 200, 1000):
             scores = torch.distributions.Binomial(8, torch.rand(n)).sample().double() / 8
             share, variance = float(scores.mean()), float(scores.var(unbiased=False))
             effective = n * share * (1 - share) / variance
             known, found = wilson(share * effective, effective), accuracy_estimate(scores, 8)
-            assert 1 < (found.upper - found.lower) / (known.upper - known.lower) < 1 + 2.5 / n
+            assert 1 < (found.upper - found.lower) / (known.upper - known.lower) < 1 + 3.5 / n
 
     def test_empty(self) -> None:
         with pytest.raises(DataError):

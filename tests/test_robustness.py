@@ -124,6 +124,16 @@ def test_new_rows_replace_old_ones_and_the_rest_stays() -> None:
     assert kept.items() <= table.items()
 
 
+def test_intervals_are_those_of_the_rule_of_today(tmp_path: Path) -> None:
+    """A table that another rule for intervals wrote is brought up to date; one that ships is."""
+    rows = merged([], make_model("m", 0.5, draws=10), SHAS)
+    write_results([replace(row, lower=0.0, upper=1.0) for row in rows], tmp_path)
+    add_results([], {}, tmp_path)
+    assert read_results(tmp_path) == rows
+    shipped = read_results(ROOT / "assets" / "results")
+    assert shipped and merged(shipped, [], {}) == shipped
+
+
 def test_rows_of_a_model_that_changed_are_dropped_and_those_of_others_stay() -> None:
     """A model that is not known may be of another folder, or its card damaged today."""
     old = merged([], [*make_model("m", 0.5), *make_model("other", 0.4)], SHAS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,13 @@ def known_cells(rows: Iterable[Row], subject: Subject) -> dict[str, Cell]:
     return cells
 
 
+def renewed(row: Row) -> Row:
+    """The row with the interval that its scores have today, by whichever rule it was stored."""
+    scores = torch.tensor(list(row.scores), dtype=torch.float64) / row.draws
+    estimate = accuracy_estimate(scores, row.draws, row.confidence)
+    return replace(row, value=estimate.value, lower=estimate.lower, upper=estimate.upper)
+
+
 def current(rows: Iterable[Row], known: Mapping[str, str]) -> list[Row]:
     """The rows of the models in `known` (name to identity); others have gone or changed."""
     return [row for row in rows if known.get(row.model) == row.sha256]
@@ -190,11 +197,11 @@ def merged(old: Iterable[Row], new: Sequence[Row], known: Mapping[str, str]) -> 
     A new row takes the place of an old one. Old rows of a model that has changed, or measured in
     another way than its new rows, are dropped; those of a model that is not known stay, for its
     card may be of another folder, or damaged. In the order of models and suite. Worst cases are
-    made anew, where every attack of the suite is there.
+    made anew, where every attack of the suite is there, and so are the intervals of old rows.
     """
     ways = {row.model: row.measured for row in new}
     table = {
-        row.place: row
+        row.place: renewed(row)
         for row in old
         if known.get(row.model, row.sha256) == row.sha256
         and row.attack != WORST
@@ -350,7 +357,10 @@ def check_writable(folder: Path) -> None:
 
 
 def add_results(new: Sequence[Row], known: Mapping[str, str], folder: Path) -> None:
-    """Put the rows of one model into the table; see `merged`. Raises DataError."""
+    """Put the rows of one model into the table; see `merged`. Raises DataError.
+
+    Without new rows it brings the intervals of the table up to date.
+    """
     try:
         with writing(folder):
             write_results(merged(read_results(folder), new, known), folder)
