@@ -10,7 +10,7 @@ under Poisson coding and `sigma^2 W W^T` under RSC. RSC currents are exactly nor
 currents are sums of independent bounded terms: with growing fan-in they tend to the normal law
 (central limit theorem of Lindeberg), and Poisson coding acts like smoothing with Gaussian noise.
 But that noise changes with the input and vanishes at 0 and 1, so the radius below holds for RSC
-alone. Source: RSC-SNN (Wu et al., ACM MM 2024), which argues by these covariances.
+alone. RSC-SNN (Wu et al., ACM MM 2024) argues by a covariance analysis; these formulas are ours.
 
 One LIF neuron (`rsc_snn.neurons`) at a constant current, without noise. From V = 0 and with decay
 d = 1 - 1/tau the charge after k steps without a spike is a geometric sum,

@@ -448,6 +448,18 @@ def test_averaging_concerns_stochastic_models_alone() -> None:
     assert "to 1 of 1 stochastic models" in text and "`plain`" not in text
 
 
+@pytest.mark.parametrize("pair", ["snn-rsc-020-at", "snn-poisson-at"])
+def test_the_paper_is_not_judged_by_adversarially_trained_pairs(pair: str) -> None:
+    """Whether its networks were trained like that is not known."""
+    rows = [make_row(f"cifar10-{pair}", name, 8.0, [10] * 300 + [0] * 200, 10) for name in _NOISY]
+    rows.append(make_row("cifar10-ann-at", WORST, 8.0, [1] * 300 + [0] * 200))
+    text = report.SECTIONS["claims"](Results(tuple(rows)), {})
+    assert "Not told apart" in text and "claim" not in text.lower()
+
+
+_NOISY = (WORST, "apgd")
+
+
 # --- Signs of masked gradients -----------------------------------------------------------------
 
 
@@ -475,6 +487,28 @@ def test_an_attack_that_should_be_weaker_is_a_sign(shares: dict[str, float], wor
     texts = [sign.text for sign in masking_signs(attacked(**shares))]
     assert any(words in text for text in texts)
     assert words in report.SECTIONS["masking"](attacked(**shares), {})
+
+
+def test_how_little_the_search_says_of_noise_is_said() -> None:
+    def rows(model: str, draws: int, **shares: float) -> list[Row]:
+        return [
+            make_row(
+                model,
+                name,
+                8.0,
+                [draws] * round(500 * share) + [0] * round(500 * (1 - share)),
+                draws,
+            )
+            for name, share in shares.items()
+        ]
+
+    measured = {"square": 0.6, "uniform_noise": 0.9, "apgd": 0.4, "eot_pgd20": 0.4}
+    noisy = rows("a", 10, **measured) + rows("b", 10, **(measured | {"square": 0.9, "apgd": 0.5}))
+    plain = rows("c", 1, **(measured | {"square": 0.9, "apgd": 0.5}))
+    text = report.SECTIONS["masking"](Results((*noisy, *plain)), {})
+    assert "For the 2 of them with noise" in text
+    assert "In 1 of 2 measurements" in text and "and in 1 APGD leaves more" in text
+    assert "says little" not in report.SECTIONS["masking"](Results(tuple(plain)), {})
 
 
 def test_no_sign_where_all_is_in_order_or_chance() -> None:

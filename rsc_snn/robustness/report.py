@@ -14,6 +14,7 @@ from rsc_snn.robustness.compare import (
     Comparison,
     Results,
     averaging,
+    blunt_attacks,
     claims,
     masking_signs,
     outcome,
@@ -346,9 +347,22 @@ def _masking(results: Results, cards: Cards) -> str:
     if part := [model for model in results.models() if _is_begun(results, model)]:
         looked += f" and, as far as they were measured, in {_names(part)}"
     if not signs:
-        return f"{looked}: none was found.\n"
+        return f"{looked}: none was found.\n{_blunt(results)}"
     lines = [f"- `{sign.model}` at {sign.epsilon:g}/255: {sign.text}." for sign in signs]
-    return "\n".join([f"{looked}:", "", *lines]) + "\n"
+    return "\n".join([f"{looked}:", "", *lines, "", _blunt(results)])
+
+
+def _blunt(results: Results) -> str:
+    """How little the search says of models with noise; nothing if none was measured."""
+    found = blunt_attacks(results)
+    if not found.total:
+        return ""
+    return (
+        f"For the {found.models} of them with noise that says little, for noise misleads the "
+        f"attacks it rests on. In {found.square} of {found.total} measurements (a model at an "
+        "epsilon) Square takes less than a point more than uniform noise, and in "
+        f"{found.apgd} APGD leaves more than EOT-PGD-20.\n"
+    )
 
 
 Section = Callable[[Results, Cards], str]

@@ -12,7 +12,7 @@ from rsc_snn.attacks import ATTACKS
 from rsc_snn.coding import has_noise, make_coding
 from rsc_snn.figures.style import CODING_COLOURS
 from rsc_snn.ui import results
-from rsc_snn.ui.epsilon import draw_epsilon, draw_search
+from rsc_snn.ui.epsilon import draw_epsilon, draw_search, known_epsilon
 from rsc_snn.ui.playground import Choices, Shown
 from rsc_snn.ui.words import explained, one_draw_caution
 
@@ -42,7 +42,12 @@ def draw_networks(choices: Choices, shown: Sequence[Shown]) -> None:
         )
     )
     if any(map(_is_flattered, shown)):
-        st.caption(explained(f"{one_draw_caution()}, also against networks that held."))
+        st.caption(
+            explained(
+                f"{one_draw_caution()}, also against networks that held, and would find a smaller "
+                "epsilon."
+            )
+        )
     _say_reach(shown[0])
     draw_search(choices, shown)
 
@@ -56,10 +61,17 @@ def _say_reach(item: Shown) -> None:
     pixels = spec.norm == "Linf"
     unit = "/255" if pixels else ""
     most = f"{'No pixel changes' if pixels else 'The image does not change'} by more than {reach:g}"
+    epsilon = float(values["epsilon"])
+    short = f"less than the [epsilon](#epsilon) of {epsilon:g}{unit}"
+    if values.get("random_start"):
+        short = (
+            "and the random start may be at the far side of what [epsilon](#epsilon) allows, "
+            f"{2 * epsilon:g}{unit} away from the worst place"
+        )
     st.caption(
         explained(
-            f"**{most}{unit} in these steps**, less than the [epsilon](#epsilon) of "
-            f"{float(values['epsilon']):g}{unit}; more steps, or larger ones, would make use of it."
+            f"**{most}{unit} in these steps**, {short}; more steps, or larger ones, would make use "
+            "of it."
         )
     )
 
@@ -79,10 +91,15 @@ def is_noisy(item: Shown) -> bool:
 
 
 def _is_flattered(item: Shown) -> bool:
-    """True for a network that held against an attack that does not see through its noise."""
+    """True for a network that held against an attack that does not see through its noise.
+
+    Also where the smallest epsilon that fooled it was found by such an attack.
+    """
     one_draw = ATTACKS[item.request.attack].follows_one_draw(dict(item.request.parameters))
     held = item.outcome.verdict == "held" and item.outcome.gradients > 0
-    return is_noisy(item) and one_draw and held
+    found = known_epsilon(item)
+    searched = found is not None and not found.already_wrong and not item.stale
+    return is_noisy(item) and one_draw and (held or searched)
 
 
 def _spread_words(draws: int, noisy: bool) -> str:

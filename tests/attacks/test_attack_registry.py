@@ -15,6 +15,7 @@ from rsc_snn.attacks.registry import AttackSpec
 from rsc_snn.attacks.run import run_attack
 from rsc_snn.classifier import ModelConfig
 from rsc_snn.errors import AttackError
+from tests.attacks.tiny import SIZE, linear_model
 from tests.conftest import lively_model
 
 EXPECTED = {
@@ -95,7 +96,8 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         ("rfgsm", {"epsilon": 16, "steps": 3}, None),
         ("mi_fgsm", {"epsilon": 32, "step_size": 2, "steps": 10}, 20),
         ("pgd", {"epsilon": 32, "step_size": 2, "steps": 10, "random_start": False}, 20),
-        ("pgd", {"epsilon": 32, "step_size": 2, "steps": 10}, None),
+        ("pgd", {"epsilon": 32, "step_size": 2, "steps": 10}, 20),
+        ("pgd", {"epsilon": 10, "step_size": 2, "steps": 10}, None),
         ("fgsm", {"epsilon": 64}, None),
     ],
 )
@@ -109,8 +111,22 @@ def test_how_far_the_steps_of_an_attack_reach(
     x = torch.full((4, 3, 32, 32), 0.5)
     found = run_attack(model, x, torch.arange(4), name, parameters, seed=0)
     largest = 255 * float((found.adversarial - x).abs().max())
-    most = values["epsilon"] if reach is None else reach
-    assert largest == pytest.approx(most, rel=0.02), "a random start has any place of the ball"
+    start = parameters.get("random_start", False)
+    most = values["epsilon"] if reach is None or start else reach
+    assert largest == pytest.approx(most, rel=0.02)
+
+
+def test_few_steps_do_not_lead_across_the_ball() -> None:
+    """From a random start at its far side: what `reach` warns of."""
+    weight = torch.ones(2, 3 * SIZE * SIZE)
+    weight[1] = 0
+    model = linear_model(weight, torch.zeros(2))
+    x, labels = torch.full((4, 3, SIZE, SIZE), 0.5), torch.zeros(4, dtype=torch.int64)
+    values = {"epsilon": 32, "step_size": 2, "steps": 10}
+    found = run_attack(model, x, labels, "pgd", values, seed=0)
+    # The gradient leads every pixel down, by 20/255 from wherever it began.
+    assert float((found.adversarial - x).max()) > 8 / 255
+    assert float((found.adversarial - x).min()) == pytest.approx(-32 / 255, rel=0.01)
 
 
 def test_hyphens_name_the_same_attack() -> None:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from rsc_snn.comparison import SmallestEpsilon
 from rsc_snn.paint import encode_paint
 from rsc_snn.scene import read_scene, replay
 from rsc_snn.ui import presets, takeaway
@@ -234,6 +235,27 @@ def test_the_page_says_where_steps_stay_within_epsilon(assets: Path, page: PageM
         link = {**models, "attack": "rfgsm"}
         assert sentence in texts(page(PLAYGROUND, **link, epsilon="16").run().caption)
         assert sentence not in texts(page(PLAYGROUND, **link, epsilon="8").run().caption)
+
+
+def test_the_page_says_where_steps_do_not_cross_the_ball(assets: Path, page: PageMaker) -> None:
+    link = {"model": "tiny-rsc", "attack": "pgd"}  # 10 steps of 2/255 from a random start
+    said = texts(page(PLAYGROUND, **link, epsilon="16").run().caption)
+    assert "No pixel changes by more than 20/255" in said and "32/255 away" in said
+    assert "No pixel" not in texts(page(PLAYGROUND, **link, epsilon="8").run().caption)
+
+
+def test_the_smallest_epsilon_of_a_one_draw_attack_is_no_robustness(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also beside a network that was fooled, of which only the search says that it held."""
+    link = {"model": "tiny-rsc", "attack": "pgd", "epsilon": "64"}
+    caution = "This attack follows one noise"
+    assert caution not in texts(page(PLAYGROUND, **link).run().caption)
+    found = SmallestEpsilon("pgd", "/255", 3.0, 2.0, False, False, 0.75, ())
+    monkeypatch.setattr("rsc_snn.ui.comparison.known_epsilon", lambda item: found)
+    assert caution in texts(page(PLAYGROUND, **link).run().caption)
+    averaged = page(PLAYGROUND, **(link | {"attack": "eot_pgd"})).run()
+    assert caution not in texts(averaged.caption)
 
 
 @pytest.mark.parametrize("model", ["tiny-rsc", "tiny-direct"])

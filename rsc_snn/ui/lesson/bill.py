@@ -338,7 +338,12 @@ def _world(bill: _Bill, chosen: OperatingPoint, attacked: float) -> str:
     if most <= own:
         return f"{start} No measured setting of this network has more.{rival}"
     behind = _ahead(best, chosen, attacked)
-    chance = " The difference may be chance." if behind.lower <= 0 else ""
+    chance = (
+        " The difference may be chance."
+        if behind.lower <= 0
+        else f" As the best of {len(bill.offers)} settings, picked on these images, it looks a "
+        "little better than it is."
+    )
     return (
         f"{start} With {best.setting} it would be {most:.1%}, the most of this network: "
         f"{behind.text()} points more.{chance}{rival}"
