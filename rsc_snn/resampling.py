@@ -25,6 +25,8 @@ SIGNIFICANT = 0.05
 _SEED = 0
 # Fewer images that differ than this are too few to draw again.
 FEW = 10
+# Of 95 % intervals, in standard errors.
+_HALF = 1.959964
 # Bytes of a block of random rows; blocks are kept, as a page asks again for the same images.
 _BLOCK = 2**21
 # Decimals of a resampled mean.
@@ -46,8 +48,12 @@ def resampled_means(columns: Floats) -> Floats:
 
 
 def differ_in_few(columns: Floats) -> NDArray[np.bool_]:
-    """`[K]`, True where fewer than `FEW` of the n images of a column `[n, K]` differ from 0."""
-    few: NDArray[np.bool_] = (columns != 0).sum(axis=0) < FEW
+    """`[K]`, True where fewer than `FEW` of the n images of a column `[n, K]` differ from 0.
+
+    Or from 1, or from -1: what nearly all images share is as much alike.
+    """
+    counts = np.stack([(columns != value).sum(axis=0) for value in (-1, 0, 1)])
+    few: NDArray[np.bool_] = counts.min(axis=0) < FEW
     return few
 
 
@@ -58,8 +64,10 @@ def few_interval(columns: Floats) -> Floats:
     that without any the bootstrap's interval is a point, however few the images. A mean of
     differences from -1 to 1 is what some images gain minus what others lose, two shares with
     Wilson's interval each; the ends are as far away as those of both together (Newcombe's
-    square-and-add, Statistics in Medicine 17, 1998). Values between vary less than right and
-    wrong do, so for them it is too wide rather than too narrow.
+    square-and-add, Statistics in Medicine 17, 1998). An image that gains does not lose: the two
+    shares are correlated by -sqrt(g l / ((1 - g) (1 - l))), which a sum of squares alone leaves out
+    and is too narrow for. Values between vary less than right and wrong do, so that for them it is
+    wider than it must be.
     """
     # Seconds to load, which not every command and not every worker needs.
     from statsmodels.stats.proportion import proportion_confint
@@ -70,10 +78,38 @@ def few_interval(columns: Floats) -> Floats:
     (low, high), (least, most) = (
         proportion_confint(np.clip(share, 0, 1) * n, n, method="wilson") for share in (gained, lost)
     )
-    below = np.hypot(gained - np.minimum(low, gained), np.maximum(most, lost) - lost)
-    above = np.hypot(np.maximum(high, gained) - gained, lost - np.minimum(least, lost))
+    rest = (1 - gained) * (1 - lost)
+    squared = np.divide(gained * lost, rest, out=np.zeros_like(rest), where=rest > 1e-12)
+    against = np.sqrt(np.minimum(squared, 1))
+
+    def away(first: Floats, second: Floats) -> Floats:
+        return np.sqrt(first**2 + second**2 + 2 * against * first * second)
+
+    below = away(gained - np.minimum(low, gained), np.maximum(most, lost) - lost)
+    above = away(np.maximum(high, gained) - gained, lost - np.minimum(least, lost))
     difference = gained - lost
     return np.stack([np.maximum(difference - below, -1), np.minimum(difference + above, 1)])
+
+
+def unseen(columns: Floats) -> Floats:
+    """`[K]`, half the 95 % interval that one image not drawn leaves of means of columns `[n, K]`.
+
+    For scores and differences between right and wrong. Noise makes nearly all of their images
+    differ by a little, so that how many differ by 1, and whether those are too few to draw again,
+    is not to be counted (`differ_in_few`). 0 where all values are -1, 0 or 1.
+    """
+    noisy = ~np.isin(columns, (-1.0, 0.0, 1.0)).all(axis=0)
+    return np.where(noisy, _HALF / len(columns), 0.0)
+
+
+def widened(columns: Floats, ends: Floats) -> Floats:
+    """The bootstrap's `ends` `[2, K]` of means of columns `[n, K]`, with room for what is unseen.
+
+    The distance of each end and `unseen` add up in squares, as for independent errors.
+    """
+    means, room = columns.mean(axis=0), unseen(columns)
+    below, above = np.hypot(means - ends[0], room), np.hypot(ends[1] - means, room)
+    return np.stack([np.maximum(means - below, -1), np.minimum(means + above, 1)])
 
 
 def sign_flip_p(columns: Floats) -> Floats:

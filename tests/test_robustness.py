@@ -41,6 +41,7 @@ from rsc_snn.robustness.store import (
     write_results,
 )
 from rsc_snn.robustness.suite import ADVERSARIES, CLEAN, SUITE, WORST, Settings, suite_markdown
+from rsc_snn.tradeoff.paired import differences
 from rsc_snn.zoo import Zoo, named_zoo
 from tests.conftest import stated
 from tests.robust_rows import SHA, make_model, make_row
@@ -400,15 +401,30 @@ def test_the_paired_test_agrees_with_scipy() -> None:
             make_row("b", WORST, 8.0, second.tolist(), 10),
         )
         assert item is not None
-        differences = (first - second) / 10
+        gaps = (first - second) / 10
         expected = stats.permutation_test(
-            (differences,), np.mean, permutation_type="samples", vectorized=True, rng=1
+            (gaps,), np.mean, permutation_type="samples", vectorized=True, rng=1
         )
         assert item.p == pytest.approx(expected.pvalue, abs=0.02)
-        spread = 1.96 * differences.std(ddof=1) / np.sqrt(300)
+        spread = 1.96 * gaps.std(ddof=1) / np.sqrt(300)
         lower, upper = item.interval
-        assert lower == pytest.approx(differences.mean() - spread, abs=0.01)
-        assert upper == pytest.approx(differences.mean() + spread, abs=0.01)
+        assert lower == pytest.approx(gaps.mean() - spread, abs=0.01)
+        assert upper == pytest.approx(gaps.mean() + spread, abs=0.01)
+
+
+@pytest.mark.parametrize("much", [0, 1, 3])
+def test_an_interval_is_that_of_the_trade_off(much: int) -> None:
+    """Of 50 images a few gain much, and noise gives or takes a draw of most others."""
+    gains = np.array([10] * much + [0, 1, -1, 1, -1] * 9 + [0] * (5 - much))
+    first, second = 5 + (gains + 1) // 2, 5 - gains // 2
+    item = compare(
+        make_row("a", WORST, 8.0, first.tolist(), 10),
+        make_row("b", WORST, 8.0, second.tolist(), 10),
+    )
+    assert item is not None
+    (peer,) = differences(((first - second) / 10)[:, None])
+    assert item.interval == pytest.approx((peer.lower, peer.upper), abs=0.002)
+    assert item.interval[1] - item.interval[0] > 2 * 1.96 / 50, "one image more may be all it takes"
 
 
 def test_the_paired_test_is_exact_for_right_or_wrong() -> None:

@@ -65,6 +65,45 @@ def test_intervals_of_rare_differences_cover(n: int, share: float) -> None:
     assert below <= 0.025 and above <= 0.025
 
 
+@pytest.mark.parametrize(
+    ("n", "gained", "lost"), [(8, 0.4, 0.4), (9, 0.5, 0.3), (9, 0.45, 0.45), (9, 0.2, 0.2)]
+)
+def test_intervals_of_few_images_that_gain_and_lose_cover(
+    n: int, gained: float, lost: float
+) -> None:
+    """Exact: how many gain, lose and stay follows the multinomial law."""
+    counts = [(up, down) for up in range(n + 1) for down in range(n + 1 - up)]
+    place = np.arange(n)[:, None]
+    ups, downs = np.array(counts).T
+    found = differences((place < ups).astype(float) - (place >= n - downs))
+    law = stats.multinomial(n, [gained, lost, 1 - gained - lost])
+    covered = sum(
+        law.pmf([up, down, n - up - down])
+        for (up, down), each in zip(counts, found, strict=True)
+        if each.lower <= gained - lost <= each.upper
+    )
+    assert covered >= 0.92
+
+
+@pytest.mark.parametrize(("n", "draws", "share"), [(50, 16, 0.03), (100, 5, 0.01)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_intervals_cover_where_noise_hides_how_few_images_differ(
+    n: int, draws: int, share: float, sign: int
+) -> None:
+    """Few images gain by 1, of which samples may have none; all others differ by a draw or so."""
+    random = np.random.default_rng(0)
+    noise = random.integers(-1, 2, (n, 400)) / draws
+    columns = sign * np.where(random.random((n, 400)) < share, 1.0, noise)
+    found = differences(columns)
+    covered = sum(each.lower <= sign * share <= each.upper for each in found)
+    assert covered >= 0.94 * 400
+
+
+def test_where_all_images_gain_as_much_the_interval_is_no_point() -> None:
+    (found,) = differences(np.ones((20, 1)))
+    assert found.value == found.upper == 1 and 0.7 < found.lower < 0.9
+
+
 @given(
     st.lists(st.sampled_from([-1.0, -0.4, 0.0, 0.2, 1.0]), min_size=1, max_size=9),
     st.integers(0, 40),
@@ -82,8 +121,13 @@ def test_the_interval_of_few_differences(differ: list[float], same: int) -> None
 
     gained, lost = np.maximum(column, 0).mean(), np.maximum(-column, 0).mean()
     (low, high), (least, most) = ends(gained), ends(lost)
-    below = ((gained - low) ** 2 + (most - lost) ** 2) ** 0.5
-    above = ((high - gained) ** 2 + (lost - least) ** 2) ** 0.5
+    odds = gained / (1 - gained) * lost / (1 - lost) if gained < 1 and lost < 1 else 0.0
+    phi = min(odds**0.5, 1.0)
+
+    def away(one: float, other: float) -> float:
+        return (one**2 + other**2 + 2 * phi * one * other) ** 0.5
+
+    below, above = away(gained - low, most - lost), away(high - gained, lost - least)
     assert found.lower == pytest.approx(max(column.mean() - below, -1), abs=1e-6)
     assert found.upper == pytest.approx(min(column.mean() + above, 1), abs=1e-6)
     assert -1 <= found.lower <= found.value <= found.upper <= 1
@@ -190,6 +234,16 @@ def test_the_larger_p_of_two_ends_is_corrected() -> None:
     found = between(one, one, other)
     assert [each.adjusted for each in found] == pytest.approx([4 * 0.5**6] * 2)
     assert not any(each.significant or each.apart for each in found)
+
+
+def test_many_comparisons_hide_nothing_that_the_test_alone_does_not_see() -> None:
+    """Of 32 images 22 gain, 10 lose: the interval leaves out 0, but p = 0.0501."""
+    column = np.array([1.0] * 22 + [-1.0] * 10 + [0.0] * 168)
+    found, *_ = differences(np.stack([column, *[0 * column] * 9], axis=1))
+    assert found.lower > 0 and found.p > 0.05
+    assert found.noise == "the noise"
+    seen, *_ = differences(np.stack([abs(column), *[0 * column] * 9], axis=1))
+    assert seen.significant
 
 
 def test_the_opposite_and_no_images() -> None:

@@ -219,6 +219,22 @@ def test_the_interval_of_the_harmonic_mean_is_that_of_a_paired_bootstrap() -> No
     assert harmonic_means([]) == {}
 
 
+@pytest.mark.parametrize(("n", "draws", "sure"), [(50, 16, 0.03), (100, 4, 0.02)])
+def test_the_interval_of_the_harmonic_mean_covers_where_few_images_decide(
+    n: int, draws: int, sure: float
+) -> None:
+    """Under attack few images are right for sure, the others by chance: few or none is drawn."""
+    random, covered = np.random.default_rng(0), 0
+    truth = harmonic_mean(0.8, sure + (1 - sure) * 0.05)
+    for seed in range(100):
+        rates = np.where(random.random(n) < sure, 1.0, 0.05)
+        clean = draw_right(np.full(n, 0.8), draws, 2 * seed)
+        point = make_point(clean, draw_right(rates, draws, 2 * seed + 1))
+        estimate = harmonic_means([point])[point.key]
+        covered += estimate.lower <= truth <= estimate.upper
+    assert covered >= 94
+
+
 def test_a_vote_over_one_pass_is_a_single_pass_and_over_all_the_vote() -> None:
     result = make_result(draw_right(np.linspace(0.1, 0.9, 50), 9, seed=0))
     curve = vote_curve(result)

@@ -10,7 +10,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsc_snn.resampling import RESAMPLES, SIGNIFICANT, differ_in_few, few_interval, sign_flip_p
+from rsc_snn.resampling import (
+    RESAMPLES,
+    SIGNIFICANT,
+    differ_in_few,
+    few_interval,
+    sign_flip_p,
+    widened,
+)
 from rsc_snn.robustness.store import Row
 from rsc_snn.robustness.suite import ADVERSARIES, SUITE, WORST, attack_label
 from rsc_snn.tradeoff.paired import holm
@@ -99,7 +106,7 @@ class Comparison:
     def interval(self) -> tuple[float, float]:
         """Of `difference`, at 95 %: the percentile bootstrap's, 9,999 resamples of the images.
 
-        Where few images differ, that of `few_interval`.
+        Where few images differ, that of `few_interval`; of scores between 0 and 1 `widened`.
         """
         return _interval(self._differences)
 
@@ -138,14 +145,18 @@ def compare(first: Row | None, second: Row | None) -> Comparison | None:
 
 
 def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+    column = differences[:, None]
+    few = differ_in_few(column).item()
+    ends = few_interval(column) if few else widened(column, _resampled(differences)[:, None])
+    return float(ends[0, 0]), float(ends[1, 0])
+
+
+def _resampled(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy import stats
 
-    if differ_in_few(differences[:, None]).item():
-        low, high = few_interval(differences[:, None])[:, 0]
-        return float(low), float(high)
     # All of one sign and size: scipy would warn, and give the same point.
     if np.ptp(differences) == 0:
-        return float(differences[0]), float(differences[0])
+        return differences[[0, 0]]
     found = stats.bootstrap(
         (differences,),
         np.mean,
@@ -154,7 +165,7 @@ def _interval(differences: NDArray[np.float64]) -> tuple[float, float]:
         method="percentile",
         rng=np.random.default_rng(_SEED),
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return np.array([found.confidence_interval.low, found.confidence_interval.high])
 
 
 @dataclass(frozen=True)

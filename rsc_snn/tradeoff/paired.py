@@ -26,6 +26,7 @@ from rsc_snn.resampling import (
     few_interval,
     resampled_means,
     sign_flip_p,
+    widened,
 )
 
 Test = Literal["McNemar", "sign flips"]
@@ -38,7 +39,7 @@ class Difference:
     """A mean difference of scores over n images, in shares (0.01 is one point).
 
     lower, upper: 95 % percentile bootstrap interval over images (9,999 resamples), not corrected;
-    where few images differ, that of `few_interval`.
+    where few images differ, that of `few_interval`; of scores between right and wrong `widened`.
     p: two-sided, of no difference: McNemar's exact test where all differences are -1, 0 or 1, else
     the test that turns the sign of each image's difference at random (9,999 times). adjusted: p
     after Holm's correction for `comparisons` tests.
@@ -68,7 +69,8 @@ class Difference:
         """What hides a difference that is not significant: two ends, one test, or their number."""
         if self.apart:
             return "the ends of the worst case"
-        if self.lower <= 0 <= self.upper:
+        # An interval may leave out 0 where the test by itself sees no difference.
+        if self.p >= SIGNIFICANT or self.lower <= 0 <= self.upper:
             return "the noise"
         return f"the noise of {self.comparisons} comparisons"
 
@@ -113,7 +115,7 @@ def described(columns: Floats, means: Floats) -> tuple[Difference, ...]:
     """`differences`, from means `[RESAMPLES, K]` that `resampled_means` gave."""
     if not columns.shape[1]:
         return ()
-    lower, upper = intervals(means)
+    lower, upper = widened(columns, intervals(means))
     if (rare := differ_in_few(columns)).any():
         lower[rare], upper[rare] = few_interval(columns[:, rare])
     exact = np.logical_and.reduce(np.isin(columns, (-1.0, 0.0, 1.0)), axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from rsc_snn.attacks.parameters import Value
 from rsc_snn.errors import ConfigError, DataError
 from rsc_snn.evaluate import Estimate, Predictor, accuracy_estimate, image_scores
-from rsc_snn.resampling import FEW, resampled_means
+from rsc_snn.resampling import FEW, resampled_means, unseen
 from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 
 WORST = "worst"
@@ -237,9 +238,11 @@ def harmonic_means(points: Sequence[OperatingPoint]) -> dict[str, Estimate]:
     """The harmonic mean of each point with its 95 % interval, by the point's key.
 
     Percentile bootstrap over images (9,999 resamples), which keeps the clean and the robust score
-    of an image together. Where fewer than `FEW` images are right, or wrong, to some degree there is
-    too little to draw again: there its ends are those of both accuracies' intervals, which is too
-    wide rather than too narrow. Raises DataError unless all points have the same images.
+    of an image together; of scores between right and wrong with room for an image that was not
+    drawn, as in `rsc_snn.resampling.widened`. Where fewer than `FEW` images are right, or wrong, to
+    some degree there is too little to draw again: there its ends are those of both accuracies'
+    intervals, which is too wide rather than too narrow. Raises DataError unless all points have the
+    same images.
     """
     same_images(points)
     if not points:
@@ -254,8 +257,20 @@ def harmonic_means(points: Sequence[OperatingPoint]) -> dict[str, Estimate]:
         if _few_vary(point.clean_scores) or _few_vary(point.robust_scores):
             low = harmonic_mean(point.clean.lower, point.robust.lower)
             high = harmonic_mean(point.clean.upper, point.robust.upper)
+        else:
+            room = _unseen(point)
+            low = max(point.harmonic - hypot(point.harmonic - low, room), 0.0)
+            high = min(point.harmonic + hypot(high - point.harmonic, room), 1.0)
         found[point.key] = Estimate(point.harmonic, low, high, point.clean.n)
     return found
+
+
+def _unseen(point: OperatingPoint) -> float:
+    """By how much one image that was not drawn, right or wrong in both, moves the harmonic mean."""
+    clean, robust = point.clean.value, point.robust.value
+    scores = np.stack([point.clean_scores, point.robust_scores], axis=1)
+    # The sum of the slopes in both.
+    return float(unseen(scores).max()) * 2 * (clean**2 + robust**2) / (clean + robust) ** 2
 
 
 def _few_vary(scores: Scores) -> bool:
