@@ -71,11 +71,17 @@ def test_even_images_choose_and_odd_ones_report() -> None:
     assert rival.behind.value == -0.5 and not rival.tied
     assert choice.better == (rival,) and choice.tied == ()
     assert "promised 100.0%" in choice.caveat()
-    assert "2 of 2 settings kept the budget" in choice.caveat()
+    assert "2 of 2 settings kept the limit" in choice.caveat()
     assert choice.caveat().endswith(
         "Others that kept it: 1, of which none as good within the noise; 1 better by more than "
         "noise, so that the choice was luck."
     )
+
+
+@pytest.mark.parametrize(("loss", "words"), [(0.01, "1 point of"), (0.05, "5 points of")])
+def test_one_point_is_one_point(loss: float, words: str) -> None:
+    choice = best_under_budget(DIAL, max_loss=loss)
+    assert choice is not None and choice.budget.startswith(f"At most {words} accuracy below")
 
 
 @pytest.mark.parametrize("images", [2, 20, 50])
@@ -98,9 +104,9 @@ def test_against_itself_nothing_is_lost() -> None:
 def test_a_choice_without_rivals_was_compared_with_none() -> None:
     choice = best_under_budget(DIAL, max_loss=0.0)
     assert choice is not None and choice.within == 1 and choice.rivals == ()
-    assert "1 of 4 settings kept the budget" in choice.caveat()
+    assert "1 of 4 settings kept the limit" in choice.caveat()
     assert choice.caveat().endswith(
-        "No other setting kept the budget, so it was compared with none."
+        "No other setting kept the limit, so it was compared with none."
     )
 
 

@@ -1,4 +1,4 @@
-"""The operating point for a budget: "at most 5 points of accuracy: which sigma and T?"."""
+"""The operating point within a limit: "at most 5 points of accuracy: which sigma and T?"."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
 Held = Literal["yes", "perhaps", "no"]
 _HELD = {
-    "yes": "The budget is kept.",
-    "perhaps": "Whether the budget is kept is within the noise.",
-    "no": "The budget is not kept on these images.",
+    "yes": "The limit is kept.",
+    "perhaps": "Whether the limit is kept is within the noise.",
+    "no": "The limit is not kept on these images.",
 }
 
 
@@ -114,14 +114,14 @@ class Choice:
         """How far the choice can be trusted."""
         return (
             f"On the half of the images that chose, {self.within} of {self.candidates} settings "
-            f"kept the budget, and this one promised {100 * self.promised:.1f}% robust accuracy; "
+            f"kept the limit, and this one promised {100 * self.promised:.1f}% robust accuracy; "
             f"the other {self.robust.n} images give the numbers shown. {self._compared()}"
         )
 
     def _compared(self) -> str:
         others, tied = len(self.rivals), len(self.tied)
         if not others:
-            return "No other setting kept the budget, so it was compared with none."
+            return "No other setting kept the limit, so it was compared with none."
         luck = (
             f"; {len(self.better)} better by more than noise, so that the choice was luck"
             if self.better
@@ -217,9 +217,9 @@ def _loss(reference: OperatingPoint, best: OperatingPoint, reporting: slice) -> 
 def _limit(max_loss: float | None, min_clean: float | None) -> float:
     given = [limit for limit in (max_loss, min_clean) if limit is not None]
     if len(given) != 1:
-        raise ConfigError("A budget is either a loss of accuracy or a least accuracy.")
+        raise ConfigError("A limit is either a loss of accuracy or a least accuracy.")
     if not 0 <= given[0] <= 1:
-        raise ConfigError(f"A budget must be a share from 0 to 1, not {given[0]!r}.")
+        raise ConfigError(f"A limit must be a share from 0 to 1, not {given[0]!r}.")
     return given[0]
 
 
@@ -231,8 +231,9 @@ def _budget(
 ) -> str:
     if max_loss is None or reference is None:
         return f"At least {100 * (min_clean or 0.0):.4g}% clean accuracy"
+    points = f"{100 * max_loss:.4g}"
     return (
-        f"At most {100 * max_loss:.4g} points of accuracy below "
+        f"At most {points} point{'s' * (points != '1')} of accuracy below "
         f"{labels.get(reference.model, reference.model)} at {reference.setting}"
     )
 
