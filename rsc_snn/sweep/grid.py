@@ -569,7 +569,7 @@ def cell_command(cell: Cell, zoo: Zoo | None = None, root: Path | None = None) -
     the two agree within the intervals. The sweep's own command gives the cell's digits. zoo: tells
     in which folder an own model is. root: the data folder, if it is not the usual one.
     """
-    words = ["python -m rsc_snn evaluate --model", shlex.quote(cell.model), "--data", cell.dataset]
+    words = ["python", "-m", "rsc_snn", "evaluate", "--model", cell.model, "--data", cell.dataset]
     words += ["--split", cell.split, "--limit", str(cell.images)]
     words += ["--batch-size", str(cell.batch_size), "--draws", str(cell.draws)]
     words += ["--seed", str(cell.seed), "--time-steps", str(cell.time_steps)]
@@ -578,7 +578,7 @@ def cell_command(cell: Cell, zoo: Zoo | None = None, root: Path | None = None) -
     if cell.attack != CLEAN:
         words += ["--attack", cell.attack, "--epsilon", f"{cell.epsilon:.9g}"]
         words += option_words(cell.parameters)
-    words += [] if root is None else ["--root", shlex.quote(str(root))]
+    words += [] if root is None else ["--root", str(root)]
     for folder in () if zoo is None else zoo.own_origins([cell.model]):
-        words += ["--zoo", shlex.quote(str(folder))]
-    return " ".join(words)
+        words += ["--zoo", str(folder)]
+    return shlex.join(words)  # A result may come from a file of somebody else.

@@ -575,6 +575,24 @@ def test_commands_are_ones_that_the_program_takes(name: str) -> None:
     assert (args.sigma, args.time_steps, args.batch_size) == (0.15, 4, 100)
 
 
+def test_a_command_holds_what_a_cell_says_as_plain_words() -> None:
+    """A file of somebody else may hold text that a shell would run."""
+    text = "a; touch b $(c) 'd'"
+    cell = make_cell(
+        model=text,
+        dataset=text,
+        split=text,
+        attack=text,
+        parameters=((text, 1), ("steps", text)),
+        epsilon=3.0,
+    )
+    words = shlex.split(cell_command(cell))
+    assert words[:4] == ["python", "-m", "rsc_snn", "evaluate"]
+    for name in ("--model", "--data", "--split", "--attack", "--steps"):
+        assert words[words.index(name) + 1] == text
+    assert f"--{text}" in words
+
+
 def test_a_preset_takes_other_parameters() -> None:
     """As in a file: what is not named stays as the preset has it."""
     grid = Grid(("m",), ({"name": "pgd10", "steps": 5},), (4.0,))  # type: ignore[arg-type]
