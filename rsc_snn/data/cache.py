@@ -24,8 +24,13 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def folder() -> Path:
-    """The cache folder: RSC_SNN_CACHE, or ~/.cache/rsc_snn."""
-    return Path(os.environ.get("RSC_SNN_CACHE") or Path.home() / ".cache" / "rsc_snn")
+    """The cache folder: RSC_SNN_CACHE, or ~/.cache/rsc_snn. Raises OSError if there is no home."""
+    if named := os.environ.get("RSC_SNN_CACHE"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache" / "rsc_snn"
+    except RuntimeError as error:
+        raise OSError("there is no home folder, and RSC_SNN_CACHE names no other") from error
 
 
 def key(archive: Path, name: str, split: str, size: int) -> str:

@@ -112,3 +112,18 @@ def test_a_cache_that_cannot_be_written_is_a_warning(
     monkeypatch.setenv("RSC_SNN_CACHE", str(tmp_path / "a file"))
     with pytest.warns(UserWarning, match="could not be cached"):
         assert len(load_dataset("cifar10", "test", archive.parent)) == 10
+
+
+def test_without_a_home_folder_images_are_read_all_the_same(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a user whom the system does not know, in a container without HOME."""
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("RSC_SNN_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="could not be cached: there is no home folder"):
+            assert len(load_dataset("cifar10", "test", archive.parent)) == 10
