@@ -70,14 +70,19 @@ class Run:
 
 
 def train(variant: str, seed: int, out: Path, extra: Sequence[str]) -> dict[str, object]:
-    """The card of one variant and seed, trained and exported unless it is there."""
+    """The card of one variant and seed, trained and exported unless it is there.
+
+    Raises SystemExit, with the program's exit code, if it could not be trained.
+    """
     name = f"{variant}-seed{seed}"
     models = out / "models" if variant == TEACHER else out / name / "model"
     card = models / f"{variant}.json"
     if not card.exists():
         command = [sys.executable, "-m", "rsc_snn", "train", str(RECIPES / f"{variant}.toml")]
         command += ["--seed", str(seed), "--out", str(out / name), "--zoo", str(out / "models")]
-        subprocess.run([*command, "--export", str(models), *extra], check=True, cwd=ROOT)
+        command += ["--export", str(models), *extra]
+        if code := subprocess.run(command, check=False, cwd=ROOT).returncode:
+            raise SystemExit(code)  # The program has said why.
     values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
     made = Recipe.from_values(values["training"]["recipe"])
     now = read_recipe(RECIPES / f"{variant}.toml", seed=seed)

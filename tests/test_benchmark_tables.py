@@ -315,9 +315,17 @@ def test_the_shipped_points_are_those_of_the_document() -> None:
     assert {(point.model, point.data) for point in found} <= set(pairs), "the same test images"
 
 
-def test_a_benchmark_without_its_data_says_so_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("converged", ["--models", "cifar10-ann"]), ("e_rsct", ["--out", "{folder}/runs"])],
+)
+def test_a_benchmark_without_its_data_says_so_in_one_line(
+    tmp_path: Path, name: str, options: list[str]
+) -> None:
+    """So does one that trains by the program's own command, with that command's exit code."""
+    options = [option.format(folder=tmp_path) for option in options]
     found = subprocess.run(
-        [sys.executable, "-m", "benchmarks.converged", "--models", "cifar10-ann"],
+        [sys.executable, "-m", f"benchmarks.{name}", *options],
         cwd=Path(__file__).parents[1],
         env={**os.environ, "RSC_SNN_DATA": str(tmp_path / "nowhere")},
         capture_output=True,
