@@ -90,12 +90,18 @@ class Recipe:
             if not isinstance(getattr(self, name), (list, tuple)):
                 raise ConfigError(f"{name} must be a list of numbers.")
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(self.name)):
-            raise ConfigError("A recipe's name may hold letters, digits, '-' and '_' alone.")
-        for name, kind in (("label", str), ("dataset", str), ("flip", bool), ("bfloat16", bool)):
+        for name, kind in (
+            ("name", str),
+            ("label", str),
+            ("dataset", str),
+            ("flip", bool),
+            ("bfloat16", bool),
+        ):
             if not isinstance(getattr(self, name), kind):
                 noun = "a text" if kind is str else "true or false"
                 raise ConfigError(f"{name} must be {noun}, not {getattr(self, name)!r}.")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+            raise ConfigError("A recipe's name may hold letters, digits, '-' and '_' alone.")
         if self.scale not in SCALES:
             raise ConfigError(f"The scale must be one of {', '.join(SCALES)}, not {self.scale!r}.")
         self._check_numbers()

@@ -51,6 +51,8 @@ def test_the_control_with_noise_differs_from_the_spiking_model_in_its_neurons_al
         ('name = "a"', "not complete"),
         ('name = "a"\nlabel = "A"\ncolour = 3', "Unknown recipe fields: colour"),
         ('name = "../a"\nlabel = "A"', "name may hold"),
+        ('name = 5\nlabel = "A"', "name must be a text, not 5"),
+        ('name = true\nlabel = "A"', "name must be a text, not True"),
         ('name = "a"\nlabel = "A"\nepochs = 0', "epochs must be a whole number from 1"),
         ('name = "a"\nlabel = "A"\nfloat16_epochs = 7', "float16_epochs must be at most the 6"),
         ('name = "a"\nlabel = "A"\nfloat16_epochs = -1', "float16_epochs must be a whole number"),
