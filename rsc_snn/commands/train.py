@@ -1,10 +1,16 @@
-"""`python -m rsc_snn train RECIPE`: train one model, resuming where a killed run stopped."""
+"""`python -m rsc_snn train RECIPE`: train one model, resuming where a killed run stopped.
+
+A teacher is looked for in the folder of --export; if it is not there, among the app's models and
+the own ones.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from rsc_snn.commands import add_zoo_option
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,13 +28,7 @@ def add_parser(subparsers: Any) -> None:
         "else gpu on a CUDA device and cpu elsewhere)",
     )
     parser.add_argument("--seed", type=int, help="instead of the recipe's seed")
-    parser.add_argument(
-        "--zoo",
-        type=Path,
-        metavar="FOLDER",
-        help="where the teacher is (default: the folder of --export if it is there, else that of "
-        "the app's models)",
-    )
+    add_zoo_option(parser)
     parser.add_argument("--data", type=Path, help="data folder (default: RSC_SNN_DATA or data/)")
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
     parser.add_argument("--device", help="cuda, mps or cpu (default: the best there is)")
@@ -48,19 +48,16 @@ def run(args: argparse.Namespace) -> int:
     from rsc_snn.training.batch import (
         prepare_device,
         read_fitting,
-        teacher_folder,
+        teacher_zoo,
         train_recipe,
     )
     from rsc_snn.training.recipe import read_recipe
 
     device = prepare_device(args.device, args.threads)
     changes = {} if args.seed is None else {"seed": args.seed}
-    teachers = args.zoo or teacher_folder(read_recipe(args.recipe, **changes), args.export)
-    recipe = (
-        read_recipe(args.recipe, args.scale, **changes)
-        if args.scale
-        else read_fitting(args.recipe, device, teachers, **changes)
-    )
+    first = read_recipe(args.recipe, args.scale or "cpu", **changes)
+    teachers = teacher_zoo(first, args.export, args.zoo)
+    recipe = first if args.scale else read_fitting(args.recipe, device, teachers, **changes)
     train_recipe(
         recipe,
         args.out or Path("runs") / recipe.name,

@@ -48,7 +48,11 @@ def _add_train(actions: Any) -> None:
         "command goes on where it was.",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="these recipes, even if their models are there"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="these recipes, even if their models are there; of a finished run the model is "
+        "exported again",
     )
     parser.add_argument(
         "--missing",
@@ -56,6 +60,12 @@ def _add_train(actions: Any) -> None:
         help="all recipes, or of the NAMEs those, whose model is not there or of another recipe",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="do not go on with earlier runs: they are renamed (NAME-old-1), and training starts "
+        "afresh",
+    )
     parser.add_argument(
         "--scale",
         choices=("cpu", "gpu"),
@@ -123,9 +133,9 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_table(args: argparse.Namespace) -> int:
     """Print the Markdown table. Raises ZooError if a card cannot be used."""
-    from rsc_snn.zoo import Zoo, cards_markdown
+    from rsc_snn.zoo import cards_markdown, named_zoo
 
-    zoo = Zoo(args.folder)
+    zoo = named_zoo(args.folder)
     for problem in zoo.problems().values():
         raise ZooError(problem)
     print(cards_markdown(zoo.card(name) for name in zoo.names()), end="")
@@ -172,6 +182,7 @@ def run_train(args: argparse.Namespace) -> int:
         obstacle=lambda recipe: (
             data_obstacle(recipe, places.data) or ("" if args.names else too_long(recipe))
         ),
+        restart=args.restart,
     )
     for task in tasks:
         print(task.line(), flush=True)
@@ -179,7 +190,7 @@ def run_train(args: argparse.Namespace) -> int:
         print("note   a model of either scale is up to date; --scale gpu trains the larger ones")
     if args.dry_run:
         return 0
-    failed = train_all(tasks, recipes, places, device)
+    failed = train_all(tasks, recipes, places, device, restart=args.restart)
     skipped = {task.recipe.name for task in tasks if task.reason and not task.to_do}
     failed |= skipped & set(args.names)
     return 2 if failed else 0

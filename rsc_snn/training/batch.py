@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,12 @@ from rsc_snn.data.streaming import NAME as IMAGENET
 from rsc_snn.device import describe_device, keep_freed_memory, pick_device, use_threads
 from rsc_snn.errors import ConfigError, DataError, OtherImagesError, RscSnnError, ZooError
 from rsc_snn.training.export import check_writable, export_run, test_images
+from rsc_snn.training.lock import alone_in
 from rsc_snn.training.loop import RUN_FILES, Progress, Trainer, TrainingData, Worker, join_workers
 from rsc_snn.training.recipe import SCALES, Recipe, read_recipe
 from rsc_snn.training.streamed import StreamTrainer
 from rsc_snn.training.teacher import Teacher, load_teacher, unlike
-from rsc_snn.zoo import ModelCard, Zoo
+from rsc_snn.zoo import ModelCard, Zoo, named_zoo, own_folders
 
 
 def prepare_device(name: str | None, threads: int | None) -> torch.device:
@@ -61,10 +62,10 @@ def _from(scale: str) -> list[str]:
 # --- One recipe --------------------------------------------------------------------------------
 
 
-def read_fitting(path: Path, device: torch.device, teachers: Path | None, **changes: Any) -> Recipe:
+def read_fitting(path: Path, device: torch.device, teachers: Zoo | None, **changes: Any) -> Recipe:
     """The recipe in a file at the scale that suits a device and the teacher that is at hand.
 
-    teachers: the folder of the teacher's model (None: the app's). changes: as for `read_recipe`.
+    teachers: the models that its teacher is among (None: the app's). changes: as for `read_recipe`.
     Raises ConfigError.
     """
     first, *others = _from(default_scale(device))
@@ -72,7 +73,7 @@ def read_fitting(path: Path, device: torch.device, teachers: Path | None, **chan
     if not recipe.teacher:
         return recipe
     try:
-        card = Zoo(teachers).card(recipe.teacher)
+        card = (teachers or named_zoo(None)).card(recipe.teacher)
     except ZooError:  # `load_teacher` says so.
         return recipe
     return _twin_of(card, (recipe, *(read_recipe(path, scale, **changes) for scale in others)))
@@ -83,11 +84,24 @@ def _twin_of(teacher: ModelCard, variants: tuple[Recipe, ...]) -> Recipe:
     return next((each for each in variants if not unlike(each, teacher)), variants[0])
 
 
-def teacher_folder(recipe: Recipe, export: Path | None) -> Path | None:
-    """The folder that a model is exported to, if its teacher is there; else None, the app's."""
-    if export is None or not export.is_dir() or recipe.teacher not in Zoo(export).names():
+def teacher_zoo(recipe: Recipe, export: Path | None, named: Sequence[Path] = ()) -> Zoo | None:
+    """The models that a recipe's teacher is looked for among; None if it has no teacher.
+
+    Those of the folder that the model is exported to, if the teacher is there, else the app's; then
+    those of RSC_SNN_ZOO and of the `named` folders. Raises ZooError for a folder that does not
+    exist, ConfigError if a named one has the teacher and so has an earlier place: hours of training
+    must not go into learning from the wrong one.
+    """
+    if not recipe.teacher:
         return None
-    return export
+    there = export is not None and export.is_dir() and recipe.teacher in named_zoo(export).names()
+    zoo = named_zoo(export if there else None, own_folders(named))
+    meant = {folder.resolve() for folder in named}
+    for folder in zoo.folders:
+        hidden = zoo.problems().get(str(folder / recipe.teacher))
+        if hidden and folder.resolve() in meant:
+            raise ConfigError(hidden)
+    return zoo
 
 
 def train_recipe(
@@ -96,19 +110,19 @@ def train_recipe(
     device: torch.device,
     *,
     data: Path | None = None,
-    teachers: Path | None = None,
+    teachers: Zoo | None = None,
     export: Path | None = None,
     restart: bool = False,
     recipe_file: Path | None = None,
 ) -> ModelCard | None:
     """Train in the folder `run`, from its checkpoint if it has one; then export, if asked to.
 
-    data: the data folder. teachers: the folder of the teacher's model (None: the app's). restart:
-    discard the files of an earlier run. recipe_file: where the recipe was read, for the card (None:
-    the program's file of its name). Returns the card, in the first process alone, if it exported.
-    Raises ConfigError if an earlier run cannot be discarded, ZooError if `export` cannot be
-    written, DataError if the test split has other classes, and what `Trainer`, `load_dataset`,
-    `load_teacher` and `export_run` raise.
+    data: the data folder. teachers: the models that its teacher is among (None: the app's).
+    restart: discard the files of an earlier run. recipe_file: where the recipe was read, for the
+    card (None: the program's file of its name). Returns the card, in the first process alone, if it
+    exported. Raises ConfigError if an earlier run cannot be discarded or another process trains in
+    `run`, ZooError if `export` cannot be written, DataError if the test split has other classes,
+    and what `Trainer`, `load_dataset`, `load_teacher` and `export_run` raise.
     """
     images, classes, note = training_images(recipe, data)
     if export is not None:  # Hours of training must not end in what was known before.
@@ -118,18 +132,22 @@ def train_recipe(
         raise ConfigError(
             f"The data has {len(classes)} classes, the recipe's model {recipe.model.num_classes}."
         )
-    with join_workers(device) as worker:
-        if restart:
-            _discard(run, worker)
-        teacher = load_teacher(recipe, teachers, device)
-        trainer = make_trainer(recipe, images, run, device, worker, teacher)
-        if worker.first:
-            print(f"{recipe.name}: {len(images)} images, {describe_device(device)}, run in {run}")
-        with _progress_bar(trainer) as show:
-            trainer.run(show)
-    if export is None or not worker.first:
-        return None
-    card = export_run(trainer, note, data, export, recipe_file=recipe_file, teachers=teachers)
+    with ExitStack() as until_exported:
+        with join_workers(device) as worker:
+            teacher = load_teacher(recipe, teachers, device)
+            until_exported.enter_context(alone_in(run, worker, device))
+            if restart:
+                _discard(run, worker)
+            trainer = make_trainer(recipe, images, run, device, worker, teacher)
+            if worker.first:
+                state = "finished run" if trainer.step == trainer.steps else "run"
+                place = f"{describe_device(device)}, {state} in {run}"
+                print(f"{recipe.name}: {len(images)} images, {place}")
+            with _progress_bar(trainer) as show:
+                trainer.run(show)
+        if export is None or not worker.first:
+            return None
+        card = export_run(trainer, note, data, export, recipe_file=recipe_file, teachers=teachers)
     clean = card.clean_accuracy
     measured = "" if clean is None else f"{clean.value:.2%} clean, "
     print(f"{card.name}: {measured}written to {export}")
@@ -237,6 +255,8 @@ class Task:
 
 
 Recipes = Mapping[str, tuple[Recipe, ...]]
+# A run goes on where it is, be that its end.
+_IF_FINISHED = "; a finished run is exported again, --restart trains anew"
 
 
 def read_recipes(folder: Path, scale: str, *, strict: bool) -> Recipes:
@@ -267,14 +287,15 @@ def plan(
     *,
     missing: bool,
     obstacle: Callable[[Recipe], str],
+    restart: bool = False,
 ) -> list[Task]:
     """What to do about `names` (none: all recipes) and their teachers, teachers first.
 
     With `missing`, recipes whose model is in `zoo` and up to date are kept; without, those named
     are trained all the same. A teacher that nobody named is trained if it is missing.
     A student whose teacher is kept is trained at the scale at which it is the teacher's twin.
-    `obstacle(recipe)` says what it lacks, "" for nothing. Raises ConfigError for an unknown name
-    and for recipes that teach each other.
+    `obstacle(recipe)` says what it lacks, "" for nothing. restart: as for `train_all`. Raises
+    ConfigError for an unknown name and for recipes that teach each other.
     """
     unknown = [name for name in names if name not in recipes]
     if unknown:
@@ -291,7 +312,7 @@ def plan(
         if teacher is not None and teacher.to_do:
             reason = reason or f"its teacher {recipe.teacher} is trained first"
         if asked:
-            reason = reason or "asked for"
+            reason = reason or f"asked for{'' if restart else _IF_FINISHED}"
         tasks[name] = Task(recipe, reason, _lacks(recipe, teacher, zoo, obstacle), asked)
     return list(tasks.values())
 
@@ -428,14 +449,20 @@ class Places:
 
     def zoo(self) -> Zoo | None:
         """The zoo as it is now; None before the first model."""
-        return Zoo(self.models) if self.models.is_dir() else None
+        return named_zoo(self.models) if self.models.is_dir() else None
 
 
 def train_all(
-    tasks: Iterable[Task], recipes: Recipes, places: Places, device: torch.device
+    tasks: Iterable[Task],
+    recipes: Recipes,
+    places: Places,
+    device: torch.device,
+    *,
+    restart: bool = False,
 ) -> set[str]:
     """Train and export what a plan says; returns the names of those that failed.
 
+    restart: none goes on with an earlier run; such runs are renamed.
     One that fails is a line on stderr and does not stop the others, but for its students.
     """
     failed: set[str] = set()
@@ -449,7 +476,9 @@ def train_all(
         try:
             _check_teacher(recipe, failed)
             run = places.runs / recipe.name
-            if moved := put_aside(run, recipe, zoo):
+            if restart and run.exists():
+                print(f"{recipe.name}: the earlier run is now in {_rename(run)}")
+            elif moved := put_aside(run, recipe, zoo):
                 print(f"{recipe.name}: the run of another recipe or teacher is now in {moved}")
             try:
                 _train_in(places, run, recipe, device)
@@ -469,7 +498,7 @@ def _train_in(places: Places, run: Path, recipe: Recipe, device: torch.device) -
         run,
         device,
         data=places.data,
-        teachers=places.models,
+        teachers=places.zoo(),
         export=places.models,
         recipe_file=places.recipes / f"{recipe.name}.toml" if places.recipes else None,
     )
@@ -489,12 +518,13 @@ def put_aside(run: Path, recipe: Recipe, zoo: Zoo | None) -> Path | None:
 
 
 def _rename(run: Path) -> Path:
-    """Give a run folder another name; the new one. Raises ConfigError."""
+    """Give a run folder another name; the new one. Raises ConfigError, also if it is in use."""
     number = 1
     while (target := run.with_name(f"{run.name}-old-{number}")).exists():
         number += 1
     try:
-        return run.rename(target)
+        with alone_in(run, Worker(), torch.device("cpu")):
+            return run.rename(target)
     except OSError as error:
         raise ConfigError(f"Cannot rename {run}: {error.strerror}.") from error
 

@@ -28,6 +28,7 @@ from rsc_snn.zoo import (
     Float32Accuracy,
     ModelCard,
     TrainingFacts,
+    Zoo,
     models_folder,
     save_model,
     to_shipped_precision,
@@ -128,13 +129,13 @@ def export_run(
     folder: Path,
     *,
     recipe_file: Path | None = None,
-    teachers: Path | None = None,
+    teachers: Zoo | None = None,
 ) -> ModelCard:
     """Measure the model of a finished run on the test split and write it to `folder`.
 
     data: the data folder. recipe_file: where the recipe was read (None: the program's of its name).
-    teachers: the folder of the teacher's model (None: the app's). Raises ConfigError if the run is
-    not finished, DataError without a test split, ZooError if the folder cannot be written.
+    teachers: the models that its teacher is among (None: the app's). Raises ConfigError if the run
+    is not finished, DataError without a test split, ZooError if the folder cannot be written.
     """
     recipe = trainer.recipe
     if trainer.step < trainer.steps:
@@ -187,9 +188,7 @@ def test_images(recipe: Recipe, data: Path | None) -> ImageSet | ImageStream:
     return load_dataset(recipe.dataset, "test", data, size)
 
 
-def _command(
-    trainer: Trainer, folder: Path, recipe_file: Path | None, teachers: Path | None
-) -> str:
+def _command(trainer: Trainer, folder: Path, recipe_file: Path | None, teachers: Zoo | None) -> str:
     """What trains the model again. Places of this machine alone are left out of it."""
     recipe = trainer.recipe
     shown = f"rsc_snn/recipes/{recipe.name}.toml"
@@ -201,7 +200,8 @@ def _command(
     data = "" if known else " --data FOLDER"
     here, ships = folder.resolve(), models_folder().resolve()
     # Where its teacher is looked for without being told.
-    elsewhere = recipe.teacher and teachers and teachers.resolve() not in (here, ships)
+    source = teachers.origin(recipe.teacher) if recipe.teacher and teachers else ships
+    elsewhere = source.resolve() not in (here, ships)
     target = "assets/models" if here == ships else here.name
     return (
         f"{launcher(trainer.worker)} -m rsc_snn train {shlex.quote(shown)} --scale {recipe.scale} "

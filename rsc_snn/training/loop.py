@@ -46,7 +46,7 @@ METRICS = (
     "validation_robust",
     "guarded",
 )
-# All that a run writes to its folder.
+# All that a run writes to its folder, but the lock of `rsc_snn.training.lock`.
 RUN_FILES = ("checkpoint.pt", "epoch.pt", "metrics.csv", "recipe.json")
 Progress = Callable[[int, int, float], None]
 # The same for every recipe: a teacher must not have learnt what its student's curve is drawn on.
@@ -160,8 +160,8 @@ class Trainer:
     The folder holds `checkpoint.pt`, `metrics.csv` and `recipe.json`, and `epoch.pt`, the model at
     the end of the latest good epoch, where the guard of single-step adversarial training may
     return to. All processes must see the same folder. Raises ConfigError if it holds the run of
-    another recipe or on other images, if they find different checkpoints, or if the recipe's
-    teacher is not the one given.
+    another recipe or on other images, if a file of it is damaged, if they find different
+    checkpoints, or if the recipe's teacher is not the one given.
     """
 
     def __init__(
@@ -397,7 +397,7 @@ class Trainer:
             collapsed = bool(verdict)
         if collapsed:
             self.guarded = True
-            state = torch.load(self._epoch_file, map_location=self.device, weights_only=True)
+            state = self._read_epoch()
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             return False
@@ -413,6 +413,26 @@ class Trainer:
     @property
     def _epoch_file(self) -> Path:
         return self.folder / "epoch.pt"
+
+    @property
+    def _may_go_back(self) -> bool:
+        """True if the guard may still return to the model in `epoch.pt`."""
+        config = self.recipe.adversarial
+        watching = config.method == "fgsm" and not self.guarded and self.step < self.steps
+        return watching and config.guard * self.best_robust > 0
+
+    def _read_epoch(self) -> dict[str, Any]:
+        """The model and the optimizer of the latest good epoch. Raises ConfigError."""
+        path = self._epoch_file
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            return {name: state[name] for name in ("model", "optimizer")}
+        except Exception as error:  # torch.load raises many types for a damaged file
+            gone = isinstance(error, FileNotFoundError)
+            raise ConfigError(
+                f"The file {path}, which the guard of adversarial training may go back to, is "
+                f"{'missing' if gone else 'damaged'}; start afresh with --restart."
+            ) from error
 
     def _prepare_folder(self) -> None:
         try:
@@ -492,6 +512,8 @@ class Trainer:
             ) from error
         self.step, self.seconds, self.totals = state["step"], state["seconds"], state["totals"]
         self.best_robust, self.guarded = state["best_robust"], state["guarded"]
+        if self._may_go_back:
+            self._read_epoch()  # Better now than after hours of training.
         if self.worker.first:
             self._write_metrics(
                 [row for row in self._read_metrics() if int(row["step"]) <= self.step]

@@ -38,9 +38,9 @@ def presynaptic(currents: Sequence[Tensor], preactivations: Sequence[Tensor]) ->
     """Mean squared difference between the SNN's mean input currents and the ANN's pre-activations.
 
     currents: one `[T, N, C, H, W]` a layer, before the neuron; preactivations: the same of the
-    teacher (T = 1) at the same depth. Time averages are standardised per channel over batch and
-    place, so that shape counts and scale does not. The mean over layers. Raises ValueError if the
-    numbers of layers differ.
+    teacher, of a T of its own, at the same depth. Time averages are standardised per channel over
+    batch and place, so that shape counts and scale does not. The mean over layers. Raises
+    ValueError if the numbers of layers differ.
     """
     pairs = zip(currents, preactivations, strict=True)
     return torch.stack([_difference(current, target) for current, target in pairs]).mean()

@@ -89,11 +89,17 @@ class Objective:
             logits.float(), labels, label_smoothing=self.recipe.label_smoothing
         )
         if self.teacher is not None:
-            total = total + self._teaching(self.teacher, x, logits, currents)
+            noise = draw.device("teacher noise")
+            total = total + self._teaching(self.teacher, x, logits, currents, noise)
         return total, logits
 
     def _teaching(
-        self, teacher: SpikingClassifier, x: Tensor, logits: Tensor, currents: list[Tensor] | None
+        self,
+        teacher: SpikingClassifier,
+        x: Tensor,
+        logits: Tensor,
+        currents: list[Tensor] | None,
+        noise: torch.Generator,
     ) -> Tensor:
         """a * distillation + b * pre-synaptic loss."""
         recipe = self.recipe
@@ -102,7 +108,7 @@ class Objective:
             return total
         targets: list[Tensor] | None = None if currents is None else []
         with torch.no_grad():
-            answer = teacher(x, currents=targets)
+            answer = teacher(x, generator=noise, currents=targets)
         if recipe.distillation:
             total = total + recipe.distillation * distillation(logits, answer, recipe.temperature)
         if currents is not None and targets is not None:

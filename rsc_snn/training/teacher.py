@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from rsc_snn.classifier import SpikingClassifier
 from rsc_snn.errors import ConfigError
 from rsc_snn.training.recipe import Recipe
-from rsc_snn.zoo import ModelCard, Zoo
+from rsc_snn.zoo import ModelCard, Zoo, named_zoo
 
-_TWINS = ("network", "widths", "depths", "stem_stride", "image_size", "num_classes")
+# All that weights, answers and currents depend on, but the coding and the neuron.
+_TWINS = (
+    "network",
+    "widths",
+    "depths",
+    "stem_stride",
+    "image_size",
+    "in_channels",
+    "num_classes",
+    "mean",
+    "std",
+)
 
 
 def unlike(recipe: Recipe, card: ModelCard) -> str:
@@ -44,11 +53,11 @@ class Teacher:
         self.weights: dict[str, Tensor] = zoo.weights(card.name)
 
 
-def load_teacher(recipe: Recipe, folder: Path | None, device: torch.device) -> Teacher | None:
-    """The teacher that a recipe names, from the models in `folder` (None: the app's own).
+def load_teacher(recipe: Recipe, zoo: Zoo | None, device: torch.device) -> Teacher | None:
+    """The teacher that a recipe names, from `zoo` (None: the app's models).
 
     None if it names none. Raises ConfigError or ZooError, as `Teacher`.
     """
     if not recipe.teacher:
         return None
-    return Teacher(recipe, Zoo(folder), device)
+    return Teacher(recipe, zoo or named_zoo(None), device)

@@ -93,7 +93,7 @@ def stream(place: Path) -> ImageStream:
 
 def student(place: Path, run: Path, worker: Worker | None = None) -> StreamTrainer:
     made = recipe(place, SNN)
-    teacher = load_teacher(made, place / "models", CPU)
+    teacher = load_teacher(made, Zoo(place / "models"), CPU)
     return StreamTrainer(made, stream(place), run, CPU, worker, teacher)
 
 
@@ -230,7 +230,7 @@ def test_a_teacher_of_another_network_is_refused(place: Path, tmp_path: Path) ->
     text = small(SNN).replace('"ms_resnet18"', '"vgg"')
     (tmp_path / "other.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"cannot learn from imagenet-ann: their network differ"):
-        load_teacher(read_recipe(tmp_path / "other.toml"), place / "models", CPU)
+        load_teacher(read_recipe(tmp_path / "other.toml"), Zoo(place / "models"), CPU)
 
 
 def test_a_test_split_that_does_not_fit_is_told_before_training(

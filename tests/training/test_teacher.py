@@ -13,12 +13,12 @@ import torch
 from rsc_snn.classifier import build_classifier
 from rsc_snn.errors import ConfigError, ZooError
 from rsc_snn.training.adversarial import AdversarialConfig
-from rsc_snn.training.batch import teacher_folder
+from rsc_snn.training.batch import teacher_zoo
 from rsc_snn.training.loop import Trainer, learning_rate
 from rsc_snn.training.objective import Objective
 from rsc_snn.training.recipe import Recipe
 from rsc_snn.training.teacher import Teacher, load_teacher
-from rsc_snn.zoo import CleanAccuracy, TrainingFacts, Zoo, save_model
+from rsc_snn.zoo import CleanAccuracy, TrainingFacts, Zoo, models_folder, save_model
 from tests.training.test_loop import CPU, MODEL, RECIPE, stripes, weights
 
 TAUGHT = replace(
@@ -35,10 +35,11 @@ def folder(tmp_path: Path) -> Path:
     return save_twin(tmp_path / "models", 3)
 
 
-def save_twin(folder: Path, seed: int) -> Path:
+def save_twin(folder: Path, seed: int, **changes: Any) -> Path:
+    config = replace(MODEL, neuron="relu", coding="direct", time_steps=1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        twin = build_classifier(replace(MODEL, neuron="relu", coding="direct", time_steps=1))
+        twin = build_classifier(replace(config, **changes))
     save_model(
         twin,
         name="twin",
@@ -54,7 +55,7 @@ def save_twin(folder: Path, seed: int) -> Path:
 
 
 def trainer(recipe: Recipe, run: Path, models: Path | None) -> Trainer:
-    teacher = None if models is None else load_teacher(recipe, models, CPU)
+    teacher = None if models is None else load_teacher(recipe, Zoo(models), CPU)
     return Trainer(recipe, stripes(), run, CPU, teacher=teacher)
 
 
@@ -77,6 +78,30 @@ def test_a_taught_run_resumes_to_the_same_weights(folder: Path, tmp_path: Path) 
     assert all(torch.equal(value, weights(resumed)[name]) for name, value in weights(whole).items())
 
 
+@pytest.mark.parametrize("coding", ["rsc", "poisson"])
+def test_a_run_taught_with_noise_resumes_to_the_same_weights(
+    tmp_path: Path, coding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The teacher's noise is drawn by the step, whatever was drawn before."""
+    models = save_twin(tmp_path / "models", 3, coding=coding, sigma=0.2, time_steps=2)
+    runs = [trainer(TAUGHT, tmp_path / name, models) for name in ("whole", "parts")]
+    noise: list[torch.Tensor] = []
+    for run in runs:
+        assert run.teacher is not None
+        run.teacher.model.backbone.register_forward_pre_hook(
+            lambda _, args: noise.append(args[0].clone())
+        )
+    runs[0].run(stop_after=6)
+    torch.rand(7)  # moves torch's own generator
+    runs[1].run(stop_after=3)
+    resumed = trainer(TAUGHT, tmp_path / "parts", models)
+    torch.rand(7)
+    resumed.run(stop_after=6)
+    for name, value in weights(runs[0]).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+    assert not torch.equal(noise[0], noise[1])
+
+
 def test_another_teacher_in_the_middle_is_refused(folder: Path, tmp_path: Path) -> None:
     trainer(TAUGHT, tmp_path / "run", folder).run(stop_after=2)
     save_twin(folder, 4)
@@ -88,15 +113,25 @@ def test_a_teacher_is_looked_for_where_the_model_goes_and_then_in_the_app(
     folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert teacher_folder(TAUGHT, folder) == folder
+    found = teacher_zoo(TAUGHT, folder)
+    assert found is not None and found.folder == folder
     for other in (None, tmp_path / "empty", tmp_path / "new"):
-        assert teacher_folder(TAUGHT, other) is None
+        found = teacher_zoo(TAUGHT, other)
+        assert found is not None and found.folder == models_folder()
+    assert teacher_zoo(RECIPE, folder) is None
 
 
 def test_a_teacher_of_another_shape_or_none_is_refused(folder: Path, tmp_path: Path) -> None:
     wide = replace(TAUGHT, model=replace(MODEL, widths=(8, 16)))
     with pytest.raises(ConfigError, match="their widths differ"):
         Teacher(wide, Zoo(folder))
+    for field, model in (
+        ("mean", replace(MODEL, mean=(0.4, 0.5, 0.6))),
+        ("std", replace(MODEL, std=(0.2, 0.2, 0.3))),
+        ("in_channels", replace(MODEL, in_channels=1, mean=(0.5,), std=(0.25,))),
+    ):
+        with pytest.raises(ConfigError, match=f"their {field} differ"):
+            Teacher(replace(TAUGHT, model=model), Zoo(folder))
     with pytest.raises(ZooError, match="no model called 'nobody'"):
         Teacher(replace(TAUGHT, teacher="nobody"), Zoo(folder))
     with pytest.raises(ConfigError, match="needs the teacher twin"):
@@ -135,6 +170,42 @@ def test_the_guard_goes_back_and_on_with_two_steps(
     assert [row["guarded"] for row in metrics(tmp_path)] == ["0", "1", "1"]
     config = resumed._adversarial()
     assert (config.method, config.steps, config.step_size) == ("pgd", 2, 2)
+
+
+@pytest.mark.parametrize(("content", "state"), [(None, "missing"), (b"half", "damaged")])
+def test_a_run_without_the_model_to_go_back_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, state: str
+) -> None:
+    """At once, while the guard may need it; a finished run and one that went back do not."""
+    watched = iter([0.8, 0.7, 0.1, 0.6])
+    monkeypatch.setattr(Trainer, "_validation_robust", lambda self: next(watched))
+    sentence = f"epoch.pt, which .*, is {state}; start afresh with --restart"
+
+    def lose() -> None:
+        (tmp_path / "epoch.pt").unlink()
+        if content is not None:
+            (tmp_path / "epoch.pt").write_bytes(content)
+
+    run = trainer(ATTACKED, tmp_path, None)
+    epoch = run.steps_per_epoch
+    run.run(stop_after=epoch - 1)
+    trainer(ATTACKED, tmp_path, None).run(stop_after=epoch)
+    kept = (tmp_path / "epoch.pt").read_bytes()
+    lose()
+    with pytest.raises(ConfigError, match=sentence):
+        trainer(ATTACKED, tmp_path, None)
+    (tmp_path / "epoch.pt").write_bytes(kept)
+    run = trainer(ATTACKED, tmp_path, None)
+    run.run(stop_after=3 * epoch - 1)
+    lose()  # while it trains
+    with pytest.raises(ConfigError, match=sentence):
+        run.run()
+    (tmp_path / "epoch.pt").write_bytes(kept)
+    watched = iter([0.1, 0.6])
+    trainer(ATTACKED, tmp_path, None).run()
+    lose()
+    finished = trainer(ATTACKED, tmp_path, None)
+    assert finished.guarded and finished.step == finished.steps
 
 
 def test_a_last_epoch_that_collapses_is_trained_again_with_two_steps(

@@ -47,3 +47,8 @@ def test_processes_that_share_no_folder_are_refused(ranks: list[dict[str, Any]])
         assert rank["refusal"].startswith(
             "The processes go on from different steps (0 and 8); all machines must share the folder"
         )
+
+
+def test_a_folder_in_use_is_refused_in_all_processes(ranks: list[dict[str, Any]]) -> None:
+    for rank in ranks:
+        assert rank["lock_refusal"].startswith("Another process is training in")

@@ -32,10 +32,13 @@ from rsc_snn.training.batch import (
     reason_to_train,
     teachers_first,
 )
+from rsc_snn.training.lock import alone_in
+from rsc_snn.training.loop import Worker
 from rsc_snn.training.recipe import Recipe
 from rsc_snn.training.teacher import Teacher
-from rsc_snn.zoo import Zoo
+from rsc_snn.zoo import Zoo, named_zoo
 from tests.conftest import TINY_CONFIGS, save_tiny_model, stated
+from tests.training.test_command import save_teacher
 
 ROOT = Path(__file__).parents[2]
 
@@ -255,13 +258,62 @@ def test_names_are_trained_with_the_teachers_they_lack(
     capsys.readouterr()
     assert main(command(zoo_folder, "astudent", "--missing")) == 0
     assert stamps(zoo_folder / "models") == made
-    assert main(command(zoo_folder, "astudent")) == 0  # its run is finished: exported again
+    run = zoo_folder / "runs" / "astudent"
+    curve = (run / "metrics.csv").read_bytes()
+    assert main(command(zoo_folder, "astudent")) == 0
     output = capsys.readouterr().out
-    assert "train  astudent (cpu scale): asked for" in output
+    assert (
+        "train  astudent (cpu scale): asked for; a finished run is exported again, --restart"
+        in output
+    )
+    assert f"finished run in {run}" in output
     assert "keep   teacher: up to date" in output
     again = stamps(zoo_folder / "models")
     assert again["teacher.safetensors"] == made["teacher.safetensors"]
     assert again["astudent.safetensors"] > made["astudent.safetensors"]
+    assert (run / "metrics.csv").read_bytes() == curve
+
+    assert main(command(zoo_folder, "astudent", "--restart")) == 0
+    output = capsys.readouterr().out
+    assert "train  astudent (cpu scale): asked for\n" in output
+    assert "astudent: the earlier run is now in" in output
+    assert "finished run in" not in output
+    assert (zoo_folder / "runs/astudent-old-1/metrics.csv").read_bytes() == curve
+    assert len((run / "metrics.csv").read_text().splitlines()) == 3
+    assert not (zoo_folder / "runs/teacher-old-1").exists()
+
+
+def test_a_run_in_which_another_process_trains_is_left_alone(
+    zoo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few_epochs(zoo_folder)
+    third = TEACHER.replace('"teacher"', '"zlast"')
+    (zoo_folder / "recipes" / "zlast.toml").write_text(third)
+    run = zoo_folder / "runs" / "teacher"
+    with alone_in(run, Worker(), torch.device("cpu")):
+        assert main(command(zoo_folder, "--missing")) == 2
+        error = capsys.readouterr().err
+        assert f"teacher: Another process is training in {run}" in error
+        assert Zoo(zoo_folder / "models").names() == ("zlast",)
+        assert main(command(zoo_folder, "teacher", "--restart")) == 2
+        (run / "recipe.json").write_text("{}")  # of another recipe, and still not to be moved
+        assert main(command(zoo_folder, "teacher")) == 2
+    assert {path.name for path in (zoo_folder / "runs").iterdir()} == {"teacher", "zlast"}
+
+
+def test_an_own_model_without_a_recipe_teaches(
+    zoo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its card states no more than a card of one's own has to."""
+    few_epochs(zoo_folder)
+    edit(zoo_folder, "astudent", 'teacher = "teacher"', 'teacher = "mine"')
+    save_teacher(zoo_folder / "models", "mine")
+    assert main(command(zoo_folder, "astudent", "--missing")) == 0
+    zoo = named_zoo(zoo_folder / "models")
+    assert stated(zoo.card("astudent").training).teacher_sha256 == zoo.card("mine").sha256
+    capsys.readouterr()
+    assert main(command(zoo_folder, "astudent", "--missing")) == 0
+    assert capsys.readouterr().out == "keep   astudent: up to date\n"
 
 
 def test_a_named_recipe_without_data_is_exit_code_2(zoo_folder: Path) -> None:
@@ -453,7 +505,7 @@ def test_one_shipped_student_is_read_at_the_size_of_its_teacher(device: str) -> 
     zoo = Zoo(ROOT / "assets" / "models")
     students = 0
     for path in sorted((ROOT / "rsc_snn" / "recipes").glob("*.toml")):
-        made = read_fitting(path, torch.device(device), zoo.folder, seed=3)
+        made = read_fitting(path, torch.device(device), zoo, seed=3)
         assert made.seed == 3
         if made.teacher in zoo.names():
             students += 1

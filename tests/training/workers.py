@@ -10,6 +10,7 @@ import torch
 
 from rsc_snn.errors import ConfigError
 from rsc_snn.training.adversarial import AdversarialConfig
+from rsc_snn.training.lock import alone_in
 from rsc_snn.training.loop import Trainer, Worker, join_workers
 from rsc_snn.training.recipe import Recipe
 from tests.training.test_loop import CPU, RECIPE, stripes
@@ -42,11 +43,18 @@ def main(folder: Path) -> None:
             refusal = ""
         except ConfigError as error:
             refusal = str(error)
+        with alone_in(folder / "whole", worker, CPU):
+            try:
+                with alone_in(folder / "whole", worker, CPU):
+                    lock_refusal = ""
+            except ConfigError as error:
+                lock_refusal = str(error)
         state = {
             "whole": dict(whole.model.named_parameters()),
             "parts": dict(parts.model.named_parameters()),
             "buffers": dict(whole.model.named_buffers()),
             "refusal": refusal,
+            "lock_refusal": lock_refusal,
         }
         torch.save(state, folder / f"rank{worker.rank}.pt")
 
