@@ -143,6 +143,24 @@ def test_two_conclusions_have_wider_intervals() -> None:
     assert (two.improvement, two.explained) == (one.improvement, one.explained)
 
 
+@pytest.mark.parametrize(("images", "few"), [(4, True), (9, True), (10, False)])
+def test_few_images_that_differ_explain_nothing(images: int, few: bool) -> None:
+    """All fall at an effective sigma of 0.16: as one says what the other does, nothing varies."""
+    place = np.arange(images)
+    points = [
+        make_point(
+            (place >= images) | (sigma / t**0.5 < 0.16), place < 1, sigma=sigma, time_steps=t
+        )
+        for t in (1, 4)
+        for sigma in SIGMAS
+    ]
+    collapse = found(points)
+    assert collapse.lower > 0, "by the bootstrap alone"
+    assert collapse.telling == images and collapse.few == few
+    assert collapse.verdict == ("undecided" if few else "explains")
+    assert ("fewer than 10 images differ" in collapse.sentence()) == few
+
+
 def test_nothing_to_compare() -> None:
     points = curves(by_effective, steps=(4,))
     assert explains(points) is None

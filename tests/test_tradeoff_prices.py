@@ -62,7 +62,7 @@ def test_the_interval_is_that_of_a_paired_bootstrap() -> None:
 
 
 def test_prices_and_ratios_of_a_dial_are_corrected_together() -> None:
-    dial = [point(0.1, 160, 40), point(0.2, 152, 46), point(0.3, 140, 51), point(0.4, 139, 52)]
+    dial = [point(0.1, 160, 40), point(0.2, 149, 51), point(0.3, 140, 57), point(0.4, 139, 58)]
     prices, ratios = prices_of_dial(dial)
     for ratio, after in zip(ratios, dial[1:], strict=True):
         alone = qte(dial[0], after)
@@ -100,13 +100,46 @@ def test_a_loss_that_may_be_nothing_gives_no_known_ratio() -> None:
 
 
 def test_a_loss_that_many_comparisons_hide_gives_no_known_ratio() -> None:
-    """A loss of 7 of 200 images has p = 0.016: sure alone, chance among twenty differences."""
-    before, after = point(0.0, 160, 40), point(0.1, 153, 70)
+    """17 images lost and 4 won have p = 0.007: sure alone, chance among twenty differences."""
+    images = np.arange(N)
+    before = point(0.0, 160, 40)
+    after = make_point((images >= 17) & (images < 164), images < 70, sigma=0.1)
     assert qte(before, after).bounded
     others = [point(sigma, 160, 40) for sigma in np.linspace(0.2, 1, 9).tolist()]
     found = prices_of_dial([before, after, *others])[1][0]
     assert found.paid.lower > 0 and found.defined and not found.bounded
     assert found.value == qte(before, after).value and "not known" in found.sentence()
+
+
+@pytest.mark.parametrize(("clean", "robust"), [(140, 40), (140, 49), (140, 31), (153, 70)], ids=str)
+def test_few_images_that_differ_give_a_ratio_no_interval(clean: int, robust: int) -> None:
+    """Of images that do not differ the bootstrap shows nothing, such as 0.00 (0.00 to 0.00)."""
+    found = qte(point(0.1, 160, 40), point(0.2, clean, robust))
+    assert found.paid.significant and found.defined and found.few and not found.bounded
+    assert np.isnan(found.lower) and np.isnan(found.upper)
+    assert found.value == pytest.approx((robust - 40) / (160 - clean))
+    assert "fewer than 10 images differ" in found.sentence()
+    assert not qte(point(0.1, 160, 40), point(0.2, 140, 50)).few
+
+
+def test_the_interval_of_a_ratio_covers_where_noise_hides_how_few_images_differ() -> None:
+    """A tenth of accuracy is paid; three in a hundred images are gained for sure, if any is drawn.
+
+    All others have a chance of 0.05 before and after.
+    """
+    covered, known, draws, n = 0, 0, 16, 100
+    for seed in range(80):
+        sure = np.random.default_rng(seed).random(n) < 0.03
+        rights = [
+            draw_right(rates, draws, 4 * seed + place)
+            for place, rates in enumerate(
+                (np.full(n, 0.9), np.full(n, 0.05), np.full(n, 0.8), np.where(sure, 1.0, 0.05))
+            )
+        ]
+        found = qte(make_point(*rights[:2], sigma=0.1), make_point(*rights[2:], sigma=0.2))
+        known += found.bounded
+        covered += found.bounded and found.lower <= 0.03 * 0.95 / 0.1 <= found.upper
+    assert known > 70 and covered >= 0.93 * known
 
 
 def test_robustness_lost_as_well_is_said_so() -> None:

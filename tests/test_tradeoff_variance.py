@@ -105,9 +105,10 @@ def test_what_cannot_be_told() -> None:
 @pytest.mark.parametrize(
     ("attack", "attacked", "queries", "cost"),
     [
-        ("eot_pgd", 4, 400, 300.0),
-        ("eot_pgd", 1, 100, 75.0),
-        ("square", 4, 400, 100.0),
+        # All 8 passes for the broken image, one for each of those that are always right.
+        ("eot_pgd", 4, 400, 300 + 11 / 4),
+        ("eot_pgd", 3, 300, 300 + 3 / 3),
+        ("square", 4, 400, 100 + 11 / 4),
         ("pgd", 0, 0, 0.0),
         (CLEAN, 0, 0, 0.0),
     ],
@@ -115,6 +116,22 @@ def test_what_cannot_be_told() -> None:
 def test_what_an_attack_takes_for_an_image(
     attack: str, attacked: int, queries: int, cost: float
 ) -> None:
-    """A pass with its gradient counts as three; images that were broken before cost nothing."""
+    """A pass with its gradient counts as three; images that were broken before have no part."""
     result = make_result([[1, 0, 1, 1]] * 2, attack=attack, epsilon=0.0 if attack == CLEAN else 4.0)
     assert attack_cost(replace(result, attacked=attacked, queries=queries)) == cost
+
+
+def test_passes_that_tell_whether_an_image_is_broken_are_those_of_their_rounds() -> None:
+    """Without noise there are none; one right half of the time takes 1, 2, 4 or 8 of them."""
+    half = make_result([[1], [0]], attack="fgsm", epsilon=4.0)
+    assert attack_cost(replace(half, queries=1)) == 3 + 1 + 1 / 2 + 2 / 4 + 4 / 16
+    still = make_result([[1]], attack="fgsm", epsilon=4.0, sigma=0.0)
+    assert attack_cost(replace(still, queries=1)) == 3
+
+
+@pytest.mark.parametrize(("right", "known"), [(2, False), (9, False), (10, True), (291, False)])
+def test_few_images_that_are_right_or_wrong_give_no_interval(right: int, known: bool) -> None:
+    """Where all draws of an image agree, drawing images again shows nothing but a share of 1."""
+    found = variance_components(make_result([np.arange(300) < right] * 5))
+    assert found.icc == 1 and found.has_interval == known
+    assert np.isnan(found.icc_lower) == np.isnan(found.icc_upper) != known

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from rsc_snn.resampling import Floats, resampled_means
+from rsc_snn.resampling import FEW, Floats, resampled_means
 from rsc_snn.tradeoff.paired import interval
 from rsc_snn.tradeoff.points import Accuracy, OperatingPoint, dials, same_images
 
@@ -34,8 +34,10 @@ class Collapse:
     gap beyond the noise. improvement, lower, upper: the fall of the mean squared error, with its
     95 % bootstrap interval over images. effective_lower: lower end of the interval of what is left
     (mean squared), of worst cases that of the end at which more is left. predictions: how many
-    there are of each kind. shared: False if the strongest attack alone, the upper end of worst
-    cases with noise, has another verdict. All other numbers are of each image's lowest score.
+    there are of each kind. telling: images that differ between any points that are compared; fewer
+    than `FEW` are too few to draw again. shared: False if the strongest attack alone, the upper end
+    of worst cases with noise, has another verdict. All other numbers are of each image's lowest
+    score.
     """
 
     quantity: Accuracy
@@ -47,16 +49,22 @@ class Collapse:
     upper: float
     effective_lower: float
     predictions: int
+    telling: int
     shared: bool = True
 
     @property
     def verdict(self) -> Verdict:
         """Which axis predicts better, if the interval of the improvement tells, at both ends."""
-        if not self.shared:
+        if self.few or not self.shared:
             return "undecided"
         if self.lower > 0:
             return "explains"
         return "does not explain" if self.upper < 0 else "undecided"
+
+    @property
+    def few(self) -> bool:
+        """True if too few images differ for an interval that can be relied on."""
+        return self.telling < FEW
 
     @property
     def complete(self) -> bool:
@@ -70,6 +78,11 @@ class Collapse:
             f"Curves of different T differ in {name} by {100 * self.sigma_error:.1f} points at the "
             f"same sigma and by {100 * self.effective_error:.1f} at the same sigma/sqrt(T)"
         )
+        if self.few:
+            return (
+                f"{facts}: fewer than {FEW} images differ, too few to tell which of the two "
+                "explains them better."
+            )
         if not self.shared:
             return (
                 f"{facts}: which of the two explains them better depends on the end of the worst "
@@ -144,7 +157,13 @@ def _compared(
         upper=upper,
         effective_lower=interval(effective_errors, comparisons)[0],
         predictions=weights[0].shape[1],
+        telling=_telling(scores @ np.hstack(list(weights))),
     )
+
+
+def _telling(gaps: Floats) -> int:
+    """How many images have any of the gaps `[n, K]`, more than rounding."""
+    return int((np.abs(gaps) > 1e-9).any(axis=1).sum())
 
 
 def _same_model(first: Sequence[OperatingPoint], second: Sequence[OperatingPoint]) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import nan
+from math import isnan, nan
 
 import numpy as np
 
-from rsc_snn.resampling import resampled_means
+from rsc_snn.resampling import FEW, Floats, differ_in_few, resampled_means, unseen
 from rsc_snn.tradeoff.paired import Difference, between, described, interval_text, intervals
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
@@ -22,10 +22,13 @@ class Qte:
     established. eps is the smallest loss that the answers can show, one answer of one image.
 
     lower, upper: 95 % percentile bootstrap interval of the ratio, images drawn in pairs; of worst
-    cases with two ends it holds the intervals at both. gained: R - R0. paid: A0 - A. defined: False
-    if nothing was paid (A >= A0); value and interval are nan then. bounded: False if what is paid
-    is within the noise of all comparisons of the call, or its interval reaches 0; the ratio is not
-    known then, as its upper end is no more than gained / eps. The interval is not corrected.
+    cases with two ends it holds the intervals at both; of scores between right and wrong with room
+    for an image that was not drawn, as in `rsc_snn.resampling.widened`. nan where fewer than `FEW`
+    images differ in what is paid, or in what is gained: there is too little to draw again. gained:
+    R - R0. paid: A0 - A. defined: False if nothing was paid (A >= A0); value and interval are nan
+    then. bounded: False without an interval, and if what is paid is within the noise of all
+    comparisons of the call, or its interval reaches 0; the ratio is not known then, as its upper
+    end is no more than gained / eps. The interval is not corrected.
     """
 
     value: float
@@ -37,13 +40,27 @@ class Qte:
 
     @property
     def bounded(self) -> bool:
-        """True if something is paid for sure: after correction, and by the interval."""
+        """True if something is paid for sure (after correction, and by the interval), and known."""
+        return self._paid_for_sure and not isnan(self.lower)
+
+    @property
+    def few(self) -> bool:
+        """True if something is paid for sure, but too few images differ for an interval."""
+        return self._paid_for_sure and isnan(self.lower)
+
+    @property
+    def _paid_for_sure(self) -> bool:
         return self.defined and self.paid.significant and self.paid.lower > 0
 
     def sentence(self) -> str:
         """One sentence for a person."""
         if not self.defined:
             return "No accuracy was paid, so there is no ratio of gain to price."
+        if self.few:
+            return (
+                f"The ratio is {self.value:.2f}, but fewer than {FEW} images differ in accuracy or "
+                "in robustness, which is too few to say how sure it is."
+            )
         if not self.bounded:
             return (
                 f"The ratio is {self.value:.2f}, but the accuracy paid may be nothing at all, so "
@@ -200,21 +217,36 @@ def _prices(
     smallest = np.array(
         [1 / (len(columns[0]) * max(before.scored, after.scored)) for before, after in pairs]
     )
-    (lowers, _), (_, uppers) = (
-        intervals(gains / np.maximum(means[0], smallest)).tolist() for gains in means[2:]
-    )
+    ends = [
+        _ratio_ends(columns[0], own, gains / np.maximum(means[0], smallest), smallest)
+        for own, gains in zip(columns[2:], means[2:], strict=True)
+    ]
+    few = np.logical_or.reduce([differ_in_few(column) for column in columns])
+    lowers, uppers = (np.where(few, nan, side) for side in (ends[0][0], ends[1][1]))
     rows = zip(
         pairs,
         found[: len(pairs)],
         found[len(pairs) :],
         smallest.tolist(),
-        zip(lowers, uppers, strict=True),
+        zip(lowers.tolist(), uppers.tolist(), strict=True),
         strict=True,
     )
     return tuple(
-        Price(*pair, loss, gain, _ratio(loss, gain, least, ends))
-        for pair, loss, gain, least, ends in rows
+        Price(*pair, loss, gain, _ratio(loss, gain, least, limits))
+        for pair, loss, gain, least, limits in rows
     )
+
+
+def _ratio_ends(paid: Floats, gained: Floats, ratios: Floats, smallest: Floats) -> Floats:
+    """The ends `[2, K]` of intervals of ratios that were resampled, `[RESAMPLES, K]`.
+
+    paid, gained: `[n, K]`, of the images. An image that was not drawn may move either of them.
+    """
+    lost = np.maximum(paid.mean(axis=0), smallest)
+    value = gained.mean(axis=0) / lost
+    room = np.hypot(unseen(gained), value * unseen(paid)) / lost
+    lower, upper = intervals(ratios)
+    return np.stack([value - np.hypot(value - lower, room), value + np.hypot(upper - value, room)])
 
 
 def _ratio(paid: Difference, gained: Difference, smallest: float, ends: tuple[float, float]) -> Qte:

@@ -15,14 +15,14 @@ More draws shrink the second part alone, more images both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, sqrt
+from math import ceil, floor, isnan, nan, sqrt
 
 import numpy as np
 
 from rsc_snn.attacks.registry import get_attack
 from rsc_snn.errors import ConfigError, DataError
-from rsc_snn.resampling import Floats, resampled_means
-from rsc_snn.sweep.cells import CLEAN, CellResult
+from rsc_snn.resampling import FEW, Floats, resampled_means
+from rsc_snn.sweep.cells import CLEAN, SELECTION, CellResult
 from rsc_snn.tradeoff.paired import interval
 
 
@@ -32,8 +32,9 @@ class Components:
 
     image_sd: between images, each with the attack on it. coding_sd: between draws. icc: the share
     of an answer's variance that is between images (intraclass correlation), with a 95 % percentile
-    bootstrap interval over images. se_images, se_coding: the two parts of the accuracy's standard
-    error with these n images and D draws; their squares add up.
+    bootstrap interval over images; nan where fewer than `FEW` images have any right, or any wrong,
+    answer, for drawing them again shows too little then. se_images, se_coding: the two parts of the
+    accuracy's standard error with these n images and D draws; their squares add up.
     """
 
     image_sd: float
@@ -45,6 +46,11 @@ class Components:
     se_coding: float
     n: int
     draws: int
+
+    @property
+    def has_interval(self) -> bool:
+        """False if too few images are right, or wrong, for an interval of `icc`."""
+        return not isnan(self.icc_lower)
 
     @property
     def se(self) -> float:
@@ -81,14 +87,30 @@ class Components:
 
 
 def attack_cost(result: CellResult) -> float:
-    """What one more image takes before its draws, in passes: the attack at this epsilon.
+    """What an image that is attacked takes before its draws, in passes: the attack at this epsilon.
 
-    The mean over all images: one that was broken before is not attacked and costs nothing, and of
-    images drawn at random as many are as here. 0 without an attack or an image to attack.
+    With the passes that tell whether it broke the image. One that was broken before is neither
+    attacked nor scored: it has no part in the effort. 0 without an attack or an image to attack.
     """
-    if result.cell.attack == CLEAN:
+    if result.cell.attack == CLEAN or not result.attacked:
         return 0.0
-    return result.queries * get_attack(result.cell.attack).pass_cost / result.cell.images
+    attack = result.queries * get_attack(result.cell.attack).pass_cost
+    return (attack + _selection(result)) / result.attacked
+
+
+def _selection(result: CellResult) -> float:
+    """About how many passes told which of the attacked images are broken.
+
+    All rounds of `SELECTION` for a broken one; of one that stands those to expect at its rate.
+    """
+    if not result.cell.noisy:
+        return 0.0
+    wrong = 1 - result.right.mean(axis=0)[result.standing]
+    before = np.cumsum((0, *SELECTION[:-1]))
+    expected = sum(
+        float((draws * wrong**d).sum()) for draws, d in zip(SELECTION, before, strict=True)
+    )
+    return expected + sum(SELECTION) * max(result.attacked - len(wrong), 0)
 
 
 def variance_components(result: CellResult) -> Components:
@@ -109,8 +131,9 @@ def variance_components(result: CellResult) -> Components:
         raise DataError("The noise of coding can be told only from two draws or more.")
     columns = np.stack([rates, rates**2], axis=1)
     image, coding = _components(columns.mean(axis=0)[None], n, draws)
-    shares = _share(*_components(resampled_means(columns), n, draws))
-    lower, upper = interval(shares)
+    lower, upper = nan, nan
+    if min((rates > 0).sum(), (rates < 1).sum()) >= FEW:
+        lower, upper = interval(_share(*_components(resampled_means(columns), n, draws)))
     return Components(
         image_sd=sqrt(image[0]),
         coding_sd=sqrt(coding[0]),
