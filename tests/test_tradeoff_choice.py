@@ -84,6 +84,31 @@ def test_one_point_is_one_point(loss: float, words: str) -> None:
     assert choice is not None and choice.budget.startswith(f"At most {words} accuracy below")
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_equally_robust_points_the_more_accurate_one_is_chosen(turned: bool) -> None:
+    """None withstands; by each image's lowest score and by the strongest attack alone."""
+    none = np.zeros((2, 8))
+    lame = worst_point([[0] + [1] * 7] * 2, [none, none], sigma=0.3 if turned else 0.1)
+    able = worst_point([[1] * 8] * 2, [none, none], sigma=0.2)
+    for points in ([lame, able], [able, lame]):
+        choice = best_under_budget(points, min_clean=0.5)
+        assert choice is not None and choice.point is able and choice.shared
+
+
+def test_equal_sums_in_another_order_are_equal() -> None:
+    """0.1, 0.2 and 0.3 add up to 0.6, or to a little more."""
+    images = [np.arange(10) < right for right in (1, 2, 3)]
+    rights = [
+        np.repeat([images[i] for i in order], 2, axis=0).T for order in ((0, 1, 2), (2, 1, 0))
+    ]
+    ones = np.ones((10, 6))
+    worse = np.concatenate([np.zeros((10, 2)), ones[:, 2:]], axis=1)
+    for first, second in (rights, rights[::-1]):
+        lame, able = make_point(worse, first, sigma=0.1), make_point(ones, second, sigma=0.2)
+        choice = best_under_budget([lame, able], min_clean=0.1)
+        assert choice is not None and choice.point is able
+
+
 @pytest.mark.parametrize("images", [2, 20, 50])
 def test_few_images_cannot_tell_that_a_budget_is_kept(images: int) -> None:
     """Without a difference among so few, five points may be lost all the same."""

@@ -65,7 +65,11 @@ def test_the_worst_case_is_the_lowest_score_of_each_image() -> None:
     assert point.robust_scores.tolist() == [0, 0, 1, 0]
     assert point.robust_result is results[2]
     assert point.robust_results == (results[1], results[2])
-    (weak,) = operating_points(results, WORST, 8.0, attacks=["fgsm"])
+    still = [
+        make_result([1, 1, 1, 0], sigma=0.0),
+        make_result([1, 0, 1, 1], sigma=0.0, attack="fgsm", epsilon=8.0),
+    ]
+    (weak,) = operating_points(still, WORST, 8.0, attacks=["fgsm"])
     assert weak.robust_scores.tolist() == [1, 0, 1, 0], "no better than without attack"
 
 
@@ -79,6 +83,25 @@ def test_the_upper_end_of_a_worst_case_is_the_strongest_attack_where_there_is_no
     assert still.upper_scores.tolist() == still.robust_scores.tolist() == [0, 1, 0, 0]
     one = make_point(clean, second)
     assert one.upper_scores.tolist() == one.robust_scores.tolist()
+
+
+def test_the_worst_case_of_one_attack_has_one_end() -> None:
+    """With noise that attack itself; the lower score of each image would err low."""
+    clean, attack = [[1, 1, 1, 0], [1, 0, 1, 1]], [[1, 0, 0, 1], [0, 1, 1, 0]]
+    one = worst_point(clean, [attack])
+    assert one.robust_scores.tolist() == one.upper_scores.tolist() == [0.5, 0.5, 0.5, 0.5]
+    assert (one.robust.value, one.alone) == (0.5, 0.5)
+    weak = worst_point(attack, [clean])
+    assert weak.robust_scores.tolist() == weak.upper_scores.tolist() == [0.5] * 4
+    assert weak.robust.value == 0.5 < weak.alone == 0.75, "no attack does more harm"
+
+
+def test_the_upper_end_of_a_worst_case_is_no_more_than_the_clean_accuracy() -> None:
+    clean, strong, weak = [[1, 0, 1, 0]] * 2, [[1, 1, 1, 0], [1, 1, 0, 0]], [[1, 1, 1, 1]] * 2
+    point = worst_point(clean, [weak, strong])
+    assert point.alone == 0.625 and point.robust_result is point.robust_results[1]
+    assert point.upper_scores.tolist() == [1, 0, 1, 0]
+    assert point.robust_scores.tolist() == [1, 0, 0.5, 0]
 
 
 def test_votes_are_over_the_draws_that_there_are() -> None:

@@ -15,6 +15,8 @@ from rsc_snn.resampling import Floats
 from rsc_snn.tradeoff.paired import Difference, between, differences
 from rsc_snn.tradeoff.points import OperatingPoint, same_images
 
+# Decimals of means that are compared.
+_DIGITS = 12
 Held = Literal["yes", "perhaps", "no"]
 _HELD = {
     "yes": "The limit is kept.",
@@ -154,8 +156,8 @@ def best_under_budget(
 
     Give one of max_loss, a share (0.05: five points) that may be lost against `reference` on the
     same images, and min_clean, a share that must be reached. reference: None takes the point of
-    the highest clean accuracy. Even images (the first, third, ...) choose, odd ones report.
-    names: what to call models.
+    the highest clean accuracy. Of equally robust points that of the higher clean accuracy is
+    taken. Even images (the first, third, ...) choose, odd ones report. names: what to call models.
 
     None if no point is within the budget. Raises ConfigError (both limits or none, or one outside
     0..1) and DataError (fewer than two images, points of other images or another attack).
@@ -175,8 +177,14 @@ def best_under_budget(
     within = [point for point in points if point.clean_scores[choosing].mean() >= floor - 1e-12]
     if not within:
         return None
-    best = max(within, key=lambda point: point.robust_scores[choosing].mean())
-    upper = max(within, key=lambda p: (p.upper_scores[choosing].mean(), p is best))
+
+    def mean(scores: Floats) -> float:
+        # Equal scores in another order have another sum in their last digits.
+        return round(float(scores[choosing].mean()), _DIGITS)
+
+    # Of equally robust points that of the higher clean accuracy: the other would be dominated.
+    best = max(within, key=lambda p: (mean(p.robust_scores), mean(p.clean_scores)))
+    upper = max(within, key=lambda p: (mean(p.upper_scores), p is best, mean(p.clean_scores)))
     clean = _estimate(best, best.clean_scores[reporting])
     loss = None
     if max_loss is not None and reference is not None:

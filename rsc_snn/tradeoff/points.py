@@ -29,10 +29,12 @@ class OperatingPoint:
     effective_sigma: sigma / sqrt(T). clean, robust: accuracies. clean_result: the clean cell.
     robust_result: the attacked one; for the worst case that of the attack that does most harm.
     alone: the accuracy (0..1) under that attack alone: of noisy scores the worst case, the mean of
-    each image's lowest one, errs low, and this errs high. robust_results: all that the worst case
-    is over. clean_scores, robust_scores: `[n]`, of the images, 0..1. upper_scores: `[n]`, the upper
-    end of a worst case with noise, the scores under the attack that does most harm; without noise,
-    or under one attack, robust_scores. attack: a name of the registry, or WORST. epsilon: as in
+    each image's lowest one, errs low, and this errs high as a rule (where attacks are about equal,
+    the one that was chosen for its low accuracy has luck in it, and errs low). robust_results: all
+    that the worst case is over. clean_scores, robust_scores: `[n]`, of the images, 0..1.
+    upper_scores: `[n]`, the upper end of a worst case with noise, the scores under the attack that
+    does most harm, or those without attack if they are lower on average; without noise, or under
+    one attack, robust_scores. attack: a name of the registry, or WORST. epsilon: as in
     `Cell`. passes: of a vote; None for all.
     """
 
@@ -108,7 +110,9 @@ def operating_points(
 
     A pair is of the same weights, images, draws, seed and batches. attack: a name, or WORST: per
     image the lowest score over no attack and all of `attacks`; a setting that lacks one of them
-    is left out. parameters: if given, cells whose attack has these values alone count. passes:
+    is left out. Of one attack on a model with noise it is the attack itself (no attack, if that
+    leaves less): there is none to choose for each image, and the lower of two noisy scores would
+    err low. parameters: if given, cells whose attack has these values alone count. passes:
     a vote over the first so many draws; a model with noise and fewer draws is left out.
 
     The same attack measured in several grids counts once, with the longest chain of smaller
@@ -198,10 +202,14 @@ def _point(
         raise DataError(f"The cells of {clean.cell.model} do not have the same images.")
     clean_scores = _scores(clean, predictor, passes)
     each = [_scores(result, predictor, passes) for result in robust]
-    worst = np.minimum.reduce([clean_scores, *each]) if attack == WORST else each[0]
+    cell = robust[0].cell
     means = [float(scores.mean()) for scores in each]
     strongest = int(np.argmin(means))
-    cell = robust[0].cell
+    worst, upper = each[0], each[0]
+    if attack == WORST:
+        worst = np.minimum.reduce([clean_scores, *each])
+        upper = min((each[strongest], clean_scores), key=np.mean) if cell.noisy else worst
+        worst = upper if len(each) == 1 else worst
     draws = cell.draws if predictor == "single" else 1
     return OperatingPoint(
         model=cell.model,
@@ -216,7 +224,7 @@ def _point(
         robust_results=robust,
         clean_scores=clean_scores,
         robust_scores=worst,
-        upper_scores=each[strongest] if cell.noisy else worst,
+        upper_scores=upper,
         attack=attack,
         epsilon=cell.epsilon,
         predictor=predictor,
