@@ -40,6 +40,9 @@ from rsc_snn.sweep.cells import Cell, CellResult
 # 2 added the accuracy of a single pass beside the answers, and the index for pages; 3 which images
 # are broken.
 SCHEMA = 3
+# The rule that the intervals beside the answers are by; 2 has room for an image that was not drawn.
+# Apart from the version, for a program with another rule can read and fill the store all the same.
+INTERVALS = 2
 # What a sweep says that is not alone; see `Store.sweeping`.
 NOT_ALONE = "Another sweep fills this store; each leaves alone what the other did."
 _APPLICATION = 0x52534353  # "RSCS": tells a store from the databases of other programs.
@@ -106,16 +109,21 @@ CREATE INDEX place ON cells (model, attack, time_steps, sigma, epsilon);
 _TO_SCHEMA_3 = """
 ALTER TABLE answers ADD COLUMN standing BLOB;
 """
+_KEEP_RULE = f"""
+CREATE TABLE IF NOT EXISTS intervals (rule INTEGER NOT NULL);
+DELETE FROM intervals;
+INSERT INTO intervals VALUES ({INTERVALS});
+"""
 
 
 def _names(columns: Iterable[str]) -> str:
     return ", ".join(f"cells.{column}" for column in columns)
 
 
-def _select_results(standing: str = "answers.standing") -> str:
+def _select_results() -> str:
     return (
-        f"SELECT {_names((*_CELL_FIELDS, *_RESULT_FIELDS, 'key'))}, answers.answers, {standing}, "
-        "labels.labels FROM cells JOIN answers ON answers.key = cells.key "
+        f"SELECT {_names((*_CELL_FIELDS, *_RESULT_FIELDS, 'key'))}, answers.answers, "
+        "answers.standing, labels.labels FROM cells JOIN answers ON answers.key = cells.key "
         "JOIN labels ON labels.data = cells.data"
     )
 
@@ -422,7 +430,7 @@ _SENTENCES = {
 
 def _set_up(connection: sqlite3.Connection, path: Path | str, timeout: float) -> None:
     """Make the tables, or bring those of an older version up to date. Raises SweepError."""
-    if _version(connection, path) == SCHEMA:
+    if _version(connection, path) == SCHEMA and _rule(connection) == INTERVALS:
         return
     _use_log(connection, timeout)
     connection.execute("BEGIN IMMEDIATE")
@@ -430,6 +438,8 @@ def _set_up(connection: sqlite3.Connection, path: Path | str, timeout: float) ->
     version = _version(connection, path)
     for step in _MIGRATIONS[version:]:
         step(connection)
+    if _rule(connection) != INTERVALS:
+        _work_out_accuracies(connection)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("COMMIT")
@@ -462,6 +472,14 @@ def _version(connection: sqlite3.Connection, path: Path | str) -> int:
     return version
 
 
+def _rule(connection: sqlite3.Connection) -> int:
+    """The rule that the stored intervals are by; the first one was not kept."""
+    table = "SELECT 1 FROM sqlite_schema WHERE name = 'intervals'"
+    if connection.execute(table).fetchone() is None:
+        return 1
+    return int(connection.execute("SELECT max(rule) FROM intervals").fetchone()[0])
+
+
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
@@ -478,20 +496,24 @@ def _make_tables(connection: sqlite3.Connection) -> None:
 
 
 def _add_accuracies(connection: sqlite3.Connection) -> None:
-    """From version 1 to 2: work out the accuracy of every stored cell that can be read."""
+    """From version 1 to 2; `_work_out_accuracies` fills the columns."""
     _run(connection, _TO_SCHEMA_2)
-    rows = _fetch(connection, _select_results(standing="NULL"))
-    for result in _sound(rows, _result):
-        estimate = result.estimate()
-        connection.execute(
-            "UPDATE cells SET value = ?, lower = ?, upper = ? WHERE key = ?",
-            (estimate.value, estimate.lower, estimate.upper, result.cell.key),
-        )
 
 
 def _add_standing(connection: sqlite3.Connection) -> None:
     """From version 2 to 3: cells of older protocols stay without it (see `_result`)."""
     _run(connection, _TO_SCHEMA_3)
+
+
+def _work_out_accuracies(connection: sqlite3.Connection) -> None:
+    """The accuracy of every stored cell that can be read, with its interval by today's rule."""
+    for result in _sound(_fetch(connection, _select_results()), _result):
+        estimate = result.estimate()
+        connection.execute(
+            "UPDATE cells SET value = ?, lower = ?, upper = ? WHERE key = ?",
+            (estimate.value, estimate.lower, estimate.upper, result.cell.key),
+        )
+    _run(connection, _KEEP_RULE)
 
 
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (

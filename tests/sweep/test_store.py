@@ -22,7 +22,7 @@ from hypothesis import given, settings
 
 from rsc_snn.errors import StoreWaitError, SweepError
 from rsc_snn.sweep.cells import CLEAN, CellResult
-from rsc_snn.sweep.store import SCHEMA, Store
+from rsc_snn.sweep.store import INTERVALS, SCHEMA, Store
 from tests.conftest import as_ordinary_user
 from tests.sweep.synthetic import make_cell, make_result, results, same
 
@@ -258,6 +258,7 @@ def old_store(path: Path, found: list[CellResult]) -> None:
     for column in ("value", "lower", "upper"):
         connection.execute(f"ALTER TABLE cells DROP COLUMN {column}")
     connection.execute("ALTER TABLE answers DROP COLUMN standing")
+    connection.execute("DROP TABLE intervals")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
@@ -277,6 +278,28 @@ def test_a_store_of_version_1_is_brought_up_to_date(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
         assert connection.execute("SELECT name FROM sqlite_schema WHERE name = 'place'").fetchall()
+
+
+@pytest.mark.parametrize("spoil", ["DROP TABLE intervals", "UPDATE intervals SET rule = 1"])
+def test_intervals_by_an_older_rule_are_made_anew(path: Path, spoil: str) -> None:
+    """A program with the older rule may have filled the store, and may go on to."""
+    found = many(3)
+    with Store(path) as store:
+        store.put_all(found)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE cells SET lower = 0, upper = 1")
+    wanted = {result.cell.key: result.estimate() for result in found}
+    with Store(path) as store:
+        assert {s.estimate.lower for s in store.summaries()} == {0}, "they are taken to be right"
+    with sqlite3.connect(path) as connection:
+        connection.execute(spoil)
+    for _ in range(2):
+        with Store(path) as store:
+            assert {s.cell.key: s.estimate for s in store.summaries()} == wanted
+            assert len(store.results()) == 3
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        assert connection.execute("SELECT rule FROM intervals").fetchall() == [(INTERVALS,)]
 
 
 def test_a_migration_that_fails_leaves_the_old_store(path: Path) -> None:
@@ -344,7 +367,7 @@ def test_a_damaged_store(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
-    with Store(path) as store, pytest.raises(SweepError, match="damaged; move it away"):
+    with pytest.raises(SweepError, match="damaged; move it away"), Store(path) as store:
         store.results()
 
 
