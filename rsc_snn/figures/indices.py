@@ -173,7 +173,9 @@ def _shares(name: str, rows: Sequence[Row], colour: str, pattern: str) -> dict[s
 
 def _share_of_images(parts: Components) -> str:
     """Of a single answer, with its interval, for the hover."""
-    ends = f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}"
+    ends = "no interval"
+    if parts.has_interval:
+        ends = f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}"
     return f"of an answer's variance {parts.icc:.0%} ({ends}) is {_IMAGES}"
 
 

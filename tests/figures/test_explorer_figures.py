@@ -420,7 +420,8 @@ def test_parts_of_the_noise_add_up() -> None:
     assert f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}" in images.customdata[0][5]
     assert images.marker.pattern.shape != coding.marker.pattern.shape
     none = variance_components(make_result([[1, 1], [1, 1]]))
-    assert components_figure([Row("all right", none)]).data[0].x[0] == 0
+    unsure = components_figure([Row("all right", none)]).data[0]
+    assert unsure.x[0] == 0 and "variance 100% (no interval) is" in unsure.customdata[0][5]
 
 
 def test_prices_are_points_gained_over_points_paid() -> None:

@@ -610,6 +610,34 @@ def test_the_lowest_of_noisy_scores_makes_no_price_and_no_choice(
         assert "ends of the worst case" not in alone and "both ends," not in alone
 
 
+def test_too_few_images_that_differ_give_no_intervals(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    """Noise costs 12 of 20 images, and nothing withstands before or after; then two images do."""
+    grid = make_grid(["tiny-rsc"], time_steps=(4,), sigmas=(0.0, 0.1))
+    results = make_results(grid, Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all(map(with_few_that_differ, results))
+    (shipped_grid / "results" / FILE).unlink()
+    link = {"models": "tiny-rsc", "attack": "pgd-10", "epsilon": "8"}
+    assert "| 0.00 (no interval: too few images differ) |" in words(
+        is_fine(page(PAGE, view="prices", **link).run())
+    )
+    noise = words(is_fine(page(PAGE, view="noise", **(link | {"epsilon": "2"})).run()))
+    assert "| 100 (no interval: too few images are right, or wrong) |" in noise
+    assert "nan" not in noise
+
+
+def with_few_that_differ(result: CellResult) -> CellResult:
+    cell, labels = result.cell, result.labels
+    count = 2 if cell.epsilon == 2 else 0
+    if cell.attack == CLEAN:
+        count = 8 if cell.sigma else 20
+    right = np.tile(np.arange(cell.images) < count, (cell.draws, 1))
+    answers = np.where(right, labels, (labels + 1) % 10).astype(np.uint16)
+    return replace(result, answers=answers, standing=np.asarray(right.any(axis=0)))
+
+
 def with_equal_attacks(result: CellResult) -> CellResult:
     """The same, with 60 % right under each attack: of every image at sigma 0.1, but at sigma 0.2
     FGSM breaks every other pair of images (80 % and 40 % right) and PGD the rest."""

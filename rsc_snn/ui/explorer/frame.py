@@ -358,7 +358,7 @@ def caution(points: Sequence[OperatingPoint], *, alone: bool = False) -> str:
     return (
         "With noise the lowest score of each image errs low, by the luck of the draws: under the "
         f"strongest of these attacks alone, up to {100 * apart:.1f} points more are right. An "
-        "attacker who knew the best of them for each image would be between the two."
+        "attacker who knew the best of them for each image would as a rule be between the two."
     )
 
 

@@ -140,9 +140,9 @@ def draw_noise(frame: Frame) -> None:
             "luck of its attack too. More images shrink both parts, more [draws](#draw) only that"
             " of [coding](#coding): once most of the variance comes from the images, more draws "
             "help little. The last column is the number of draws per image that leaves the least "
-            "error for a given number of passes, counting those of the attack (in brackets, per "
-            "image; one broken before is "
-            f"not attacked).{more}"
+            "error for a given number of passes, counting those of the attack and those that tell "
+            "whether it broke the image (in brackets, per attacked image; one that was broken "
+            f"before takes none, and no draws).{more}"
         )
     )
     if untold:
@@ -210,14 +210,15 @@ def _table(rows: Sequence[Row]) -> str:
     lines = [
         "| setting | images and the attack on each in the variance of an answer, % (interval) "
         "| standard error, points: with 1 draw | with those measured | with unlimited draws "
-        "| draws, best for the effort (attack passes per image) |",
+        "| draws, best for the effort (other passes per attacked image) |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         parts = row.parts
-        share = (
-            f"{100 * parts.icc:.0f} ({100 * parts.icc_lower:.0f} to {100 * parts.icc_upper:.0f})"
-        )
+        ends = "no interval: too few images are right, or wrong"
+        if parts.has_interval:
+            ends = f"{100 * parts.icc_lower:.0f} to {100 * parts.icc_upper:.0f}"
+        share = f"{100 * parts.icc:.0f} ({ends})"
         errors = [100 * parts.se_at(parts.n, draws) for draws in (1, parts.draws, float("inf"))]
         lines.append(
             f"| {row.name} | {share} | {errors[0]:.2f} | {errors[1]:.2f} ({parts.draws}) "

@@ -35,7 +35,8 @@ _DEFINITIONS = """
   (A0, R0) of the same network and T; δ is the smallest loss that can be seen, one answer of one
   image. This is *our* definition of the paper's Quantification Trade-off Estimation, whose formula
   could not be established. There is no QTE where the accuracy paid is within the noise of all
-  comparisons of this view; each interval by itself is of 95 %.
+  comparisons of this view, and no interval of it where fewer than 10 images differ in either
+  accuracy; each interval by itself is of 95 %.
 - **Harmonic mean** 2 A R / (A + R) of both accuracies: high only where both are. Its interval is a
   [bootstrap](#bootstrap) over images; where fewer than 10 are right, or wrong, that of both ends.
 
@@ -152,6 +153,8 @@ def _ratio(ratio: Qte | None) -> str:
         return "start"
     if not ratio.defined or isnan(ratio.value):
         return "nothing paid"
+    if ratio.few:
+        return f"{ratio.value:.2f} (no interval: too few images differ)"
     if not ratio.bounded:
         return f"{ratio.value:.2f} (not known: perhaps nothing was paid)"
     return f"{ratio.value:.2f} ({ratio.lower:.2f} to {ratio.upper:.2f})"

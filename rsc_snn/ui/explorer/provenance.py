@@ -17,8 +17,9 @@ INTERVALS = (
     "[Intervals](#confidence-interval) are 95 %. For accuracies they are "
     "[Wilson's](#wilson-interval) over images (with the effective number of images where an "
     "image's answers vary over draws); for differences, a [paired bootstrap](#bootstrap) over the "
-    "same images (9,999 resamples, percentiles), or [Newcombe's](#newcombe-interval) where fewer "
-    "than 10 images differ. Conclusions are corrected for the number of comparisons "
+    "same images (9,999 resamples, percentiles; with noise wide enough for one image more, which "
+    "was not drawn), or [Newcombe's](#newcombe-interval) where fewer than 10 images differ. "
+    "Conclusions are corrected for the number of comparisons "
     "([Holm](#holm-correction); for the effective sigma [Bonferroni](#bonferroni-correction), in "
     "the intervals too)."
 )
