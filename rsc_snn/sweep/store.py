@@ -159,11 +159,13 @@ class Summary:
 class Store:
     """The results of all sweeps in one file, or in memory with the path ":memory:".
 
-    create: make the file, and its folder, if it is not there. timeout: seconds to wait for
-    another writer. Every method raises SweepError with one sentence for what goes wrong with the
-    file, and StoreWaitError for what may pass (a lock, a full disk); nothing that was stored is
-    lost by it. Of a damaged cell, which cannot be read any more, all others are independent: it is
-    left out, counts as missing, and `put` replaces it.
+    create: make the file, and its folder, if it is not there; without it, a store in a folder that
+    cannot be written is read all the same. timeout: seconds to wait for another writer.
+
+    Every method raises SweepError with one sentence for what goes wrong with the file, and
+    StoreWaitError for what may pass (a lock, a full disk); nothing that was stored is lost by it.
+    Of a damaged cell, which cannot be read any more, all others are independent: it is left out,
+    counts as missing, and `put` replaces it.
     """
 
     def __init__(
@@ -175,16 +177,38 @@ class Store:
         # of a store in memory is all there is of it, and calls take turns.
         self._resting: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
+        # Read as a file that does not change while a connection is open.
+        self._still = False
         if isinstance(self.path, Path):
             self._prepare_place(self.path, create)
         with self._speaking():
-            connection = self._connect()
             try:
-                _set_up(connection, self.path, timeout)
-            except BaseException:
-                connection.close()
-                raise
-            self._resting.put(connection)
+                connection = self._open()
+            except sqlite3.OperationalError as error:
+                if create or not self._cannot_log(error):
+                    raise
+                self._still = True
+                connection = self._open()
+            self._rest(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        """A first connection, with the tables there."""
+        connection = self._connect()
+        try:
+            _set_up(connection, self.path, self._timeout)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _cannot_log(self, error: sqlite3.OperationalError) -> bool:
+        """True if reading failed for want of a log that cannot be made, and nothing is in one."""
+        kinds = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+        return error.sqlite_errorcode & 0xFF in kinds and not self._has_log()
+
+    def _has_log(self) -> bool:
+        path = Path(self.path)
+        return path.with_name(f"{path.name}-wal").exists()
 
     def _prepare_place(self, path: Path, create: bool) -> None:
         try:
@@ -356,10 +380,14 @@ class Store:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if self._closed:
-                    connection.close()
-                else:
-                    self._resting.put(connection)
+                self._rest(connection)
+
+    def _rest(self, connection: sqlite3.Connection) -> None:
+        """Keep a connection for the next call; one to a file taken as still sees no change."""
+        if self._closed or self._still:
+            connection.close()
+        else:
+            self._resting.put(connection)
 
     def _take(self) -> sqlite3.Connection:
         if self._closed:
@@ -375,8 +403,15 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         # Without isolation level the module begins no transactions of its own.
+        place, still = self.path, self._still and not self._has_log()
+        if still:
+            place = f"{Path(self.path).absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+            place,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=still,
         )
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection

@@ -496,6 +496,35 @@ def test_a_read_only_store_is_read_and_not_written(open_folder: Path) -> None:
                 write()
 
 
+def test_a_store_in_a_read_only_folder_is_read(open_folder: Path) -> None:
+    """Reading makes files of a log beside it, which cannot be made there."""
+    path = open_folder / "a store?.sqlite"
+    with Store(path) as store:
+        store.put(make_result())
+    open_folder.chmod(0o555)
+    with as_ordinary_user(), Store(path, create=False) as store:
+        assert len(store.results()) == len(store.cells()[1]) == 1
+        with pytest.raises(SweepError, match="cannot be opened for writing"):
+            store.put(make_result(make_cell(seed=1)))
+        assert len(store.results()) == 1
+
+
+def test_what_is_added_to_a_store_in_a_read_only_folder_is_seen(open_folder: Path) -> None:
+    path = open_folder / "sweep.sqlite"
+    with Store(path) as owner:
+        owner.put(make_result())
+    open_folder.chmod(0o555)
+    with as_ordinary_user():
+        store = Store(path, create=False)
+        assert len(store.results()) == 1
+    open_folder.chmod(0o755)
+    with Store(path) as owner:
+        owner.put(make_result(make_cell(seed=1)))
+    open_folder.chmod(0o555)
+    with as_ordinary_user(), store:
+        assert len(store.results()) == 2
+
+
 def test_a_read_only_folder(open_folder: Path) -> None:
     open_folder.chmod(0o555)
     with as_ordinary_user(), pytest.raises(SweepError, match="cannot be opened for writing"):
