@@ -275,8 +275,8 @@ def evaluate_worst(
     An image keeps its lowest score over the clean image and all attacks: with one draw, or with
     the vote, it counts only if it survives every one. With "single" and several draws the lowest
     of several noisy scores errs low; more draws make that bias smaller, and the lowest accuracy of
-    `each` errs high. `options` are those of `evaluate_accuracy`, with its errors; DataError too if
-    there is no attack.
+    `each` errs high as a rule (of about equal ones it is the lowest by luck as well). `options` are
+    those of `evaluate_accuracy`, with its errors; DataError too if there is no attack.
     """
     start = time.perf_counter()
     if not attacks:

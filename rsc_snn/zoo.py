@@ -56,7 +56,8 @@ _MINIMAL = {"label", "dataset", "classes", "config", "sha256", "limits"}
 class CleanAccuracy:
     """Accuracy on a test split (share 0..1) with its confidence interval; n images.
 
-    Raises ZooError unless lower <= value <= upper are shares.
+    A card holds no scores, so that its interval is by the rule of `accuracy_estimate` when it was
+    measured. Raises ZooError unless lower <= value <= upper are shares.
     """
 
     value: float
@@ -80,8 +81,8 @@ class CleanAccuracy:
 class ClassAccuracy:
     """Accuracy on the test images of one class (share 0..1) with its interval; n images.
 
-    Confidence, draws and seed are those of the card's clean accuracy. Raises ZooError unless
-    lower <= value <= upper are shares.
+    Confidence, draws, seed and the rule of the interval are those of the card's clean accuracy.
+    Raises ZooError unless lower <= value <= upper are shares.
     """
 
     value: float

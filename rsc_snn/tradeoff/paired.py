@@ -5,9 +5,9 @@ independent: all that is said about a difference is said from the differences im
 Columns `[n, K]` hold K such differences of n images.
 
 The worst case of several attacks on a model with noise is known between two ends: each image's
-lowest score errs low, the strongest attack alone errs high. A difference of two worst cases is at
-least the first one's lower end minus the second one's upper end, and at most the other way round;
-as `rsc_snn.robustness.compare` does, a conclusion must hold at both.
+lowest score errs low, the strongest attack alone errs high as a rule. A difference of two worst
+cases is at least the first one's lower end minus the second one's upper end, and at most the other
+way round; as `rsc_snn.robustness.compare` does, a conclusion must hold at both.
 """
 
 from __future__ import annotations
