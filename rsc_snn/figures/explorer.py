@@ -157,7 +157,7 @@ def curves_figure(
         height=520 + _ROW * _rows(series, show),
         margin=margin(top=10),
         xaxis=axis(_AXIS_TITLES[over], anchor="y2", **_reach(over, places)),
-        yaxis=_shares("accuracy", [point.clean for point in points], domain=[0.53, 1]),
+        yaxis=_shares("clean accuracy", [point.clean for point in points], domain=[0.53, 1]),
         yaxis2=_shares("robust accuracy", [point.robust for point in points], domain=[0, 0.47]),
         legend=_column(-0.13),
     )
@@ -182,9 +182,9 @@ def plane_figure(
     traces += [
         _path(line, labels, show) for line, labels in _labels(series, (x_axis, y_axis), show)
     ]
-    traces += [_chosen(point) for point in points if point.key == show.here]
+    traces += [_chosen(point, show) for point in points if point.key == show.here]
     arrangement = layout(
-        height=430 + _ROW * (_rows(series, show) + bool(front) + 1),
+        height=430 + _ROW * (_rows(series, show) + bool(front) + 2),
         margin=margin(top=10),
         xaxis=x_axis,
         yaxis=y_axis,
@@ -246,7 +246,7 @@ def heat_figure(
                 "width": [3.5 if point.key == show.here else 0 for point in found],
             },
         },
-        **_unfaded(),
+        **unfaded(),
         "hovertemplate": _hover(QUANTITIES[quantity], quantity != "harmonic" or bool(harmonics)),
         "showlegend": False,
     }
@@ -418,7 +418,7 @@ def _line(
     show: Show,
     index: int,
 ) -> list[dict[str, Any]]:
-    """A line of (point, quantity) over a translucent band of their intervals."""
+    """A line of (point, quantity) over a translucent band of their intervals, with its edges."""
     estimates = [point.clean if quantity == "clean" else point.robust for point, quantity in values]
     x = list(across)
     band = {
@@ -429,7 +429,8 @@ def _line(
         "yaxis": panel,
         "fill": "toself",
         "fillcolor": translucent(line.colour, 0.13),
-        "line": {"width": 0},
+        # The fill alone is too pale to see where bands end, and where they lie over each other.
+        "line": {"width": 0.8, "color": line.colour},
         "hoverinfo": "skip",
         "showlegend": False,
         "legendgroup": f"{index}",
@@ -445,7 +446,7 @@ def _line(
         "customdata": [_custom(point, quantity, show) for point, quantity in values],
         "line": {"color": line.colour, "width": 1.2 if line.images else 2.2, "dash": line.dash},
         "marker": _marker(line, [point for point, _ in values], show),
-        **_unfaded(),
+        **unfaded(),
         "hovertemplate": _hover("%{customdata[6]}"),
         "legendgroup": f"{index}",
         "showlegend": panel == "y",
@@ -470,7 +471,7 @@ def _with_intervals(
         "symmetric": False,
         "array": [row[3] - value for row, value in zip(custom, line["y"], strict=True)],
         "arrayminus": [value - row[2] for row, value in zip(custom, line["y"], strict=True)],
-        "color": translucent(series.colour, 0.7),
+        "color": series.colour,
         "thickness": 1.5,
         "width": 0,
     }
@@ -506,10 +507,40 @@ def _labels(
         (x, y), clean, robust = _spot(point), point.clean, point.robust
         strokes += [(clean.lower, y, clean.upper, y), (x, robust.lower, x, robust.upper)]
     labels = Labels(axes[0]["range"], axes[1]["range"], marks, strokes)
+    sizes = {point.key: size for line in lines for point, size in _sizes(line, show)}
+    order = _turns(lines, show)
+    texts, sides = labels.place(
+        ["" if point.sigma is None else f"{point.sigma:g}" for point in order],
+        [_spot(point) for point in order],
+        [sizes[point.key] for point in order],
+    )
+    placed = {p.key: found for p, found in zip(order, zip(texts, sides, strict=True), strict=True)}
     for line in lines:
-        texts = ["" if point.sigma is None else f"{point.sigma:g}" for point in line.points]
-        sizes = _marker(line, line.points, show)["size"]
-        yield line, labels.place(texts, [_spot(point) for point in line.points], sizes)
+        own = [placed[point.key] for point in line.points]
+        yield line, ([text for text, _ in own], [side for _, side in own])
+
+
+def _turns(lines: Sequence[Series], show: Show) -> list[OperatingPoint]:
+    """In which order points get a label while there is room.
+
+    The chosen one, the ends of every path, then one of each path in turn, the first turn each time
+    that of another path: else the first paths would have nearly all labels.
+    """
+
+    def turn(line: int, place: int) -> tuple[bool, bool, int, int]:
+        points = lines[line].points
+        inside = place not in (0, len(points) - 1)
+        return points[place].key != show.here, inside, place, (line - place) % len(lines)
+
+    places = [
+        (line, place) for line, found in enumerate(lines) for place in range(len(found.points))
+    ]
+    return [lines[line].points[place] for line, place in sorted(places, key=lambda at: turn(*at))]
+
+
+def _sizes(line: Series, show: Show) -> Iterator[tuple[OperatingPoint, int]]:
+    """The points of a line with the diameters of their marks."""
+    return zip(line.points, _marker(line, line.points, show)["size"], strict=True)
 
 
 def _spot(point: OperatingPoint) -> tuple[float, float]:
@@ -531,7 +562,7 @@ def _path(line: Series, labels: tuple[list[str], list[str]], show: Show) -> dict
         "customdata": [_custom(point, "both", show) for point in line.points],
         "line": {"color": line.colour, "width": 1.0 if line.images else 1.6, "dash": line.dash},
         "marker": _marker(line, line.points, show),
-        **_unfaded(),
+        **unfaded(),
         "hovertemplate": (
             "%{customdata[1]}<br>clean %{x:.1%} (%{customdata[6]})<br>robust %{y:.1%} "
             "(%{customdata[2]:.1%} to %{customdata[3]:.1%}), n = %{customdata[4]:,}"
@@ -549,17 +580,17 @@ def _stairs(front: Sequence[OperatingPoint]) -> dict[str, Any]:
         "x": [point.clean.value for point in front],
         "y": [point.robust.value for point in front],
         # From a point to the right at the height of the next one: down first, then across.
-        "line": {"color": NEUTRAL, "width": 5, "shape": "vh", "dash": "solid"},
-        "opacity": 0.35,
+        "line": {"color": NEUTRAL, "width": 4, "shape": "vh", "dash": "solid"},
         "hoverinfo": "skip",
     }
 
 
-def _chosen(point: OperatingPoint) -> dict[str, Any]:
+def _chosen(point: OperatingPoint, show: Show) -> dict[str, Any]:
+    """The ring around the point that the page's link opens, with its intervals."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": f"chosen: {point.setting}",
+        "name": f"opened by the link:<br>{show.look(point).label} at {point.setting}",
         "x": [point.clean.value],
         "y": [point.robust.value],
         "error_x": _error(point.clean),
@@ -599,7 +630,7 @@ def legend_mark(name: str, marker: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unfaded() -> dict[str, Any]:
+def unfaded() -> dict[str, Any]:
     """A click must not fade all other points."""
     return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from rsc_snn.figures.explorer import BARE, Show, legend_mark, own_note, wrapped
+from rsc_snn.figures.explorer import BARE, Show, legend_mark, own_note, unfaded, wrapped
 from rsc_snn.figures.labels import Labels
 from rsc_snn.figures.style import (
     ADVERSARIAL,
@@ -21,32 +21,38 @@ from rsc_snn.figures.style import (
     interval_bars,
     layout,
     margin,
-    translucent,
 )
 
 if TYPE_CHECKING:
     from rsc_snn.tradeoff import Components, Difference, Price, VotePoint
     from rsc_snn.tradeoff.points import Accuracy
 
-_BAR = 56
+# Of a bar with the two lines of its name above it.
+_BAR = 74
 _ROW = 22
 _STEP = CODING_COLOURS["rsc"]
-_PALE = 0.55  # opacity
 _IMAGES = "images and the attack on each"
 _MARK = 10
 
 
 @dataclass(frozen=True)
 class Row:
-    """A setting, the parts of its noise, and the command that measures it.
+    """A model in a setting, the parts of its noise, and the command that measures it.
 
-    image_cost: passes that an image takes beside its draws, 0 if none.
+    image_cost: passes that an image takes beside its draws, 0 if none. setting: in words; "" if the
+    name says it.
     """
 
     name: str
     parts: Components
     command: str = ""
     image_cost: float = 0.0
+    setting: str = ""
+
+    @property
+    def title(self) -> str:
+        """The model and its setting in one line."""
+        return f"{self.name} at {self.setting}" if self.setting else self.name
 
 
 def votes_figure(
@@ -94,7 +100,7 @@ def _votes(
             + [wrapped("" if command is None else command(point.passes, accuracy))]
             for point, each in zip(ordered, estimates, strict=True)
         ],
-        "error_y": interval_bars(estimates, translucent(colour, 0.7)),
+        "error_y": interval_bars(estimates, colour),
         "line": {"color": colour, "width": 2.5, "dash": dash},
         "marker": {"color": colour, "size": 9, "symbol": symbol},
         "hovertemplate": (
@@ -110,7 +116,8 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
 
     That of images holds the luck of the one attack on each of them, so both are named.
     Bars are shares of the accuracy's variance, which add up; standard errors do not. Each bar's
-    name stands above it, so that a narrow screen has room for the bar.
+    name stands above it, so that a narrow screen has room for the bar, with the setting in a line
+    of its own, so that it has room for the name.
     """
     traces = [
         _shares(_IMAGES, rows, NEUTRAL, ""),
@@ -118,12 +125,15 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
     ]
     names = [
         {
-            "text": f"{row.name}: SE {100 * row.parts.se:.2f} points",
+            "text": f"{row.name}{'<br>' if row.setting else ''}{row.setting}: "
+            f"SE {100 * row.parts.se:.2f} points",
             "x": 0,
             "xanchor": "left",
+            "align": "left",
             "xref": "paper",
             "y": place,
-            "yshift": _BAR * 0.42,
+            "yanchor": "bottom",
+            "yshift": _BAR * 0.18,
             "showarrow": False,
             "font": {"size": 13},
         }
@@ -132,11 +142,11 @@ def components_figure(rows: Sequence[Row]) -> go.Figure:
     arrangement = layout(
         height=120 + _BAR * len(rows),
         barmode="stack",
-        bargap=0.55,
+        bargap=0.66,
         annotations=names,
         xaxis=axis("share of the measured accuracy's variance", range=[0, 1.03], tickformat=".0%"),
         yaxis=axis(
-            "", range=[len(rows) - 0.5, -0.7], showgrid=False, showticklabels=False, tickvals=[]
+            "", range=[len(rows) - 0.5, -0.8], showgrid=False, showticklabels=False, tickvals=[]
         ),
     )
     arrangement["legend"]["traceorder"] = "normal"
@@ -157,7 +167,7 @@ def _shares(name: str, rows: Sequence[Row], colour: str, pattern: str) -> dict[s
             for error, parts in zip(errors, every, strict=True)
         ],
         "customdata": [
-            [100 * error, sd, row.parts.n, row.parts.draws, row.name, _share_of_images(row.parts)]
+            [100 * error, sd, row.parts.n, row.parts.draws, row.title, _share_of_images(row.parts)]
             + [wrapped(row.command)]
             for error, sd, row in zip(errors, single, rows, strict=True)
         ],
@@ -182,8 +192,8 @@ def _share_of_images(parts: Components) -> str:
 def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
     """Points of robustness gained over points of accuracy paid, a mark for each step of a dial.
 
-    On the dotted line one point buys one. A step with a part that is within the noise is pale and
-    a cross, one to or from a setting that was added here is open; `customdata` ends with the key
+    On the dotted line one point buys one. A step with a part that is within the noise is a cross,
+    one to or from a setting that was added here is open; `customdata` ends with the key
     of the cell after the step.
     """
     across = _ends([price.paid for price in prices])
@@ -201,7 +211,7 @@ def prices_figure(prices: Sequence[Price], *, show: Show = BARE) -> go.Figure:
         legend_mark("a step of the dial", {"color": _STEP, "symbol": "circle"}),
         legend_mark(
             "a part is within the noise",
-            {"color": _STEP, "symbol": "x-thin-open", "line": {"width": 2}, "opacity": _PALE},
+            {"color": _STEP, "symbol": "x-thin-open", "line": {"width": 2}},
         ),
     ]
     zero = {"zeroline": True, "zerolinecolor": NEUTRAL, "zerolinewidth": 1.5}
@@ -268,14 +278,14 @@ def _steps(
         "marker": {
             "color": _STEP,
             "size": _MARK,
-            "opacity": [1.0 if plain else _PALE for plain in clear],
+            "opacity": 1,
             "symbol": [
                 f"circle{_open(price, show)}" if plain else "x-thin-open"
                 for price, plain in zip(prices, clear, strict=True)
             ],
             "line": {"width": 2, "color": _STEP},
         },
-        "unselected": {"marker": {"opacity": 0.8}},
+        **unfaded(),
         "hovertemplate": (
             f"{name}, sigma %{{customdata[1]}}<br>paid %{{customdata[2]}} points of accuracy<br>"
             "gained %{customdata[3]} points of robustness, n = %{customdata[4]:,}%{customdata[5]}"
@@ -298,4 +308,4 @@ def _words(price: Price, show: Show) -> tuple[str, str, int, str]:
 
 
 def _errors(changes: Sequence[Difference], colour: str) -> dict[str, Any]:
-    return interval_bars(changes, translucent(colour, 0.45), thickness=1.2, width=3, scale=100)
+    return interval_bars(changes, colour, thickness=1.2, width=3, scale=100)

@@ -71,6 +71,8 @@ def test_curves_have_accuracy_above_and_robust_accuracy_below_by_rising_sigma() 
     np.testing.assert_allclose(robust.y, [0.1, 0.3, 0.4, 0.35])
     assert keys(clean) == keys(robust) == [DIAL[i].key for i in (1, 2, 0, 3)]
     assert (clean.line.color, robust.line.color) == (CLEAN, ADVERSARIAL)
+    titles = (figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text)
+    assert titles == ("clean accuracy", "robust accuracy")
     for trace, quantity in ((clean, "clean"), (robust, "robust")):
         estimate = getattr(DIAL[1], quantity)
         assert trace.customdata[0][2:5] == [estimate.lower, estimate.upper, N]
@@ -284,7 +286,7 @@ def test_the_plane_has_paths_the_front_and_the_choice() -> None:
     assert keys(long) == [DIAL[i].key for i in (1, 2, 0, 3)] and len(short.x) == 2
     assert (list(chosen.x), list(chosen.y)) == ([0.8], [0.3])
     np.testing.assert_allclose(chosen.error_x.array, DIAL[2].clean.upper - 0.8)
-    assert chosen.name == "chosen: sigma 0.1, T = 4"
+    assert chosen.name == "opened by the link:<br>tiny-rsc at sigma 0.1, T = 4"
 
 
 def test_labels_of_a_path_do_not_stand_on_each_other() -> None:
@@ -292,6 +294,50 @@ def test_labels_of_a_path_do_not_stand_on_each_other() -> None:
     beside = point(0.1, 0.7, 0.4, time_steps=1)
     path, other = plane_figure([*crowd, beside]).data
     assert list(path.text) == ["0.1", "", "", "0.3"] and list(other.text) == [""]
+
+
+def test_every_path_has_a_part_of_the_labels_and_the_choice_has_its_own() -> None:
+    """Two paths so close that one label has room where each has a point."""
+    sigmas = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    one, two = (
+        [point(s, 0.9 - s, base + s, time_steps=steps) for s in sigmas]
+        for steps, base in ((1, 0.1), (2, 0.11))
+    )
+    chosen = two[3]
+    first, second = plane_figure([*one, *two], show=Show(here=chosen.key)).data[:2]
+    both = list(zip(first.text, second.text, strict=True))
+    assert all("" in pair and pair != ("", "") for pair in both)
+    assert both[3] == ("", "0.3"), "that of the choice goes before all others"
+    assert all(sum(text != "" for text in path.text) >= 2 for path in (first, second))
+    path = [point(0.0, 0.9, 0.1), point(0.1, 0.5, 0.4), point(0.2, 0.51, 0.4)]
+    assert list(plane_figure(path).data[0].text) == ["0", "", "0.2"], "ends go before the others"
+
+
+def visible(colour: str, background: str) -> bool:
+    """True for an opaque colour that is clear enough for a part of a figure (WCAG 1.4.11)."""
+    return colour.startswith("#") and contrast(colour, background) >= 3
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#0f1419"])
+def test_what_carries_meaning_is_visible_on_both_themes(background: str) -> None:
+    prices, _ = prices_of_dial(sorted(DIAL, key=lambda point: point.sigma or 0.0))
+    curve = vote_curve(make_result(draw_right(np.full(N, 0.6), 5, 0)))
+    looks = {"tiny-rsc": Look("RSC", "rsc")}
+    many = [point(0.1, 0.8, 0.3, time_steps=t) for t in range(1, 13)]
+    stairs = plane_figure([*DIAL, ANN], pareto_front([*DIAL, ANN])).data[0]
+    steps, _, cross, *_ = prices_figure(prices).data
+    bands = [t for t in curves_figure([*DIAL, *SHORT]).data if t.fill == "toself"]
+    assert len(bands) == 4 and stairs.name == "Pareto front"
+    parts = [stairs, steps, cross, *bands, *votes_figure(curve, curve).data]
+    parts += curves_figure(many, show=Show(looks)).data
+    for trace in parts:
+        colours = [
+            trace.marker.color if trace.mode.startswith("markers") else trace.line.color,
+            *(bars.color for bars in (trace.error_x, trace.error_y) if bars.array is not None),
+        ]
+        assert all(visible(colour, background) for colour in colours), trace.name
+        assert trace.opacity is None and trace.marker.opacity in (None, 1)
+        assert trace.mode.startswith("markers") or trace.line.width > 0
 
 
 @pytest.mark.parametrize("quantity", ["clean", "robust", "harmonic"])
@@ -409,13 +455,18 @@ def test_votes_over_passes() -> None:
 
 def test_parts_of_the_noise_add_up() -> None:
     parts = variance_components(make_result(draw_right(np.linspace(0, 1, N), 5, 0)))
-    figure = components_figure([Row("clean", parts, "run it"), Row("attacked", parts)])
+    attacked = Row("A model", parts, setting="sigma 0.2, T = 4")
+    figure = components_figure([Row("clean", parts, "run it"), attacked])
     images, coding = figure.data
     assert (images.name, coding.name) == ("images and the attack on each", "coding noise")
     assert "is images and the attack on each" in images.customdata[0][5]
     np.testing.assert_allclose(np.add(images.x, coding.x), 1)
     assert images.x[0] == pytest.approx((parts.se_images / parts.se) ** 2)
-    assert figure.layout.annotations[0].text == f"clean: SE {100 * parts.se:.2f} points"
+    error = f"SE {100 * parts.se:.2f} points"
+    clean_name, name = (note.text for note in figure.layout.annotations)
+    assert clean_name == f"clean: {error}"
+    assert name == f"A model<br>sigma 0.2, T = 4: {error}", "a long name fits a narrow screen"
+    assert images.customdata[1][4] == "A model at sigma 0.2, T = 4"
     assert images.customdata[0][-1] == "<br>run it" and images.customdata[0][2] == N
     assert f"{parts.icc_lower:.0%} to {parts.icc_upper:.0%}" in images.customdata[0][5]
     assert images.marker.pattern.shape != coding.marker.pattern.shape

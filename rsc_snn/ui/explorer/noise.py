@@ -15,7 +15,7 @@ from rsc_snn.tradeoff import WORST, OperatingPoint, attack_cost, variance_compon
 from rsc_snn.tradeoff.points import Accuracy
 from rsc_snn.tradeoff.rows import accuracy_words, passes_words, vote_rows
 from rsc_snn.ui import resources
-from rsc_snn.ui.explorer.frame import Frame, draw_provenance, nothing_here
+from rsc_snn.ui.explorer.frame import Frame, draw_provenance, left_out_words, nothing_here
 from rsc_snn.ui.explorer.handover import attack_name, chosen_point, draw_handover
 from rsc_snn.ui.explorer.legible import best_of_dials, few_settings
 from rsc_snn.ui.explorer.measured import setting_order
@@ -109,10 +109,11 @@ def draw_noise(frame: Frame) -> None:
     def work() -> tuple[Row, ...]:
         return tuple(
             Row(
-                frame.name(point),
+                frame.labels[point.model],
                 variance_components(point.robust_result),
                 cell_command(point.robust_result.cell, zoo),
                 attack_cost(point.robust_result),
+                frame.setting(point),
             )
             for point in points
         )
@@ -129,7 +130,7 @@ def draw_noise(frame: Frame) -> None:
         "the robust accuracy.",
     )
     attacks = ", ".join(dict.fromkeys(map(attack_name, points)))
-    more = f" {len(told) - len(points)} more settings are left out." * (len(points) < len(told))
+    more = left_out_words(len(told) - len(points), noun="setting")
     st.caption(
         explained(
             f"Where the uncertainty of the accuracy of a single pass under {attacks} comes from: "
@@ -221,7 +222,7 @@ def _table(rows: Sequence[Row]) -> str:
         share = f"{100 * parts.icc:.0f} ({ends})"
         errors = [100 * parts.se_at(parts.n, draws) for draws in (1, parts.draws, float("inf"))]
         lines.append(
-            f"| {row.name} | {share} | {errors[0]:.2f} | {errors[1]:.2f} ({parts.draws}) "
+            f"| {row.title} | {share} | {errors[0]:.2f} | {errors[1]:.2f} ({parts.draws}) "
             f"| {errors[2]:.2f} | {_best(row)} |"
         )
     return "\n".join(lines)
