@@ -18,6 +18,7 @@ from rsc_snn.ui.components import plot_routes
 from rsc_snn.ui.health import health_routes
 from rsc_snn.ui.shell import device_badge, icon
 from rsc_snn.ui.style import apply_style
+from rsc_snn.ui.tasks import keep_jobs
 
 _PAGE = "app.page"
 
@@ -50,6 +51,7 @@ def run() -> None:
     page.run()
     if not panel:
         device_badge()
+    keep_jobs()
     resources.settle_memory()
 
 

@@ -71,14 +71,14 @@ def swap(page: Any, key: str, index: int) -> bool:
 # What is moved, how, and the page's link.
 MOVES: dict[str, tuple[str, Move, str]] = {
     "epsilon": ("tradeoff.epsilon", press, "view=curves"),
-    "time steps": ("tradeoff.steps", press, "view=curves"),
+    "time steps": ("tradeoff.steps.cifar10", press, "view=curves"),
     "axis": ("tradeoff.axis", press, "view=curves"),
     "view": ("tradeoff.view", press, "view=curves"),
-    "models": ("tradeoff.models", swap, "view=curves"),
+    "models": ("tradeoff.models.cifar10", swap, "view=curves"),
     "attack": ("tradeoff.attack", pick, "view=curves"),
     "single pass or vote": ("tradeoff.predictor", press, "view=curves"),
     "epsilon, plane": ("tradeoff.epsilon", press, "view=plane"),
-    "models, plane": ("tradeoff.models", swap, "view=plane"),
+    "models, plane": ("tradeoff.models.cifar10", swap, "view=plane"),
     "epsilon, map": ("tradeoff.epsilon", press, "view=map"),
     "quantity, map": ("tradeoff.quantity", press, "view=map"),
     "epsilon, epsilon": ("tradeoff.epsilon", press, "view=epsilon"),

@@ -137,7 +137,8 @@ def main() -> None:
             return [None] * (len(reader.cells) - before)
 
         def choices(_: int) -> Sequence[object]:
-            menu = Menu(by_sample(reader.cells.values()))
+            groups = by_sample(reader.cells.values())
+            menu = Menu(groups, {place: (0, len(found)) for place, found in groups.items()})
             (dataset,) = menu.datasets
             own = menu.only(dataset, menu.only(dataset).samples[0])
             own.epsilons(own.worst_of(models[:2]))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from rsc_snn.ui.components import copy_link
 from rsc_snn.ui.errors import shown_errors
-from rsc_snn.ui.explorer.grid_panel import draw_plan, read_plan
+from rsc_snn.ui.explorer.grid_panel import draw_grid, read_plan
 from rsc_snn.ui.explorer.page import draw_nothing, draw_sources, read_panel, read_view
 from rsc_snn.ui.explorer.sources import gather
 from rsc_snn.ui.figure_files import begin_figures, figure_tools
@@ -27,8 +27,7 @@ def show(link: PageLink) -> None:
         draw = draw_nothing if selection is None else read_view(link, evidence, plan, selection)
     link.publish()
     with own, shown_errors():
-        if plan is not None:
-            draw_plan(plan, evidence)
+        draw_grid(plan, evidence)
     with results:
         draw()
 

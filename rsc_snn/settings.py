@@ -56,7 +56,7 @@ class Settings:
     job_seconds: float = _limit(0.0, 0, 1e6, "seconds that one computation may run; 0: any number")
     reconnect_seconds: float = _limit(10.0, 0, 3600, "seconds that a lost browser has to return")
     live_seconds: float = _limit(0.6, 0, 60, "seconds of one small core that follow a slider")
-    grid_cells: int = _limit(2000, 1, 1_000_000, "points of a grid that a page measures")
+    grid_cells: int = _limit(2000, 1, 1_000_000, "measurements of a grid that a page takes")
     grid_seconds: float = _limit(7200.0, 1, 1e6, "estimated seconds of a grid that a page measures")
     remembered: int = _limit(512, 1, 1_000_000, "results that are remembered")
     remembered_megabytes: float = _limit(64.0, 0.001, 1e6, "megabytes of results")

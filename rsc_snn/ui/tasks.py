@@ -13,6 +13,9 @@ from rsc_snn.ui import resources
 from rsc_snn.ui.errors import shown_errors
 
 POLL_SECONDS = 0.4
+# Well within the time that a browser has to connect again after a failure of the network.
+_KEEP_SECONDS = 3.0
+_STATE = "job."
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Slot:
 
     @property
     def _state(self) -> str:
-        return f"job.{self.name}"
+        return f"{_STATE}{self.name}"
 
     def view(self) -> JobView | None:
         """The slot's last job, whatever it computes."""
@@ -92,8 +95,7 @@ def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
         others = "next in line" if ahead == 0 else f"waiting, {ahead} ahead in line"
         bar.progress(0.0, text=text + others)
     else:
-        pace = view.pace or f"{view.progress:.0%}, {view.seconds:.0f} s"
-        bar.progress(view.progress, text=text + pace)
+        bar.progress(view.progress, text=text + _pace(view))
     button.button(
         "Cancel",
         key=f"{slot.name}.cancel",
@@ -101,8 +103,61 @@ def progress_row(slot: Slot, view: JobView, stale: str = "") -> None:
         icon=":material/stop_circle:",
         width="stretch",
     )
+    if view.state is JobState.QUEUED:
+        _say_own_before(slot)
     for note in view.notes:
         st.caption(note)
+
+
+def _pace(view: JobView) -> str:
+    return view.pace or f"{view.progress:.0%}, {view.seconds:.0f} s"
+
+
+def _say_own_before(slot: Slot) -> None:
+    """What of this session's own, of another part of the app, a waiting job waits for."""
+    for other in _slots():
+        view = other.view()
+        if other.name == slot.name or view is None or view.state is not JobState.RUNNING:
+            continue
+        text, button = st.columns([5, 1], vertical_alignment="center", wrap=False)
+        text.caption(f"It waits for a computation of your own: {view.label}, {_pace(view)}.")
+        button.button(
+            "Cancel that",
+            key=f"{slot.name}.cancel.{other.name}",
+            on_click=other.cancel,
+            icon=":material/stop_circle:",
+            width="stretch",
+        )
+
+
+def _slots() -> list[Slot]:
+    """Every slot of this session that had a job."""
+    return [
+        Slot(str(name).removeprefix(_STATE), known[0])
+        for name, known in st.session_state.items()
+        if str(name).startswith(_STATE)
+    ]
+
+
+def keep_jobs() -> None:
+    """Say on every page that the session of its jobs is here still, as long as there are any.
+
+    After a failure of the network the browser connects again and runs no page for that, only parts
+    that run by themselves; without any, the jobs would be taken as left.
+    """
+
+    def part() -> None:
+        if not _any_active():
+            st.rerun()  # Without this part.
+
+    if _any_active():
+        st.fragment(part, run_every=_KEEP_SECONDS)()
+
+
+def _any_active() -> bool:
+    """True if the session has a job under way; to ask keeps them all."""
+    views = [slot.view() for slot in _slots()]
+    return any(map(is_active, views))
 
 
 def task_row(slot: Slot, label: str, title: str, work: Work, note: str = "") -> None:

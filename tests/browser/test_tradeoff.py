@@ -59,9 +59,9 @@ def open_page(page: Any, address: str, query: str) -> None:
 
 
 def measured(page: Any) -> int:
-    """How many points of the grid the page says are measured."""
+    """How much of the grid the page says is measured."""
     text = page.get_by_text("of them measured already").inner_text()
-    return int(re.search(r"points, ([\d,]+) of them", text)[1])  # type: ignore[index]
+    return int(re.search(r"\), ([\d,]+) of them", text)[1])  # type: ignore[index]
 
 
 def wait_until(page: Any, holds: Callable[[], bool]) -> None:
@@ -166,11 +166,13 @@ def test_a_live_grid_survives_a_reload_and_a_kill(page: Any, folder: Path) -> No
         settle(page)
         assert measured(page) == known > first
         page.get_by_role("button", name="Go on").click()
-        page.get_by_text(f" of {GRID_CELLS - known} points").wait_for()  # No other is measured.
-        done = page.get_by_text(re.compile(r"^All \d+ points of this grid are measured\.$"))
+        page.get_by_text(
+            f" of {GRID_CELLS - known} measurements"
+        ).wait_for()  # No other is measured.
+        done = page.get_by_text(re.compile(r"^All \d+ measurements of this grid are done\.$"))
         wait_until(page, lambda: stored(folder) == GRID_CELLS)
         done.wait_for()
-        assert f"All {GRID_CELLS} points" in done.inner_text()
+        assert f"All {GRID_CELLS} measurements" in done.inner_text()
         settle(page)
     after = answers(folder)
     assert len(after) == GRID_CELLS > known

@@ -25,11 +25,12 @@ from rsc_snn.sweep.grid import PRESETS, GridAttack, expand, fingerprints, read_g
 from rsc_snn.sweep.store import Store
 from rsc_snn.sweep.transfer import FILE, export_parquet
 from rsc_snn.tradeoff import WORST, operating_points
+from rsc_snn.ui import resources
 from rsc_snn.ui.explorer import live
-from rsc_snn.ui.explorer.frame import caution, unlike_numbers
+from rsc_snn.ui.explorer.frame import caution, left_out_words, unlike_numbers
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
-from rsc_snn.ui.explorer.measured import variant_of
+from rsc_snn.ui.explorer.measured import Sample, variant_of
 from rsc_snn.ui.explorer.provenance import grids_of
 from rsc_snn.ui.explorer.sources import gather
 from rsc_snn.ui.explorer.views import VIEWS
@@ -180,8 +181,8 @@ def test_results_of_other_weights_are_not_shown(shipped_grid: Path, page: PageMa
     card = Zoo(shipped_grid / "models").card("tiny-direct")
     save_tiny_model(shipped_grid / "models", "tiny-rsc", "Other weights", card.config)
     app = is_fine(page(PAGE).run())
-    assert "tiny-rsc" not in app.multiselect(key="tradeoff.models").options
-    assert "Other weights" not in app.multiselect(key="tradeoff.models").options
+    assert "tiny-rsc" not in app.multiselect(key="tradeoff.models.cifar10").options
+    assert "Other weights" not in app.multiselect(key="tradeoff.models.cifar10").options
 
 
 def test_damaged_results_are_a_sentence_and_the_store_goes_on(
@@ -348,10 +349,13 @@ def live_link(**changes: str) -> dict[str, str]:
 
 def test_a_grid_is_measured_live_and_stays(assets: Path, page: PageMaker, store: Path) -> None:
     app = is_fine(page(PAGE, **live_link()).run())
-    assert "4 points, 0 of them measured already" in words(app)
+    assert (
+        "4 measurements (2 settings, each clean and under attack), 0 of them measured already"
+        in words(app)
+    )
     assert not store.exists()
     app.button(key="tradeoff.start").click().run()
-    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    wait_for(app, lambda app: "All 4 measurements of this grid are done." in words(app))
     is_fine(app)
     (figure,) = figures(app).values()
     lines = [trace for trace in figure["data"] if trace.get("mode") == "lines+markers"]
@@ -359,7 +363,7 @@ def test_a_grid_is_measured_live_and_stays(assets: Path, page: PageMaker, store:
     assert all(mark.endswith("-open") for mark in lines[0]["marker"]["symbol"])
     assert app.query_params["attack"] == "fgsm" and app.query_params["grid"] == "true"
     again = is_fine(page(PAGE, **live_link()).run())
-    assert "All 4 points of this grid are measured." in words(again)
+    assert "All 4 measurements of this grid are done." in words(again)
     assert len(figures(again)) == 1
 
 
@@ -372,7 +376,7 @@ def test_a_grid_goes_on_where_it_was(assets: Path, page: PageMaker, store: Path)
     with Store(store) as own:
         own.put_all(make_results(grid, Zoo(assets / "models")))
     app.run()
-    assert "4 points, 2 of them measured already" in words(app)
+    assert "under attack), 2 of them measured already" in words(app)
     assert app.button(key="tradeoff.start").label == "Go on"
 
 
@@ -399,7 +403,7 @@ def test_a_grid_above_the_limits_is_not_started(
     monkeypatch.setenv("RSC_SNN_LIMIT_GRID_CELLS", "3")
     app = page(PAGE, **live_link()).run()
     assert app.button(key="tradeoff.start").disabled
-    assert "up to 3 points" in app.warning[0].value
+    assert "up to 3 measurements" in app.warning[0].value
     assert "python -m rsc_snn sweep my-grid.toml" in app.warning[0].value
 
 
@@ -441,7 +445,9 @@ def test_the_clicked_point_is_marked(
     (figure,) = figures(app).values()
     rows = [row for trace in figure["data"] for row in trace.get("customdata", ())]
     assert key in [row[-1] for row in rows]  # what a click sends
-    assert "chosen: sigma 0.3, T = 1" in [trace.get("name") for trace in figure["data"]]
+    names = [trace.get("name", "") for trace in figure["data"]]
+    (ring,) = [name for name in names if name.startswith("opened by the link")]
+    assert ring.endswith("Tiny RSC-SNN, sigma 0.2 at sigma 0.3, T = 1")
     assert app.query_params["point"] == key
     shared = is_fine(page(PAGE, **dict(app.query_params)).run())
     assert "Open sigma 0.3, T = 1, PGD-10 at 4/255 in the Playground" in words(shared)
@@ -555,7 +561,7 @@ def test_the_answer_names_setting_interval_energy_and_time(
     assert all(" to " in metric.delta for metric in app.metric[:2])
     answer = app.success[0].value
     assert re.search(r"^\*\*.+ at (sigma [\d.]+, )?T = \d\.\*\* It loses .+ of at most 5", answer)
-    assert answer.endswith("The budget is kept.")
+    assert answer.endswith("The limit is kept.")
     assert "At most 5 points of accuracy below" in words(app) and "tiny-rsc at" not in words(app)
     assert "times the energy" not in words(app)
     vote = is_fine(page(PAGE, **link, predictor="vote", passes="3").run())
@@ -658,7 +664,7 @@ def test_own_points_on_other_images_stand_beside_the_stored_ones(
     app = is_fine(page(PAGE, steps="4", **live_link()).run())
     assert "of other images (20 gallery photographs, seed 0)" in words(app)
     app.button(key="tradeoff.start").click().run()
-    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    wait_for(app, lambda app: "All 4 measurements of this grid are done." in words(app))
     is_fine(app)
     assert app.query_params["sample"].startswith("gallery-8-")
     (figure,) = figures(app).values()
@@ -677,7 +683,7 @@ def test_own_points_on_other_images_stand_beside_the_stored_ones(
     app.segmented_control(key="tradeoff.view").set_value("prices").run()
     assert "n = 8 photographs" in words(is_fine(app)) and "n = 20" not in words(app)
     app.segmented_control(key="tradeoff.view").set_value("curves").run()
-    app.multiselect(key="tradeoff.beside").set_value([]).run()
+    app.multiselect(key="tradeoff.beside.cifar10").set_value([]).run()
     assert "Thin dotted lines" not in words(is_fine(app))
     assert app.query_params["beside"] == ""
 
@@ -696,6 +702,7 @@ def test_points_beside_can_be_chosen_in_every_figure(
     )  # fmt: skip
     for view in ("curves", "plane", "epsilon"):
         link = {"attack": "fgsm", "models": "tiny-rsc,tiny-ann", "steps": "4"}
+        link["beside"] = Sample.of(results[0].cell).slug
         app = is_fine(page(PAGE, view=view, point=key, **link).run())
         (figure,) = figures(app).values()
         beside = [trace for trace in figure["data"] if "<br>on 8 gallery" in trace.get("name", "")]
@@ -705,7 +712,7 @@ def test_points_beside_can_be_chosen_in_every_figure(
         assert "Open sigma 0.3, T = 4, FGSM at 4/255 in the Playground" in words(app)
     alone = is_fine(page(PAGE, attack="fgsm", models="tiny-rsc", beside="").run())
     assert "open: added here" not in str(figures(alone)), "none is shown"
-    worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
+    worst = is_fine(page(PAGE, models="tiny-rsc", attack="worst", beside=link["beside"]).run())
     assert "<br>on 8 gallery" in str(figures(worst)), "both have the same attacks"
 
 
@@ -713,9 +720,11 @@ def test_the_worst_case_over_other_attacks_is_not_shown_beside(
     shipped_grid: Path, page: PageMaker, store: Path
 ) -> None:
     grid = make_grid(["tiny-rsc"], 8, attacks=(make_grid(["x"]).attacks[0],))
+    results = make_results(grid, Zoo(shipped_grid / "models"))
     with Store(store) as own:
-        own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
-    app = is_fine(page(PAGE, models="tiny-rsc", attack="worst").run())
+        own.put_all(results)
+    beside = Sample.of(results[0].cell).slug
+    app = is_fine(page(PAGE, models="tiny-rsc", attack="worst", beside=beside).run())
     assert "<br>on 8 gallery" not in str(figures(app))
     app.selectbox(key="tradeoff.attack").set_value("fgsm").run()
     assert "<br>on 8 gallery" in str(figures(is_fine(app)))
@@ -760,7 +769,7 @@ def test_few_draws_do_not_vote(
 def test_one_draw_is_one_draw(shipped_grid: Path, page: PageMaker) -> None:
     app = is_fine(page(PAGE, models="tiny-ann").run())
     assert "1 fresh noise draw an image" in words(app)
-    app.multiselect(key="tradeoff.models").set_value(["tiny-rsc"]).run()
+    app.multiselect(key="tradeoff.models.cifar10").set_value(["tiny-rsc"]).run()
     assert "1 or 5 fresh noise draws an image" in words(is_fine(app))
 
 
@@ -812,10 +821,10 @@ def test_a_shared_link_keeps_the_attacks_of_the_worst_case(
     assert "the worst of FGSM, PGD-10, EOT-PGD-10 at" in words(fresh)
     for app in (open_page, page(PAGE, **link)):
         assert "the worst of FGSM, PGD-10 at" in words(is_fine(app.run()))
-    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "eot-pgd-10"]).run()
+    app.multiselect(key="tradeoff.worst.cifar10").set_value(["fgsm", "eot-pgd-10"]).run()
     assert "the worst of FGSM, EOT-PGD-10 at" in words(is_fine(app))
     assert app.query_params["worst"] == "fgsm,eot-pgd-10"
-    app.multiselect(key="tradeoff.worst").set_value([]).run()
+    app.multiselect(key="tradeoff.worst.cifar10").set_value([]).run()
     assert "Choose at least one attack in the panel." in words(is_fine(app))
 
 
@@ -871,20 +880,19 @@ def test_settings_without_the_attack_at_this_epsilon_are_said_to_be_left_out(
     assert "left out" not in words(is_fine(page(PAGE, **link, epsilon="8").run()))
 
 
-def test_a_shared_link_keeps_the_images(shipped_grid: Path, page: PageMaker, store: Path) -> None:
-    """More results of 8 photographs than of 20 are added later."""
+def test_a_shared_link_keeps_the_images(shipped_grid: Path, page: PageMaker) -> None:
+    """A later version ships more results of 8 photographs than of 20."""
     link = dict(is_fine(page(PAGE, models="tiny-rsc").run()).query_params)
-    names, sigmas = ["tiny-rsc", "tiny-poisson"], tuple(i / 20 for i in range(11))
-    results = make_results(
-        make_grid(names, 8, sigmas=sigmas, time_steps=(1, 2, 4, 8)), Zoo(shipped_grid / "models")
-    )
-    with Store(store) as own:
-        own.put_all(results)
+    names, sigmas = list(TINY_CONFIGS), tuple(i / 20 for i in range(11))
+    more = make_grid(names, 8, sigmas=sigmas, time_steps=(1, 2, 4, 8))
+    with Store(":memory:") as memory:
+        zoo = Zoo(shipped_grid / "models")
+        memory.put_all([*make_results(make_grid(names), zoo), *make_results(more, zoo)])
+        export_parquet(memory, shipped_grid / "results" / FILE)
     assert "n = 8 photographs" in words(is_fine(page(PAGE, models="tiny-rsc").run()))
     again = is_fine(page(PAGE, **link).run())
     assert "n = 20 photographs" in words(again)
     assert again.query_params["sample"] == link["sample"]
-    store.unlink()
     other = page(PAGE, models="tiny-rsc", sample="gallery-8-abcdef-0-100").run()
     (warning,) = other.warning
     assert "there is no set of images 'gallery-8-abcdef-0-100' here" in warning.value
@@ -898,7 +906,7 @@ def test_images_of_one_name_can_be_told_apart_and_chosen(
     with Store(store) as own:
         own.put_all([replace(r, cell=replace(r.cell, data="f" * 16)) for r in results])
     app = is_fine(page(PAGE, models="tiny-rsc").run())
-    box = app.selectbox(key="tradeoff.sample")
+    box = app.selectbox(key="tradeoff.sample.cifar10")
     assert len(set(box.options)) == 2
     assert box.options[1] == "20 gallery photographs, seed 0, fingerprint ffffff"
     first, second = app.query_params["sample"], "gallery-20-ffffff-0-100"
@@ -906,7 +914,7 @@ def test_images_of_one_name_can_be_told_apart_and_chosen(
     assert app.query_params["sample"] == second
     app.segmented_control(key="tradeoff.epsilon").set_value("2").run()
     assert app.query_params["sample"] == second, "another click does not change it"
-    app.selectbox(key="tradeoff.sample").select_index(0).run()
+    app.selectbox(key="tradeoff.sample.cifar10").select_index(0).run()
     assert is_fine(app).query_params["sample"] == first != second
 
 
@@ -953,7 +961,7 @@ def test_showing_a_grid_leaves_no_choice_among_other_results_behind(
     link |= {"passes": "5", "view": "votes", "setting": "tiny-rsc/0.3/1"}
     app = is_fine(page(PAGE, **link).run())
     app.button(key="tradeoff.start").click().run()
-    wait_for(app, lambda app: "All 4 points of this grid are measured." in words(app))
+    wait_for(app, lambda app: "All 4 measurements of this grid are done." in words(app))
     is_fine(app)
     app.button(key="tradeoff.show").click().run()
     assert is_fine(app).query_params["sample"].startswith("gallery-8-")
@@ -1107,15 +1115,17 @@ def test_an_attack_counts_once_in_the_worst_case(
     with Store(store) as own:
         own.put_all(make_results(grid, Zoo(shipped_grid / "models")))
     app = is_fine(page(PAGE, models="tiny-rsc", attack="worst", worst="fgsm,pgd-10").run())
-    (other,) = [name for name in app.multiselect(key="tradeoff.worst").options if "20" in name]
+    (other,) = [
+        name for name in app.multiselect(key="tradeoff.worst.cifar10").options if "20" in name
+    ]
     slug = next(
         variant_of(r.cell).slug for r in make_results(grid, Zoo(shipped_grid / "models"))
         if r.cell.epsilon
     )  # fmt: skip
-    app.multiselect(key="tradeoff.worst").set_value(["fgsm", "pgd-10", slug]).run()
+    app.multiselect(key="tradeoff.worst.cifar10").set_value(["fgsm", "pgd-10", slug]).run()
     assert other not in words(is_fine(app))
     assert "Only FGSM, PGD-10 count" in words(app) and "the worst of FGSM, PGD-10 at" in words(app)
-    app.multiselect(key="tradeoff.worst").set_value(["fgsm", slug]).run()
+    app.multiselect(key="tradeoff.worst.cifar10").set_value(["fgsm", slug]).run()
     assert "Nothing was measured yet" in words(is_fine(app)), "they have no size in common"
 
 
@@ -1156,7 +1166,7 @@ def test_what_a_grid_will_measure_is_not_left_out(shipped_grid: Path, page: Page
     link = {**live_link(), "models": "tiny-rsc", "attack": "pgd-10", "grid_sigmas": "0.15,0.25"}
     link |= {"grid_images": "20", "grid_draws": "5", "grid_attacks": "fgsm,pgd10"}
     text = words(is_fine(page(PAGE, **link).run()))
-    assert "points, 0 of them measured already" in text and "PGD-10 at epsilon 4/255" in text
+    assert "0 of them measured already" in text and "PGD-10 at epsilon 4/255" in text
     assert "left out" not in text
 
 
@@ -1201,7 +1211,7 @@ def test_without_photographs_of_the_data_there_is_no_price_of_a_pass(
     monkeypatch.setattr("rsc_snn.ui.explorer.ask.resources.gallery", lambda dataset: ())
     labels = [metric.label for metric in is_fine(app.run()).metric]
     assert labels == ["Clean accuracy", "Robust accuracy"]
-    assert "settings kept the budget" in words(app)
+    assert "settings kept the limit" in words(app)
 
 
 def test_the_noise_view_says_how_many_draws_pay(shipped_grid: Path, page: PageMaker) -> None:
@@ -1232,8 +1242,8 @@ def test_settings_that_miss_the_budget_by_noise_are_named(
 ) -> None:
     app = is_fine(page(PAGE, view="ask", models="tiny-rsc", attack="fgsm", lose="10").run())
     text = words(app)
-    assert "Outside the budget, but by no more than noise: Tiny" in text
-    assert "settings kept the budget" in text
+    assert "Beyond the limit, but by no more than noise: Tiny" in text
+    assert "settings kept the limit" in text
 
 
 class Listener:
@@ -1269,8 +1279,8 @@ def test_a_grid_says_points_rate_and_time_left(assets: Path) -> None:
     heard: Any = Listener()
     measure_grid(small_cells(assets), heard)
     first, *rest = heard.paces
-    assert first == "0%: 0 of 6 points" and len(rest) == 6 and not heard.notes
-    pattern = r"\d+%: (\d) of 6 points, [\d.,]+ a minute, about \d+ s left"
+    assert first == "0%: 0 of 6 measurements" and len(rest) == 6 and not heard.notes
+    pattern = r"\d+%: (\d) of 6 measurements, [\d.,]+ a minute, about \d+ s left"
     found = [re.fullmatch(pattern, pace) for pace in rest]
     assert [match and match[1] for match in found] == list("123456")
     assert rest[-1].startswith("100%") and rest[-1].endswith("about 0 s left")
@@ -1325,26 +1335,176 @@ def test_a_damaged_cell_of_the_store_costs_no_other_and_comes_back(
         assert not healed.problems and len(healed.results(healed.cells.values())) == len(results)
 
 
-def test_the_row_of_a_grid_shows_what_it_says(
-    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid goes on until it is cancelled, at a quarter."""
     from rsc_snn.ui.explorer import grid_panel
 
     def measure(cells: object, context: JobContext) -> None:
-        context.progress(0.25, "1 of 4 points, 12 a minute, about 15 s left")
+        context.progress(0.25, "1 of 4 measurements, 12 a minute, about 15 s left")
         context.note("It has company.")
         while True:
             context.check()
             time.sleep(0.01)
 
     monkeypatch.setattr(grid_panel, "measure_grid", measure)
+
+
+def test_the_row_of_a_grid_shows_what_it_says(assets: Path, page: PageMaker, endless: None) -> None:
     app = is_fine(page(PAGE, **live_link()).run())
     app.button(key="tradeoff.start").click().run()
     wait_for(app, lambda app: "It has company." in words(app))
     (bar,) = app.get("progress")
-    assert bar.proto.text == "Your grid: 1 of 4 points, 12 a minute, about 15 s left"
+    assert bar.proto.text == "Your grid: 1 of 4 measurements, 12 a minute, about 15 s left"
+    assert "goes on through a reload of this page" in words(app)
     app.button(key="tradeoff.cancel").click().run()
     wait_for(app, lambda app: "Stopped; what was measured is kept." in words(app))
+
+
+@pytest.mark.parametrize("change", ["switch", "empty list", "bad number", "another grid"])
+def test_a_grid_under_way_is_shown_and_can_be_cancelled_whatever_the_controls_say(
+    shipped_grid: Path, page: PageMaker, endless: None, change: str
+) -> None:
+    app = is_fine(page(PAGE, **live_link()).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "It has company." in words(app))
+    sample = app.query_params["sample"]
+    if change == "switch":
+        app.toggle(key="tradeoff.grid").set_value(False).run()
+    elif change == "empty list":
+        app.button_group(key="tradeoff.grid_steps").set_value([]).run()
+    else:
+        number = 21 if change == "bad number" else 6
+        app.number_input(key="tradeoff.grid_images").set_value(number).run()
+    assert not app.exception and bool(app.error) == (change == "bad number")
+    (bar,) = app.get("progress")
+    assert "1 of 4 measurements" in bar.proto.text
+    assert ("(an earlier grid)" in bar.proto.text) == (change == "another grid")
+    assert app.query_params["sample"] == sample, "the figure still waits for its points"
+    text = words(app)
+    assert "A reload would end it" in text and "through a reload" not in text
+    app.button(key="tradeoff.cancel").click().run()
+    wait_for(app, lambda app: not app.get("progress"))
+
+
+def test_a_network_that_fails_on_another_page_ends_no_grid(
+    assets: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is the Playground, which itself does not ask for a grid."""
+
+    def endless(context: JobContext) -> None:
+        while True:
+            context.check()
+            time.sleep(0.01)
+
+    app, queue = page("app.py"), resources.queue()
+    job = queue.submit("the visitor", "Your grid", endless)
+    app.session_state["owner"] = "the visitor"
+    app.session_state["job.tradeoff"] = ("the grid", job)
+    queue.leave("the visitor", grace=10)  # As the framework does when a connection ends.
+    assert not app.run().exception
+    monkeypatch.setattr(queue, "_clock", lambda: time.monotonic() + 60)
+    time.sleep(0.1)
+    view = queue.view(job)
+    assert view is not None and not view.state.finished
+    queue.cancel(job)
+
+
+def test_a_job_behind_ones_own_grid_says_so_and_can_cancel_it(
+    assets: Path, page: PageMaker, endless: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSC_SNN_LIMIT_LIVE_SECONDS", "0")
+    app = page("app.py").run()
+    app.switch_page(PAGE)
+    for name, value in live_link().items():
+        app.query_params[name] = value
+    app.run()
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "It has company." in words(app))
+    app.switch_page("pages/playground.py")
+    app.query_params.clear()
+    app.query_params["attack"] = "fgsm"
+    app.run().button(key="attack.start").click().run()
+    said = "It waits for a computation of your own: Your grid, 1 of 4 measurements"
+    assert said in words(app.run())
+    app.button(key="attack.cancel.tradeoff").click().run()
+    wait_for(app, lambda app: bool(app.success or app.error or app.warning))
+    assert said not in words(app)
+
+
+def test_what_will_stay_out_of_the_figure_is_said_before_it_is_measured(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    """Stored: FGSM on 20 photographs with 5 draws, through 2 and 4 before 8 of 255."""
+    link = live_link(grid_images="20", grid_sigmas="0,0.1,0.15", grid_epsilons="4")
+    app = is_fine(page(PAGE, **link).run())
+    said = "2 of these measurements stay out of the figures: the same is stored"
+    assert said in words(app), "those at sigma 0 and 0.1; at 0.15 nothing is stored"
+    app.button(key="tradeoff.match").click().run()
+    assert app.query_params["grid_draws"] == "5"
+    assert app.query_params["grid_epsilons"] == "2,4"
+    text = words(is_fine(app))
+    assert "stay out of the figures" not in text
+    assert "9 measurements (3 settings, each clean and under attack), 6 of them" in text
+
+
+def test_what_stays_out_of_the_figure_is_said_after_it_was_measured(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    app = is_fine(page(PAGE, **live_link(grid_images="20", grid_sigmas="0.1")).run())
+    app.button(key="tradeoff.start").click().run()
+    wait_for(app, lambda app: "All 2 measurements of this grid are done." in words(app))
+    assert "1 of these measurements stays out of the figures" in words(app)
+
+
+@pytest.mark.parametrize("case", ["other images", "more draws", "more epsilons", "as stored"])
+def test_what_the_figure_will_show_is_not_said_to_stay_out(
+    shipped_grid: Path, page: PageMaker, case: str
+) -> None:
+    changes = {
+        "other images": {},
+        "more draws": {"grid_images": "20", "grid_draws": "6"},
+        "more epsilons": {"grid_images": "20", "grid_draws": "5", "grid_epsilons": "1,2,4"},
+        "as stored": {"grid_images": "20", "grid_draws": "5", "grid_epsilons": "2,4"},
+    }[case]
+    app = page(PAGE, **live_link(grid_sigmas="0.1", **changes)).run()
+    assert "out of the figures" not in words(is_fine(app))
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_grid_of_one_visitor_does_not_change_what_is_seen_first(
+    shipped_grid: Path, page: PageMaker, store: Path, planned: bool
+) -> None:
+    """Of 8 photographs there are, or will be, more results than the 20 have that ship."""
+    before = is_fine(page(PAGE).run())
+    sigmas = tuple(step / 20 for step in range(11))
+    link = {}
+    if planned:
+        link = live_link(grid_models=",".join(TINY_CONFIGS), grid_steps="1,2,4,8,16")
+        link |= {"grid_sigmas": ",".join(f"{s:g}" for s in sigmas), "grid_epsilons": "1,2,4,8"}
+    else:
+        many = make_grid(list(TINY_CONFIGS), 8, sigmas=sigmas, time_steps=(1, 2, 4, 8))
+        with Store(store) as own:
+            own.put_all(make_results(many, Zoo(shipped_grid / "models")))
+    after = page(PAGE, **link).run()
+    assert not after.exception and not after.error
+    assert figures(after) == figures(before)
+    assert after.query_params["sample"] == before.query_params["sample"]
+    assert after.query_params["beside"] == ""
+
+
+def test_each_data_set_keeps_what_was_chosen_of_it(
+    shipped_grid: Path, page: PageMaker, store: Path
+) -> None:
+    results = make_results(make_grid(list(TINY_CONFIGS)), Zoo(shipped_grid / "models"))
+    with Store(store) as own:
+        own.put_all([replace(r, cell=replace(r.cell, dataset="imagenette")) for r in results])
+    link = {"models": "tiny-poisson", "steps": "4", "attack": "worst", "worst": "fgsm"}
+    app = is_fine(page(PAGE, **link).run())
+    app.segmented_control(key="tradeoff.dataset").set_value("imagenette").run()
+    assert is_fine(app).query_params["models"] != "tiny-poisson"
+    app.segmented_control(key="tradeoff.dataset").set_value("cifar10").run()
+    assert {name: is_fine(app).query_params[name] for name in link} == link
 
 
 def test_without_time_steps_the_page_asks_for_one(shipped_grid: Path, page: PageMaker) -> None:
@@ -1373,3 +1533,86 @@ def test_a_chosen_model_without_a_point_is_named(
         assert "Nothing was measured" not in words(
             is_fine(page(PAGE, view=view, epsilon="8", **link).run())
         )
+
+
+def test_the_point_with_a_mark_is_explained(shipped_grid: Path, page: PageMaker) -> None:
+    for view in ("curves", "plane", "map", "epsilon"):
+        text = words(is_fine(page(PAGE, view=view, models="tiny-rsc").run()))
+        assert "before any click, that of the best harmonic mean" in text, view
+        assert ("Colours go from the lowest to the highest value" in text) == (view == "map")
+
+
+def test_the_epsilon_view_names_its_attack_without_a_size(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    for attack, name in (("pgd-10", "PGD-10"), ("worst", "the worst of FGSM, PGD-10")):
+        app = is_fine(page(PAGE, view="epsilon", models="tiny-rsc", attack=attack).run())
+        (alt,) = figures(app)
+        assert f" under {name}, " in alt and f"of a single pass under {name}, as it may" in words(
+            app
+        )
+        assert f"{name} at epsilon" not in alt
+
+
+def test_a_click_on_a_price_is_said_to_open_the_setting_after_the_step(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    said = "A click on a step of the figure opens the setting after it"
+    link = {"models": "tiny-rsc", "steps": "4"}
+    prices = words(is_fine(page(PAGE, view="prices", **link).run()))
+    assert said in prices and "click on a point" not in prices
+    assert said not in words(is_fine(page(PAGE, view="curves", **link).run()))
+
+
+def test_robustness_of_a_vote_is_said_not_to_be_aimed_at(
+    shipped_grid: Path, page: PageMaker
+) -> None:
+    said = "not at the vote"
+    vote = {"predictor": "vote", "passes": "3"}
+    for view in ("curves", "plane", "map", "epsilon", "prices", "ask"):
+        link = {"models": "tiny-rsc", "steps": "4", "view": view}
+        assert said in words(is_fine(page(PAGE, **link, **vote).run())), view
+        assert said not in words(is_fine(page(PAGE, **link).run())), view
+    assert said not in words(is_fine(page(PAGE, models="tiny-ann", **vote).run())), "no noise"
+
+
+def test_one_point_and_one_setting_are_singular(shipped_grid: Path, page: PageMaker) -> None:
+    link = {"view": "ask", "models": "tiny-rsc,tiny-ann", "attack": "fgsm"}
+    for lose, noun in (("1", "1 point"), ("2", "2 points")):
+        app = is_fine(page(PAGE, **link, lose=lose).run())
+        said = " ".join(box.value for box in (*app.success, *app.info))
+        assert f"of at most {noun} of clean" in said
+    assert left_out_words(1, noun="setting").startswith(" 1 more setting is left out")
+    assert left_out_words(2, noun="setting").startswith(" 2 more settings are left out")
+    assert left_out_words(0) == ""
+
+
+def test_the_time_of_a_pass_beside_a_job_is_not_kept(
+    shipped_grid: Path, page: PageMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsc_snn.ui.explorer import ask
+
+    measure, count = ask.measure_pass, []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        count.append(args)
+        return measure(*args, **options)
+
+    def endless(context: JobContext) -> None:
+        while True:
+            context.check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(ask, "measure_pass", counted)
+    queue = resources.queue()
+    job = queue.submit("somebody", "A grid", endless)
+    while not queue.status().running:
+        time.sleep(0.01)
+    app = is_fine(page(PAGE, view="ask", models="tiny-rsc", attack="fgsm").run())
+    queue.cancel(job)
+    while queue.status().running:
+        time.sleep(0.01)
+    for _ in range(3):
+        is_fine(app.run())
+    assert len(count) == 2, "beside the job, and once without it"
+    assert app.metric[3].delta == "measured on this machine"

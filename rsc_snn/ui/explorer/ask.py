@@ -23,7 +23,7 @@ _RIVALS = 5
 
 
 def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
-    """The budget."""
+    """The loss that is allowed."""
     field = number_field("lose", "The loss of accuracy", 0.0, _MOST_LOSS, 5.0)
     lose = st.slider(
         "Points of clean accuracy that may be lost",
@@ -33,8 +33,8 @@ def read_question(link: PageLink, frame: Frame) -> Callable[[Frame], None]:
         format="%g",
         key=link.seed(field),
         help=explained(
-            "Against the setting of the highest [clean accuracy](#clean-accuracy) among those "
-            "shown."
+            "Against the setting of the highest [clean accuracy](#clean-accuracy) of the chosen "
+            "networks at any T, on the half of the images that chooses."
         ),
     )
     return partial(_draw_answer, float(link.keep(field, float(lose))))
@@ -52,7 +52,7 @@ def _draw_answer(lose: float, frame: Frame) -> None:
     )
     choice: Choice | None = found[0]
     if choice is None:
-        st.info("No setting that was measured stays within this budget.", icon=":material/info:")
+        st.info("No setting that was measured stays within this limit.", icon=":material/info:")
         return
     point = choice.point
     say = {"yes": st.success, "perhaps": st.info, "no": st.warning}[choice.held]
@@ -92,7 +92,8 @@ def verdict(choice: Choice, lose: float) -> str:
     """What the setting costs, against what it may cost, and whether that is certain."""
     if choice.loss is None:
         return choice.held_sentence
-    cost = f"It loses {choice.loss.text()} of at most {lose:g} points of clean accuracy."
+    noun = "point" if lose == 1 else "points"
+    cost = f"It loses {choice.loss.text()} of at most {lose:g} {noun} of clean accuracy."
     return f"{cost} {choice.held_sentence}"
 
 
@@ -126,15 +127,16 @@ def _draw_numbers(frame: Frame, choice: Choice) -> None:
     columns[3].metric(
         "Time of a pass",
         f"{1000 * cost.seconds:.1f} ms",
-        "measured now, here",
+        "measured on this machine",
         delta_color="off",
         delta_arrow="off",
-        help=f"Median of {_PASSES} passes of one photograph on this device.",
+        help=f"Median of {_PASSES} passes of one photograph on this device; longer while something "
+        "else is computed here.",
     )
 
 
 def _draw_rivals(frame: Frame, choice: Choice) -> None:
-    """Settings that are as good or within the budget, as far as the images can tell."""
+    """Settings that are as good or within the limit, as far as the images can tell."""
     better, tied, apart = (
         [f"{frame.name(rival.point)} ({100 * rival.robust.value:.1f}% robust)" for rival in found]
         for found in (choice.better, choice.tied, choice.apart)
@@ -144,7 +146,7 @@ def _draw_rivals(frame: Frame, choice: Choice) -> None:
         ("Better on the other half of the images, by more than noise", better),
         ("As good, within the noise", tied),
         ("Not told from it at both ends of the worst case", apart),
-        ("Outside the budget, but by no more than noise", near),
+        ("Beyond the limit, but by no more than noise", near),
     ):
         more = len(names) - _RIVALS
         rest = f" and {more} more" if more > 0 else ""
@@ -153,9 +155,12 @@ def _draw_rivals(frame: Frame, choice: Choice) -> None:
 
 
 def _pass_cost(point: OperatingPoint, picture: GalleryImage) -> PassCost:
-    """Energy and time of one pass in the setting, remembered."""
+    """Energy and time of one pass in the setting; remembered, unless a job slowed it down."""
     cell = point.robust_result.cell
     key = ("explorer.pass", cell.sha256, cell.sigma, cell.time_steps, str(resources.device()))
+    known = resources.memo().get(key, PassCost)
+    if known is None and resources.queue().status().running:
+        return resources.run_live(lambda: _measure(point, picture))
     return resources.live(key, PassCost, lambda: _measure(point, picture))
 
 

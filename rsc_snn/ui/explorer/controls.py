@@ -28,7 +28,7 @@ from rsc_snn.ui.words import explained
 
 _MODELS = 6
 _STEPS = 8
-_BESIDE = 2
+BESIDE = 2
 _ATTACKS = 6
 _DEFAULT_EPSILON = 4.0
 # The model of a range of sigma is the one that a dial turns.
@@ -44,17 +44,17 @@ def read_selection(link: PageLink, menu: Menu, measured: Menu) -> Selection:
     """
     st.header("Results")
     dataset = _choose_dataset(link, menu)
-    sample = _choose_sample(link, menu.only(dataset))
-    beside = _choose_beside(link, menu.only(dataset), sample)
+    sample = _choose_sample(link, menu.only(dataset), dataset)
+    beside = _choose_beside(link, menu.only(dataset), sample, dataset)
     part = menu.only(dataset, sample)
-    models = _choose_models(link, part)
-    steps = _choose_steps(link, part, models)
+    models = _choose_models(link, part, dataset)
+    steps = _choose_steps(link, part, models, dataset)
     st.header("Attack")
     known = measured.only(dataset, sample)
     base = known if known.variants else part
     start = base.worst_of(models)
     attack = _choose_attack(link, part, start if base.epsilons(start) else ())
-    worst = _choose_worst(link, part, start) if attack == WORST else ()
+    worst = _choose_worst(link, part, start, dataset) if attack == WORST else ()
     epsilon = _choose_epsilon(link, part, part.chosen(worst or (attack,)))
     st.header("Answer")
     predictor, passes = _choose_predictor(link, part, models)
@@ -69,10 +69,13 @@ def _choose_dataset(link: PageLink, menu: Menu) -> str:
     return choose_button(link, "dataset", "Data", labels, noun="data set")
 
 
-def _choose_sample(link: PageLink, menu: Menu) -> Sample:
+def _choose_sample(link: PageLink, menu: Menu, dataset: str) -> Sample:
     """Which images; asked only where several sets of them were measured."""
     slugs = {sample.slug: sample for sample in menu.samples}
-    field = choice_field("sample", "set of images", list(slugs), next(iter(slugs)))
+    field = replace(
+        choice_field("sample", "set of images", list(slugs), next(iter(slugs))),
+        store=f"sample.{dataset}",
+    )
     key = link.seed(field)
     if len(slugs) == 1:
         # In the link all the same: with other results, others may come first.
@@ -90,26 +93,30 @@ def _choose_sample(link: PageLink, menu: Menu) -> Sample:
     return slugs[link.keep(field, chosen)]
 
 
-def _choose_beside(link: PageLink, menu: Menu, sample: Sample) -> tuple[Sample, ...]:
-    """Other images, whose points are shown too; asked only where there are any."""
+def _choose_beside(link: PageLink, menu: Menu, sample: Sample, dataset: str) -> tuple[Sample, ...]:
+    """Other images, whose points are shown too; asked only where there are any.
+
+    Those that shipped by default: what one visitor measured is not shown to all others unasked.
+    """
     slugs = {other.slug: other for other in menu.samples if other != sample}
     if not slugs:
         return ()
-    field = _several("beside", "the images beside", list(slugs), list(slugs)[:_BESIDE], _BESIDE)
+    start = [other.slug for other in menu.shipped_samples if other != sample][:BESIDE]
+    field = _several("beside", "the images beside", list(slugs), start, BESIDE, dataset)
     chosen = st.multiselect(
         "Other images to show",
         list(slugs),
         format_func=lambda slug: menu.sample_labels[slugs[slug]],
         key=link.seed(field),
-        max_selections=_BESIDE,
+        max_selections=BESIDE,
         help="Thin dotted lines: the same settings on other images, not compared image by image.",
     )
     return tuple(slugs[slug] for slug in link.keep(field, chosen))
 
 
-def _choose_models(link: PageLink, menu: Menu) -> tuple[str, ...]:
+def _choose_models(link: PageLink, menu: Menu, dataset: str) -> tuple[str, ...]:
     labels = network_labels(map(resources.zoo().card, menu.models))
-    field = _several("models", "the models", menu.models, _first_models(menu), _MODELS)
+    field = _several("models", "the models", menu.models, _first_models(menu), _MODELS, dataset)
     chosen = st.multiselect(
         "Models",
         menu.models,
@@ -142,10 +149,12 @@ def _first_models(menu: Menu) -> list[str]:
     return [dial, *plain[:1]]
 
 
-def _choose_steps(link: PageLink, menu: Menu, models: Sequence[str]) -> tuple[int, ...]:
+def _choose_steps(
+    link: PageLink, menu: Menu, models: Sequence[str], dataset: str
+) -> tuple[int, ...]:
     """The T of spiking models; ordinary networks are shown in any case."""
     steps = [f"{step}" for step in _steps_of(menu, models)]
-    field = _several("steps", "the time steps", steps, steps[:_STEPS], _STEPS)
+    field = _several("steps", "the time steps", steps, steps[:_STEPS], _STEPS, dataset)
     if not steps:
         return ()
     chosen = st.pills(
@@ -188,10 +197,13 @@ def _choose_attack(link: PageLink, menu: Menu, start: Sequence[Variant]) -> str:
     return str(link.keep(field, chosen))
 
 
-def _choose_worst(link: PageLink, menu: Menu, start: Sequence[Variant]) -> tuple[str, ...]:
+def _choose_worst(
+    link: PageLink, menu: Menu, start: Sequence[Variant], dataset: str
+) -> tuple[str, ...]:
     """The attacks of the worst case; they stand in the link, so that it shows the same again."""
     labels = {variant.slug: variant.label for variant in menu.variants}
-    field = _several("worst", "the attacks", list(labels), [v.slug for v in start], _ATTACKS)
+    slugs = [variant.slug for variant in start]
+    field = _several("worst", "the attacks", list(labels), slugs, _ATTACKS, dataset)
     chosen = st.multiselect(
         "The worst of",
         list(labels),
@@ -199,10 +211,10 @@ def _choose_worst(link: PageLink, menu: Menu, start: Sequence[Variant]) -> tuple
         key=link.seed(field),
         max_selections=_ATTACKS,
     )
-    slugs = link.keep(field, chosen)
+    chosen = link.keep(field, chosen)
     by_slug = {variant.slug: variant for variant in menu.variants}
-    kept = compatible(by_slug[slug] for slug in slugs)
-    if len(kept) < len(slugs):
+    kept = compatible(by_slug[slug] for slug in chosen)
+    if len(kept) < len(chosen):
         names = ", ".join(variant.label for variant in kept)
         st.caption(f"Only {names} count: each attack once, and all with one unit of epsilon.")
     return tuple(variant.slug for variant in kept)
@@ -275,5 +287,9 @@ def _choose_axis(link: PageLink) -> CurveAxis:
     return cast(CurveAxis, chosen)
 
 
-def _several(name: str, label: str, options: list[str], default: list[str], most: int) -> Field:
-    return replace(choices_field(name, label, options, most), default=default)
+def _several(
+    name: str, label: str, options: list[str], default: list[str], most: int, dataset: str
+) -> Field:
+    """A choice of some that each data set has for itself: it is there again on the way back."""
+    field = choices_field(name, label, options, most)
+    return replace(field, default=default, store=f"{name}.{dataset}")

@@ -23,6 +23,7 @@ from rsc_snn.ui.explorer.measured import (
     Sample,
     Selection,
     Setting,
+    Variant,
     has_time,
     in_order,
     menu_of,
@@ -123,19 +124,31 @@ class Frame:
 
     def name(self, point: OperatingPoint) -> str:
         """The model and the setting, in words, and whether it was added here."""
-        added = " (added here)" if self.added(point) else ""
-        return f"{self.labels[point.model]} at {point.setting}{added}"
+        return f"{self.labels[point.model]} at {self.setting(point)}"
+
+    def setting(self, point: OperatingPoint) -> str:
+        """The setting in words, and whether it was added here."""
+        return f"{point.setting}{' (added here)' * self.added(point)}"
 
     @property
     def attack_words(self) -> str:
-        """The attack and its size, in words: those of the points, once there are any."""
+        """The attack and its size, in words."""
+        variants = self._variants
+        unit = variants[0].unit if variants else ""
+        return f"{self.attack_name} at epsilon {self.selection.epsilon:g}{unit}"
+
+    @property
+    def attack_name(self) -> str:
+        """The attack at any size, in words."""
+        names = ", ".join(variant.label for variant in self._variants)
+        return f"the worst of {names}" if self.selection.attack == WORST else names
+
+    @property
+    def _variants(self) -> list[Variant]:
+        """The attacks of the points, once there are any, else those that were chosen."""
         cells = [result.cell for point in self.points for result in point.robust_results]
         measured = in_order(dict.fromkeys(map(variant_of, cells)))
-        variants = measured or self.menu.chosen(self.selection.slugs)
-        names = ", ".join(variant.label for variant in variants)
-        names = f"the worst of {names}" if self.selection.attack == WORST else names
-        unit = variants[0].unit if variants else ""
-        return f"{names} at epsilon {self.selection.epsilon:g}{unit}"
+        return measured or self.menu.chosen(self.selection.slugs)
 
     @property
     def answer_words(self) -> str:
@@ -163,7 +176,7 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
     elif not points:
         st.info(
             f"Nothing was measured yet for this choice, under {frame.attack_words}"
-            f"{_votes_need(frame)}.",
+            f"{_votes_need(frame)}.{_clean_first(frame)}",
             icon=":material/hourglass_empty:",
         )
     elif absent:
@@ -176,6 +189,13 @@ def nothing_here(frame: Frame, *, beside: bool = False) -> bool:
     return not points
 
 
+def _clean_first(frame: Frame) -> str:
+    """Why nothing is shown though a grid has measured something; or ""."""
+    if not frame.planned:
+        return ""
+    return " A grid measures clean accuracies first; a point appears once its attack is measured."
+
+
 def _votes_need(frame: Frame) -> str:
     passes = frame.selection.passes
     return "" if passes is None else f", with the {passes} draws that the vote needs"
@@ -186,21 +206,31 @@ def draw_point(
     beside: Sequence[OperatingPoint],
     clicked: str | None,
     *,
-    listed: bool = True,
+    steps: bool = False,
 ) -> None:
     """To the Playground with the clicked one of all points, or a link with the chosen one.
 
-    listed: a table of the points follows, of which a row can be chosen too.
+    steps: the figure's marks are steps of a dial, not points, and no table of points follows.
     """
     follow_click((*points, *beside), clicked)
     point = chosen_point(points, beside)
     if point is not None:
         draw_handover(point)
-        row = " So does its row among the numbers." if listed else ""
         st.caption(
-            "A click on a point of the figure opens that one; on a touch screen, a second tap."
-            f"{row}"
+            "A click on a step of the figure opens the setting after it; on a touch screen, a "
+            "second tap."
+            if steps
+            else "A click on a point of the figure opens that one; on a touch screen, a second "
+            "tap. So does its row among the numbers."
         )
+
+
+def marked_words(mark: str) -> str:
+    """Which point of a figure has a mark of its own, and that this is no verdict."""
+    return (
+        f" {mark} is what the link below the figure opens: the point that was clicked or, before "
+        "any click, that of the best harmonic mean."
+    )
 
 
 def beside_words(beside: Sequence[OperatingPoint]) -> str:
@@ -213,10 +243,10 @@ def beside_words(beside: Sequence[OperatingPoint]) -> str:
     )
 
 
-def left_out_words(count: int, remedy: str = "choose fewer T or models") -> str:
+def left_out_words(count: int, remedy: str = "choose fewer T or models", noun: str = "line") -> str:
     """How many lines of a figure had no room, if there are any, and where to see them."""
-    noun = "line is" if count == 1 else "lines are"
-    return f" {count} more {noun} left out; {remedy}." if count else ""
+    said = f"{noun} is" if count == 1 else f"{noun}s are"
+    return f" {count} more {said} left out; {remedy}." if count else ""
 
 
 def ends_words(points: Sequence[OperatingPoint]) -> str:
@@ -274,7 +304,7 @@ def covered(evidence: Evidence, points: Iterable[OperatingPoint]) -> str:
     menu = menu_of(evidence)
     groups = {(cell.dataset, Sample.of(cell), cell.model, cell.epsilon) for cell in shown.values()}
     count = sum(
-        cell.key in evidence.own and _exactness(cell) < _exactness(shown.get(_place(cell), cell))
+        cell.key in evidence.own and _outdone(cell, shown.get(_place(cell), cell))
         for dataset, sample, model, epsilon in groups
         for cell in menu.only(dataset, sample).at(model, epsilon)
         if cell.attack != CLEAN
@@ -286,6 +316,35 @@ def covered(evidence: Evidence, points: Iterable[OperatingPoint]) -> str:
         f"{count} {noun} out of the figure: the same was measured with more draws, or through more "
         "or larger of the smaller epsilons."
     )
+
+
+def outdone_by(evidence: Evidence, cells: Iterable[Cell]) -> dict[str, Cell]:
+    """By the key of each cell that will stay out of figures, the stored one that is shown instead.
+
+    As in `covered`, before anything was measured. Cells without an attack have no points.
+    """
+    attacked = {cell.key: cell for cell in cells if cell.attack != CLEAN}
+    menu, best = menu_of(evidence), dict[Hashable, Cell]()
+    for dataset, sample, model, epsilon in {
+        (cell.dataset, Sample.of(cell), cell.model, cell.epsilon) for cell in attacked.values()
+    }:
+        stored = menu.only(dataset, sample).at(model, epsilon)
+        clean = {(setting_of(cell), cell.draws) for cell in stored if cell.attack == CLEAN}
+        for cell in stored:
+            # Without its clean cell it is in no figure either.
+            if cell.attack != CLEAN and (setting_of(cell), cell.draws) in clean:
+                place = _place(cell)
+                best[place] = max(best.get(place, cell), cell, key=_exactness)
+    return {
+        key: other
+        for key, cell in attacked.items()
+        if (other := best.get(_place(cell))) is not None and _outdone(cell, other)
+    }
+
+
+def _outdone(cell: Cell, other: Cell) -> bool:
+    """True if of two measurements of the same the other one is shown."""
+    return _exactness(cell) < _exactness(other)
 
 
 def _place(cell: Cell) -> Hashable:
@@ -341,17 +400,31 @@ def caution(points: Sequence[OperatingPoint], *, alone: bool = False) -> str:
     noisy = [point for point in points if point.robust_result.cell.noisy]
     if not noisy:
         return ""
+    vote = "" if alone else _vote_caution(noisy)
     attacks = {result.cell for point in noisy for result in point.robust_results}
     guided = [cell for cell in attacks if ATTACKS[cell.attack].follows_gradients]
     if guided and all(
         ATTACKS[cell.attack].follows_one_draw(dict(cell.parameters)) for cell in guided
     ):
         return (
-            f"{one_draw_caution('These attacks follow')}: robust accuracies with noise may be "
-            "lower than what is shown here."
+            f"{vote}{one_draw_caution('These attacks follow')}: robust accuracies with noise may "
+            "be lower than what is shown here."
         )
-    if alone:
+    return "" if alone else f"{vote}{_lowest_caution(noisy)}".strip()
+
+
+def _vote_caution(noisy: Sequence[OperatingPoint]) -> str:
+    """That no attack was made for the vote, if one is shown."""
+    if noisy[0].predictor != "vote":
         return ""
+    return (
+        "These attacks aimed at single passes (with [EOT](#eot), at the mean over draws), not at "
+        "the vote: one that is made for it may leave fewer images right. "
+    )
+
+
+def _lowest_caution(noisy: Sequence[OperatingPoint]) -> str:
+    """How far the lowest of several noisy scores may err, if that is shown."""
     apart = max(point.alone - point.robust.value for point in noisy)
     if noisy[0].attack != WORST or apart < _APART:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -19,8 +19,17 @@ from rsc_snn.sweep.run import SweepReport
 from rsc_snn.ui import resources
 from rsc_snn.ui.choices import choose_button, network_labels
 from rsc_snn.ui.controls import is_dial
+from rsc_snn.ui.explorer.controls import BESIDE
+from rsc_snn.ui.explorer.frame import outdone_by
 from rsc_snn.ui.explorer.live import cells_of_grid, cost_of, measure_grid, splits_at_hand
-from rsc_snn.ui.explorer.measured import Sample, has_time, menu_of, preset_label, variant_of
+from rsc_snn.ui.explorer.measured import (
+    Sample,
+    has_time,
+    menu_of,
+    preset_label,
+    setting_of,
+    variant_of,
+)
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.link import PageLink
 from rsc_snn.ui.query import choices_field, number_field, switch_field
@@ -35,10 +44,13 @@ _SEEDS = (0, 2**31 - 1)
 _MOST_IMAGES = 1000
 _IMAGES = {"test": 100, GALLERY: 50}
 _SOURCES = {"test": "Test images", GALLERY: "The gallery's photographs"}
+_SLOT = "tradeoff"
+# Cells of the grid that was started or joined last, whatever the controls say since.
+_LAST = "grid.cells"
 _REFUSED = "tradeoff.refused"
 _CHANGED = "tradeoff.changed"
 # Names in the link of what was chosen among other results than the grid's.
-_OF_OTHERS = ("beside", "worst", "passes", "setting", "dial", "model", "point")
+_OF_OTHERS = ("worst", "passes", "setting", "dial", "model", "point")
 _NAMES = (
     "grid_models", "grid_sigmas", "grid_steps", "grid_attacks", "grid_epsilons", "grid_from",
     "grid_images", "grid_draws", "grid_seed",
@@ -55,7 +67,7 @@ class Plan:
     @property
     def slot(self) -> Slot:
         """Where its job is."""
-        return Slot("tradeoff", tuple(cell.key for cell in self.cells))
+        return Slot(_SLOT, tuple(cell.key for cell in self.cells))
 
     def missing(self, evidence: Evidence) -> list[Cell]:
         """The cells that nobody measured."""
@@ -78,7 +90,10 @@ def read_plan(link: PageLink) -> Plan | None:
         if grid is None:
             return None
         plan = Plan(grid, cells_of_grid(grid))
-        plan.slot.join()
+        slot = plan.slot
+        slot.join()
+        if slot.is_for(slot.key):
+            st.session_state[_LAST] = plan.cells
         return plan
     except RscSnnError as error:
         st.error(str(error), icon=":material/error:")
@@ -181,7 +196,7 @@ def _presets(limits: Settings) -> dict[str, str]:
 def _numbers(link: PageLink, limits: Settings, split: str | None) -> tuple[int, int, int]:
     """Images, draws and seed."""
     columns = st.columns(3)
-    most = min(MAX_DRAWS, limits.draws)
+    most = _most_draws(limits)
     fields = (
         number_field(
             "grid_images", "The number of images", 2, _MOST_IMAGES, _IMAGES[split or "test"]
@@ -199,9 +214,35 @@ def _numbers(link: PageLink, limits: Settings, split: str | None) -> tuple[int, 
     return values[0], values[1], values[2]
 
 
-def draw_plan(plan: Plan, evidence: Evidence) -> None:
-    """What it takes and the button, or the job under way."""
-    polled(plan.slot, lambda: _draw_job(plan, evidence))
+def _most_draws(limits: Settings) -> int:
+    return min(MAX_DRAWS, limits.draws)
+
+
+def own_slot() -> Slot:
+    """Where the grid that this session measures is, whatever the controls say now."""
+    return Slot(_SLOT, None)
+
+
+def cells_ahead(plan: Plan | None) -> tuple[Cell, ...]:
+    """Cells of the grid of the controls, and of one under way that they no longer say."""
+    cells = () if plan is None else plan.cells
+    if is_active(own_slot().view()):
+        cells = (*cells, *st.session_state.get(_LAST, ()))
+    return tuple({cell.key: cell for cell in cells}.values())
+
+
+def draw_grid(plan: Plan | None, evidence: Evidence) -> None:
+    """What the grid of the controls takes and the button, or the job under way.
+
+    A job goes on, and can be cancelled, without a grid in the controls too.
+    """
+    if plan is None:
+        slot = own_slot()
+        if is_active(slot.view()):
+            polled(slot, lambda: _draw_progress(slot, _GROWS + _ENDS_ON_RELOAD))
+        return
+    outdone = outdone_by(evidence, plan.cells)
+    polled(plan.slot, lambda: _draw_job(plan, evidence, outdone))
     st.download_button(
         "Download as a sweep file",
         plan.grid.to_toml(),
@@ -214,24 +255,64 @@ def draw_plan(plan: Plan, evidence: Evidence) -> None:
     )
 
 
-def _draw_job(plan: Plan, evidence: Evidence) -> None:
+def _draw_progress(slot: Slot, words: str, stale: str = "") -> None:
+    """The job under way, and what to expect of it."""
+    view = slot.view()
+    with st.container(key="rsc-task-tradeoff"):
+        if view is not None:
+            progress_row(slot, view, stale)
+            st.caption(words)
+
+
+def _draw_job(plan: Plan, evidence: Evidence, outdone: Mapping[str, Cell]) -> None:
     if st.session_state.pop(_CHANGED, False):
         st.rerun()  # A button runs this part of the page alone; all of it must follow.
     slot = plan.slot
     view = slot.view()
+    if is_active(view):
+        if slot.is_for(slot.key):
+            _draw_progress(slot, _progress_words(plan, outdone))
+        else:
+            _draw_progress(slot, _GROWS + _ENDS_ON_RELOAD, " (an earlier grid)")
+        return
     with st.container(key="rsc-task-tradeoff"):
-        if view is not None and is_active(view):
-            progress_row(slot, view, "" if slot.is_for(slot.key) else " (an earlier grid)")
-            st.caption(
-                "[The figure above](#accuracy-against-robustness) grows point by point. "
-                "The measurement goes on through a reload and while you look at other pages, and "
-                "ends when this tab is closed. Nothing is lost by that: every finished point is "
-                "stored, and the same link goes on from there."
-            )
-            return
         if view is not None and slot.is_for(slot.key):
             _say_end(view)
-        _draw_start(plan, plan.missing(evidence), evidence)
+        _draw_start(plan, plan.missing(evidence), evidence, outdone)
+
+
+_GROWS = (
+    "[The figure above](#accuracy-against-robustness) grows point by point: clean accuracies are "
+    "measured first, and a point appears once its attack is measured too. "
+)
+_GOES_ON = (
+    "The measurement goes on through a reload of this page and while you look at other pages, and "
+    "ends when this tab is closed. Nothing is lost by that: every finished measurement is stored, "
+    "and the same link goes on from there."
+)
+# A page that is opened anew finds its job by the grid in its link.
+_ENDS_ON_RELOAD = (
+    "The measurement goes on while you look at other pages. A reload would end it, for the "
+    "page's link does not hold its grid any more; every finished measurement is stored, and the "
+    "same grid goes on from there."
+)
+
+
+def _progress_words(plan: Plan, outdone: Mapping[str, Cell]) -> str:
+    """What a visitor may expect of the grid of the controls while it is measured."""
+    attacked = sum(cell.attack != CLEAN for cell in plan.cells)
+    grows = _GROWS if len(outdone) < attacked else ""
+    stay_out = f"{_outdone_words(len(outdone))} " if outdone else ""
+    return f"{grows}{stay_out}{_GOES_ON}"
+
+
+def _outdone_words(count: int) -> str:
+    """That so many of the measurements of a grid are in no figure, and why."""
+    stay = "stays" if count == 1 else "stay"
+    return (
+        f"{count:,} of these measurements {stay} out of the figures: the same is stored with more "
+        "draws, or through more or larger of the smaller epsilons, and that is shown."
+    )
 
 
 def _say_end(view: JobView) -> None:
@@ -245,30 +326,39 @@ def _say_end(view: JobView) -> None:
             st.error(sentence, icon=":material/error:")
 
 
-def _draw_start(plan: Plan, missing: list[Cell], evidence: Evidence) -> None:
+def _draw_start(
+    plan: Plan, missing: list[Cell], evidence: Evidence, outdone: Mapping[str, Cell]
+) -> None:
     refused = st.session_state.pop(_REFUSED, None)
     if refused:
         st.error(refused, icon=":material/error:")
     total = len(plan.cells)
     if not missing:
-        st.caption(f"All {total:,} points of this grid are measured.")
+        st.caption(f"All {total:,} measurements of this grid are done.")
+        if outdone:
+            st.caption(_outdone_words(len(outdone)))
         st.button(
             "Show it in the figures",
             key="tradeoff.show",
             on_click=_show,
-            args=(plan,),
+            args=(plan, evidence),
             icon=":material/visibility:",
         )
         return
     _say_images(plan, evidence)
+    _say_outdone(plan, outdone)
     cost = cost_of(missing)
     limits = resources.settings()
-    count = f"{total:,} points, {total - len(missing):,} of them measured already"
+    settings = len({setting_of(cell) for cell in plan.cells})
+    count = (
+        f"{total:,} measurements ({settings:,} setting{'s' * (settings != 1)}, each clean and "
+        f"under attack), {total - len(missing):,} of them measured already"
+    )
     st.caption(f"{count}; the rest takes at most about {duration_text(cost.seconds)} here.")
     too_many = len(missing) > limits.grid_cells or cost.seconds > limits.grid_seconds
     if too_many:
         st.warning(
-            f"This app measures up to {limits.grid_cells:,} points and "
+            f"This app takes up to {limits.grid_cells:,} measurements and "
             f"{duration_text(limits.grid_seconds)} at a time. Make the grid smaller, or download "
             f"it and run `python -m rsc_snn sweep {FILE}`.",
             icon=":material/hourglass_disabled:",
@@ -279,7 +369,7 @@ def _draw_start(plan: Plan, missing: list[Cell], evidence: Evidence) -> None:
         type="primary",
         icon=":material/play_arrow:",
         on_click=_begin,
-        args=(plan,),
+        args=(plan, evidence),
         disabled=too_many,
     )
 
@@ -296,38 +386,76 @@ def _say_images(plan: Plan, evidence: Evidence) -> None:
         )
 
 
-def _begin(plan: Plan) -> None:
+def _say_outdone(plan: Plan, outdone: Mapping[str, Cell]) -> None:
+    """Before any wait: what the figures will not show, and how to measure what they will."""
+    if not outdone:
+        return
+    st.info(_outdone_words(len(outdone)), icon=":material/visibility_off:")
+    values = _as_stored(plan, outdone)
+    if values:
+        st.button(
+            "Take the stored draws and epsilons",
+            key="tradeoff.match",
+            on_click=_follow,
+            args=(values,),
+            icon=":material/sync_alt:",
+        )
+
+
+def _as_stored(plan: Plan, outdone: Mapping[str, Cell]) -> dict[str, str]:
+    """In the link, the draws and epsilons of the grid with which nothing of it is outdone.
+
+    {} if the controls do not offer them.
+    """
+    stored = outdone.values()
+    draws = max(plan.grid.draws, *(cell.draws for cell in stored))
+    ladders = {epsilon for cell in stored for epsilon in (*cell.chain, cell.epsilon)}
+    epsilons = [f"{epsilon:g}" for epsilon in sorted({*plan.grid.epsilons, *ladders})]
+    if draws > _most_draws(resources.settings()) or not set(epsilons) <= set(_EPSILONS):
+        return {}
+    return {"grid_draws": f"{draws}", "grid_epsilons": ",".join(epsilons)}
+
+
+def _begin(plan: Plan, evidence: Evidence) -> None:
     """Start the job, and set the page to what it measures; runs before the page does."""
     try:
         plan.slot.start("Your grid", lambda context: measure_grid(plan.cells, context))
-        _show(plan)
+        _show(plan, evidence)
     except RscSnnError as error:
         st.session_state[_REFUSED] = str(error)
 
 
-def _show(plan: Plan) -> None:
-    """Set the panel of results to the grid, through the link."""
+def _show(plan: Plan, evidence: Evidence) -> None:
+    """Set the panel of results to the grid, beside the stored results, through the link."""
     attacked = [cell for cell in plan.cells if cell.attack != CLEAN]
     if not attacked:
         return
     cell = attacked[0]  # Of the smallest epsilon, which is measured first.
     own = [other for other in plan.cells if other.dataset == cell.dataset]
     steps = sorted({other.time_steps for other in own if has_time(other.model)})
+    menu, sample = menu_of(evidence).only(cell.dataset), Sample.of(cell)
+    beside = [other for other in menu.shipped_samples or menu.samples if other != sample]
     values = {
         "dataset": cell.dataset,
-        "sample": Sample.of(cell).slug,
+        "sample": sample.slug,
+        "beside": ",".join(other.slug for other in beside[:BESIDE]),
         "models": ",".join(sorted({other.model for other in own})),
         "steps": ",".join(map(str, steps)),
         "attack": variant_of(cell).slug,
         "epsilon": f"{cell.epsilon:.9g}",
     }
+    _follow(values, without=_OF_OTHERS)
+
+
+def _follow(values: Mapping[str, str], without: Sequence[str] = ()) -> None:
+    """Set controls of the page through its link, in a callback."""
     query = st.query_params.to_dict()
-    kept = {name: value for name, value in query.items() if name not in _OF_OTHERS}
-    st.query_params.from_dict(kept | values)
+    kept = {name: value for name, value in query.items() if name not in without}
+    st.query_params.from_dict(kept | dict(values))
     st.session_state[_CHANGED] = True
 
 
-def measured_so_far(plan: Plan) -> tuple[CellResult, ...]:
+def measured_so_far() -> tuple[CellResult, ...]:
     """What the job under way, or the last one, has measured."""
-    view = plan.slot.view()
+    view = own_slot().view()
     return () if view is None else view.items

@@ -70,15 +70,15 @@ def _speed(name: str) -> Speed:
 
 
 class _Pace:
-    """How far a grid is. Its share is of the work, not of the points, which differ a lot."""
+    """How far a grid is. Its share is of the work, not of the measurements, which differ a lot."""
 
     def __init__(self, missing: Sequence[Cell]) -> None:
         self._work = {cell.key: passes_of(cell) for cell in missing}
-        self._points, self._total = len(missing), sum(self._work.values())
+        self._cells, self._total = len(missing), sum(self._work.values())
         self._start = time.monotonic()
 
     def finish(self, cell: Cell) -> None:
-        """A point is there."""
+        """A measurement is there."""
         self._work.pop(cell.key, None)
 
     @property
@@ -87,9 +87,9 @@ class _Pace:
         return 1 - sum(self._work.values()) / self._total
 
     def words(self) -> str:
-        """Points, their rate and the time left, such as `3 of 60 points, 12 a minute, ...`."""
-        done = self._points - len(self._work)
-        text = f"{done:,} of {self._points:,} points"
+        """Their rate and the time left, such as `3 of 60 measurements, 12 a minute, ...`."""
+        done = self._cells - len(self._work)
+        text = f"{done:,} of {self._cells:,} measurement{'s' * (self._cells != 1)}"
         if not done:
             return text
         seconds = time.monotonic() - self._start

@@ -106,6 +106,8 @@ class Selection:
 
 # Cells by data set and sample.
 Groups = dict[tuple[str, Sample], list[Cell]]
+# Of each of these groups, how many cells shipped and how many were measured.
+Counts = dict[tuple[str, Sample], tuple[int, int]]
 
 
 def setting_order(settings: Iterable[Setting]) -> list[Setting]:
@@ -148,10 +150,14 @@ def preset_label(name: str) -> str:
 
 
 class Menu:
-    """What there is to choose in some cells, measured or still to be measured."""
+    """What there is to choose in some cells, measured or still to be measured.
 
-    def __init__(self, groups: Groups) -> None:
+    counts: of each group how many cells shipped, and how many were measured in all.
+    """
+
+    def __init__(self, groups: Groups, counts: Counts) -> None:
         self._groups = groups
+        self._counts = counts
         self.cells = tuple(chain.from_iterable(groups.values()))
         self._parts: dict[tuple[str, Sample | None], Menu] = {}
 
@@ -185,7 +191,7 @@ class Menu:
                 for place, cells in self._groups.items()
                 if place[0] == dataset and sample in (None, place[1])
             }
-            part = self._parts[dataset, sample] = Menu(wanted)
+            part = self._parts[dataset, sample] = Menu(wanted, self._counts)
         return part
 
     @cached_property
@@ -195,11 +201,21 @@ class Menu:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """Samples of images, that with the most cells first."""
-        counts: Counter[Sample] = Counter()
-        for (_, sample), cells in self._groups.items():
-            counts[sample] = max(counts[sample], len(cells))
-        return sorted(counts, key=lambda sample: (-counts[sample], sample))
+        """Samples of images: that of the most shipped cells first, then of the most measured ones.
+
+        A grid that somebody plans or measures does not change what all others see first.
+        """
+        most: dict[Sample, tuple[int, int]] = {}
+        for place in self._groups:
+            counts = self._counts.get(place, (0, 0))
+            most[place[1]] = max(most.get(place[1], counts), counts)
+        return sorted(most, key=lambda sample: (-most[sample][0], -most[sample][1], sample))
+
+    @cached_property
+    def shipped_samples(self) -> list[Sample]:
+        """Those of `samples` of which something shipped."""
+        shipped = {place[1] for place in self._groups if self._counts.get(place, (0, 0))[0]}
+        return [sample for sample in self.samples if sample in shipped]
 
     @cached_property
     def sample_labels(self) -> dict[Sample, str]:
@@ -241,7 +257,8 @@ class Menu:
     @cached_property
     def variants(self) -> list[Variant]:
         """Attacks, the most measured one first."""
-        return sorted(self._counts, key=lambda variant: (-self._counts[variant], variant.slug))
+        tried = self._cells_of
+        return sorted(tried, key=lambda variant: (-tried[variant], variant.slug))
 
     def worst_of(self, models: Sequence[str]) -> list[Variant]:
         """The attacks that the worst case of some models is over unless others are chosen."""
@@ -307,7 +324,8 @@ class Menu:
         return fewest
 
     @cached_property
-    def _counts(self) -> Counter[Variant]:
+    def _cells_of(self) -> Counter[Variant]:
+        """How many cells each attack has."""
         return Counter(variant for _, variant in self._attacked)
 
     @cached_property
@@ -322,19 +340,24 @@ def menu_of(evidence: Evidence, planned: Sequence[Cell] = ()) -> Menu:
     """What can be chosen, with cells that a grid will measure; images must have been attacked."""
     new = tuple(cell for cell in planned if cell.key not in evidence.cells)
     mark = (evidence.stamp, tuple(cell.key for cell in new))
-    return _menu(mark, [*evidence.cells.values(), *new])
+    return _menu(mark, evidence, new)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _menu(mark: Hashable, _cells: Sequence[Cell]) -> Menu:
-    groups = by_sample(_cells)
-    return Menu(
-        {
-            place: cells
-            for place, cells in groups.items()
-            if any(cell.attack != CLEAN for cell in cells)
-        }
-    )
+def _menu(mark: Hashable, _evidence: Evidence, _planned: Sequence[Cell]) -> Menu:
+    groups = by_sample([*_evidence.cells.values(), *_planned])
+    planned = {cell.key for cell in _planned}
+    attacked = {
+        place: cells
+        for place, cells in groups.items()
+        if any(cell.attack != CLEAN for cell in cells)
+    }
+    counts = {}
+    for place, cells in attacked.items():
+        measured = [cell.key for cell in cells if cell.key not in planned]
+        shipped = sum(key not in _evidence.own for key in measured)
+        counts[place] = (shipped, len(measured))
+    return Menu(attacked, counts)
 
 
 def by_sample(cells: Iterable[Cell]) -> Groups:

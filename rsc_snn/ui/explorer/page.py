@@ -7,16 +7,17 @@ from functools import partial
 
 import streamlit as st
 
+from rsc_snn.sweep.cells import Cell
 from rsc_snn.ui.errors import shown_errors
 from rsc_snn.ui.explorer.controls import read_selection
 from rsc_snn.ui.explorer.frame import Frame
-from rsc_snn.ui.explorer.grid_panel import Plan, measured_so_far
+from rsc_snn.ui.explorer.grid_panel import Plan, cells_ahead, measured_so_far, own_slot
 from rsc_snn.ui.explorer.handover import link_point
 from rsc_snn.ui.explorer.measured import Selection, menu_of
 from rsc_snn.ui.explorer.sources import COMMAND, Evidence
 from rsc_snn.ui.explorer.views import OF_VIEWS, choose_view
 from rsc_snn.ui.link import PageLink
-from rsc_snn.ui.tasks import polled
+from rsc_snn.ui.tasks import is_active, polled
 
 # Names in the link of the panel's controls and of the views.
 _PANEL = (
@@ -33,7 +34,7 @@ def draw_sources(evidence: Evidence) -> None:
 
 def read_panel(link: PageLink, evidence: Evidence, plan: Plan | None) -> Selection | None:
     """The panel in the sidebar; None, and a sentence, if there is nothing to choose from."""
-    menu = menu_of(evidence, () if plan is None else plan.cells)
+    menu = menu_of(evidence, cells_ahead(plan))
     if not menu.datasets:
         link.defer(_PANEL)
         return None
@@ -55,22 +56,22 @@ def read_view(
     """The row of views and the chosen one's controls; returns what draws it, again and again."""
     with shown_errors():
         link_point(link)
-        draw = choose_view(link, _frame(evidence, plan, selection))
-        return partial(_draw_view, lambda: draw(_frame(evidence, plan, selection)), plan)
+        ahead = cells_ahead(plan)
+        draw = choose_view(link, _frame(evidence, ahead, selection))
+        return partial(_draw_view, lambda: draw(_frame(evidence, ahead, selection)), plan)
     return lambda: None
 
 
 def _draw_view(draw: Callable[[], None], plan: Plan | None) -> None:
     """Once, or while a grid is measured every time that a point is there."""
-    if plan is None:
+    slot = own_slot()
+    if plan is None and not is_active(slot.view()):
         with shown_errors():
             draw()
     else:
-        polled(plan.slot, draw)
+        polled(slot, draw)
 
 
-def _frame(evidence: Evidence, plan: Plan | None, selection: Selection) -> Frame:
-    """The selection with all that is measured by now."""
-    if plan is None:
-        return Frame(selection, evidence)
-    return Frame(selection, evidence.plus(measured_so_far(plan)), plan.cells)
+def _frame(evidence: Evidence, ahead: tuple[Cell, ...], selection: Selection) -> Frame:
+    """The selection with all that is measured by now; ahead: what a grid will measure."""
+    return Frame(selection, evidence.plus(measured_so_far()), ahead)

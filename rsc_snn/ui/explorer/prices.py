@@ -113,10 +113,10 @@ def _draw_prices(slug: str | None, levels: str, frame: Frame) -> None:
     st.caption(
         f"Each point is one step of the dial of {_name(frame, dial)}, {frame.answer_words}, under "
         f"{frame.attack_words}. Right of zero, above the dotted line, each point of accuracy paid "
-        "buys more than a point of robustness; left of zero accuracy was won. Pale crosses are "
+        "buys more than a point of robustness; left of zero accuracy was won. Crosses are "
         f"steps whose change in accuracy or in robustness is within the noise.{ends_words(dial)}"
     )
-    draw_point(dial, (), clicked, listed=False)
+    draw_point(dial, (), clicked, steps=True)
     st.markdown("\n".join(f"- {price.sentence()}" for price in prices))
     with st.container(key="rsc-wide-prices"):
         st.markdown(_table(frame, dial, ratios, harmonics))

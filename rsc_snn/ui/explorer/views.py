@@ -37,6 +37,7 @@ from rsc_snn.ui.explorer.frame import (
     draw_point,
     draw_provenance,
     left_out_words,
+    marked_words,
     nothing_here,
 )
 from rsc_snn.ui.explorer.legible import best_of_dials, few_dials, few_levels, few_settings
@@ -127,7 +128,8 @@ def _draw_curves(frame: Frame) -> None:
         explained(
             f"Accuracy {frame.answer_words} over {_AXES[over]}: [clean](#clean-accuracy) above, "
             f"below [under attack](#robust-accuracy), {frame.attack_words}. {_LOOKS[over]}"
-            f"{_level_words(frame)}{beside_words(beside)}{left_out}"
+            f"{_level_words(frame)}{marked_words('The larger mark of each panel')}"
+            f"{beside_words(beside)}{left_out}"
         )
     )
     draw_point(points, beside, clicked)
@@ -226,10 +228,11 @@ def _draw_plane(frame: Frame) -> None:
     st.caption(
         explained(
             f"Each point is a setting, {frame.answer_words}, under {frame.attack_words}; settings "
-            "of one network and T are joined to a path, with [sigma](#sigma) beside each. Right "
-            "and up is better. On the grey [Pareto front](#pareto-front) no other point that is "
-            "shown of the same images is better in one accuracy without being worse in the other; "
-            "points beside it may belong there within their intervals."
+            "of one network and T are joined to a path, with [sigma](#sigma) beside it where there "
+            "is room. Right and up is better. On the grey [Pareto front](#pareto-front) no other "
+            "point that is shown of the same images is better in one accuracy without being worse "
+            "in the other; points beside it may belong there within their intervals."
+            f"{marked_words('The point in the ring, shown with its intervals,')}"
             f"{beside_words(beside)}{left_out}"
         )
     )
@@ -280,7 +283,8 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         f"{QUANTITIES[quantity].capitalize()} {frame.answer_words} in percent, "
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
         "measured. The harmonic mean is high only where both accuracies are. Along a row the "
-        "noise grows; along a column more frames average it out."
+        "noise grows; along a column more frames average it out. Colours go from the lowest to the "
+        f"highest value of this map.{marked_words('The framed cell')}"
         f"{' A star marks what was added here; the rest shipped.' if show.own else ''}"
     )
     draw_point(points, (), clicked)
@@ -313,13 +317,14 @@ def _draw_epsilon(frame: Frame) -> None:
     clicked = draw_figure(
         epsilon_figure([*points, *beside], unit=unit, show=show),
         "explorer.epsilon",
-        f"Lines: {accuracy_words(rows)} over {epsilon_words(rows)}{unit and ' in 255ths'}, "
-        f"{setting_words(rows)}.",
+        f"Lines: {accuracy_words(rows)} over {epsilon_words(rows)}{unit and ' in 255ths'} under "
+        f"{frame.attack_name}, {setting_words(rows)}.",
     )
     st.caption(
         explained(
-            f"Accuracy {frame.answer_words} as the attack may change more ([epsilon](#epsilon)). "
-            "Look for lines that cross: what is ahead on clean images may be behind under attack."
+            f"Accuracy {frame.answer_words} under {frame.attack_name}, as it may change more "
+            "([epsilon](#epsilon)). Look for lines that cross: what is ahead on clean images may "
+            f"be behind under attack.{marked_words('The larger mark')}"
             f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
         )
     )
