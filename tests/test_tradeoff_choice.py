@@ -1,4 +1,4 @@
-"""The point under a budget: chosen on one half of the images, reported on the other."""
+"""The point within a limit: chosen on one half of the images, reported on the other."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_even_images_choose_and_odd_ones_report() -> None:
 @pytest.mark.parametrize(("loss", "words"), [(0.01, "1 point of"), (0.05, "5 points of")])
 def test_one_point_is_one_point(loss: float, words: str) -> None:
     choice = best_under_budget(DIAL, max_loss=loss)
-    assert choice is not None and choice.budget.startswith(f"At most {words} accuracy below")
+    assert choice is not None and choice.limit.startswith(f"At most {words} accuracy below")
 
 
 @pytest.mark.parametrize("turned", [False, True])

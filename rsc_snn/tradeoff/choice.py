@@ -27,7 +27,7 @@ _HELD = {
 
 @dataclass(frozen=True, eq=False)
 class Rival:
-    """Another point within the budget. behind: the chosen point's robust accuracy minus its.
+    """Another point within the limit. behind: the chosen point's robust accuracy minus its.
 
     Of worst cases it is between their ends.
     """
@@ -56,8 +56,8 @@ class Choice:
     clean, robust, loss and rivals are of images that had no say. promised: the robust accuracy on
     the images that chose. upper: what the strongest attack alone chooses, the upper end of a worst
     case with noise; `point` where there is one end. loss: the reference's clean accuracy minus the
-    point's. held: whether the interval on the other half keeps the budget. candidates: points that
-    were asked, of which `within` kept the budget where it was chosen. near: those that did not keep
+    point's. held: whether the interval on the other half keeps the limit. candidates: points that
+    were asked, of which `within` kept the limit where it was chosen. near: those that did not keep
     it there, but by no more than noise (95 % intervals, not corrected), the most robust first.
     name: what to call the point's model.
     """
@@ -65,7 +65,7 @@ class Choice:
     point: OperatingPoint
     upper: OperatingPoint
     reference: OperatingPoint | None
-    budget: str
+    limit: str
     promised: float
     clean: Estimate
     robust: Estimate
@@ -99,7 +99,7 @@ class Choice:
 
     @property
     def held_sentence(self) -> str:
-        """Whether the budget is kept on the images that report."""
+        """Whether the limit is kept on the images that report."""
         return _HELD[self.held]
 
     def sentence(self) -> str:
@@ -107,7 +107,7 @@ class Choice:
         loss = "" if self.loss is None else f", a loss of {self.loss.text()} points"
         ends = "" if self.shared else " The choice is not shared by the strongest attack alone."
         return (
-            f"{self.budget}: {self.name} at {self.point.setting}, with "
+            f"{self.limit}: {self.name} at {self.point.setting}, with "
             f"{_percent(self.robust)} robust and {_percent(self.clean)} clean accuracy{loss}. "
             f"{self.held_sentence}{ends}"
         )
@@ -152,14 +152,14 @@ def best_under_budget(
     reference: OperatingPoint | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Choice | None:
-    """The point of the highest robust accuracy whose clean accuracy stays within the budget.
+    """The point of the highest robust accuracy whose clean accuracy stays within the limit.
 
     Give one of max_loss, a share (0.05: five points) that may be lost against `reference` on the
     same images, and min_clean, a share that must be reached. reference: None takes the point of
     the highest clean accuracy. Of equally robust points that of the higher clean accuracy is
     taken. Even images (the first, third, ...) choose, odd ones report. names: what to call models.
 
-    None if no point is within the budget. Raises ConfigError (both limits or none, or one outside
+    None if no point is within the limit. Raises ConfigError (both limits or none, or one outside
     0..1) and DataError (fewer than two images, points of other images or another attack).
     """
     limit, labels = _limit(max_loss, min_clean), names or {}
@@ -196,7 +196,7 @@ def best_under_budget(
         point=best,
         upper=upper,
         reference=reference if max_loss is not None else None,
-        budget=_budget(max_loss, min_clean, reference, labels),
+        limit=_limit_words(max_loss, min_clean, reference, labels),
         promised=float(best.robust_scores[choosing].mean()),
         clean=clean,
         robust=_estimate(best, best.robust_scores[reporting]),
@@ -231,7 +231,7 @@ def _limit(max_loss: float | None, min_clean: float | None) -> float:
     return given[0]
 
 
-def _budget(
+def _limit_words(
     max_loss: float | None,
     min_clean: float | None,
     reference: OperatingPoint | None,
@@ -263,7 +263,7 @@ def _near(
     reference: OperatingPoint | None,
     choosing: slice,
 ) -> tuple[OperatingPoint, ...]:
-    """The points outside the budget whose interval reaches it, where it was chosen.
+    """The points beyond the limit whose interval reaches it, where it was chosen.
 
     limit: of the loss against `reference`, of the clean accuracy without one.
     """
@@ -283,7 +283,7 @@ def _near(
 def _rivals(
     best: OperatingPoint, within: Sequence[OperatingPoint], reporting: slice
 ) -> tuple[Rival, ...]:
-    """All others within the budget, the most robust first."""
+    """All others within the limit, the most robust first."""
     others = [point for point in within if point is not best]
     if not others:
         return ()

@@ -790,6 +790,7 @@ def test_stored_points_are_there_before_the_first_own_one(
         names = [trace.get("name", "") for trace in figure["data"]]
         assert any(name.endswith("<br>on 20 gallery photographs, seed 0") for name in names)
         assert "n = 20 photographs" in words(app)
+        assert "before any click" not in words(app), "no point has a mark"
     app.segmented_control(key="tradeoff.view").set_value("prices").run()
     assert "Nothing was measured yet for this choice, under FGSM at epsilon 4/255." in words(app)
 

@@ -63,7 +63,7 @@ def _draw_answer(lose: float, frame: Frame) -> None:
         icon=":material/my_location:",
     )
     _draw_numbers(frame, choice)
-    st.caption(f"{choice.budget}. {choice.caveat()}")
+    st.caption(f"{choice.limit}. {choice.caveat()}")
     _draw_rivals(frame, choice)
     passes = frame.selection.passes
     vote = "" if passes is None else f" A vote takes {passes} times the energy and time of a pass."

@@ -225,8 +225,10 @@ def draw_point(
         )
 
 
-def marked_words(mark: str) -> str:
-    """Which point of a figure has a mark of its own, and that this is no verdict."""
+def marked_words(mark: str, show: Show) -> str:
+    """Which point of a figure has a mark of its own, if one has."""
+    if show.here is None:
+        return ""
     return (
         f" {mark} is what the link below the figure opens: the point that was clicked or, before "
         "any click, that of the best harmonic mean."

@@ -115,9 +115,8 @@ def _draw_curves(frame: Frame) -> None:
         return
     over = frame.selection.axis
     points, beside, left_out = _few_levels(frame) if over == "steps" else _few_dials(frame)
-    figure = curves_figure(
-        (*points, *beside), over=over, coming=_coming(frame), show=frame.show(points, beside)
-    )
+    show = frame.show(points, beside)
+    figure = curves_figure((*points, *beside), over=over, coming=_coming(frame), show=show)
     rows = point_rows((*points, *beside))
     clicked = draw_figure(
         figure,
@@ -128,7 +127,7 @@ def _draw_curves(frame: Frame) -> None:
         explained(
             f"Accuracy {frame.answer_words} over {_AXES[over]}: [clean](#clean-accuracy) above, "
             f"below [under attack](#robust-accuracy), {frame.attack_words}. {_LOOKS[over]}"
-            f"{_level_words(frame)}{marked_words('The larger mark of each panel')}"
+            f"{_level_words(frame)}{marked_words('The larger mark of each panel', show)}"
             f"{beside_words(beside)}{left_out}"
         )
     )
@@ -216,8 +215,8 @@ def _draw_plane(frame: Frame) -> None:
     if nothing_here(frame, beside=True):
         return
     points, beside, left_out = _few_dials(frame)
-    front = pareto_front(points)
-    figure = plane_figure((*points, *beside), front, show=frame.show(points, beside))
+    front, show = pareto_front(points), frame.show(points, beside)
+    figure = plane_figure((*points, *beside), front, show=show)
     rows = point_rows((*points, *beside))
     clicked = draw_figure(
         figure,
@@ -232,7 +231,7 @@ def _draw_plane(frame: Frame) -> None:
             "is room. Right and up is better. On the grey [Pareto front](#pareto-front) no other "
             "point that is shown of the same images is better in one accuracy without being worse "
             "in the other; points beside it may belong there within their intervals."
-            f"{marked_words('The point in the ring, shown with its intervals,')}"
+            f"{marked_words('The point in the ring, shown with its intervals,', show)}"
             f"{beside_words(beside)}{left_out}"
         )
     )
@@ -284,7 +283,7 @@ def _draw_map(quantity: Quantity, model: str | None, frame: Frame) -> None:
         f"{frame.labels[points[0].model]}, under {frame.attack_words}, at every T that was "
         "measured. The harmonic mean is high only where both accuracies are. Along a row the "
         "noise grows; along a column more frames average it out. Colours go from the lowest to the "
-        f"highest value of this map.{marked_words('The framed cell')}"
+        f"highest value of this map.{marked_words('The framed cell', show)}"
         f"{' A star marks what was added here; the rest shipped.' if show.own else ''}"
     )
     draw_point(points, (), clicked)
@@ -324,7 +323,7 @@ def _draw_epsilon(frame: Frame) -> None:
         explained(
             f"Accuracy {frame.answer_words} under {frame.attack_name}, as it may change more "
             "([epsilon](#epsilon)). Look for lines that cross: what is ahead on clean images may "
-            f"be behind under attack.{marked_words('The larger mark')}"
+            f"be behind under attack.{marked_words('The larger mark', show)}"
             f"{beside_words(beside)}{left_out_words(len(every) - len(kept))}"
         )
     )
