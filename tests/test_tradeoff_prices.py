@@ -130,13 +130,13 @@ def test_the_interval_of_a_ratio_covers_where_noise_hides_how_few_images_differ(
     covered, known, draws, n = 0, 0, 16, 100
     for seed in range(80):
         sure = np.random.default_rng(seed).random(n) < 0.03
-        rights = [
+        before, weak, after, strong = (
             draw_right(rates, draws, 4 * seed + place)
             for place, rates in enumerate(
                 (np.full(n, 0.9), np.full(n, 0.05), np.full(n, 0.8), np.where(sure, 1.0, 0.05))
             )
-        ]
-        found = qte(make_point(*rights[:2], sigma=0.1), make_point(*rights[2:], sigma=0.2))
+        )
+        found = qte(make_point(before, weak, sigma=0.1), make_point(after, strong, sigma=0.2))
         known += found.bounded
         covered += found.bounded and found.lower <= 0.03 * 0.95 / 0.1 <= found.upper
     assert known > 70 and covered >= 0.93 * known
