@@ -134,7 +134,8 @@ _TERMS = (
     Term(
         "certified radius",
         "A distance within which the majority vote of a smoothed classifier provably stays the "
-        "same, whatever the attack. It is proven with a stated confidence, here in L2.",
+        "same, whatever the attack. It is proven with a stated confidence, here in L2 for RSC; for "
+        "Poisson coding there is one in L1 (Mukhoty et al., 2024).",
         ("certified radii", "certified circle", "certificate"),
     ),
     Term(
