@@ -465,8 +465,20 @@ _SENTENCES = {
 
 def _set_up(connection: sqlite3.Connection, path: Path | str, timeout: float) -> None:
     """Make the tables, or bring those of an older version up to date. Raises SweepError."""
-    if _version(connection, path) == SCHEMA and _rule(connection) == INTERVALS:
+    current = _version(connection, path) == SCHEMA
+    if current and _rule(connection) == INTERVALS:
         return
+    try:
+        _bring_up_to_date(connection, path, timeout)
+    except sqlite3.OperationalError as error:
+        # What cannot be written is read all the same, with the intervals that it has.
+        if not current or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path | str, timeout: float) -> None:
     _use_log(connection, timeout)
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have done it meanwhile.

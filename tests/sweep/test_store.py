@@ -509,6 +509,24 @@ def test_a_store_in_a_read_only_folder_is_read(open_folder: Path) -> None:
         assert len(store.results()) == 1
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_read_only_store_keeps_intervals_by_an_older_rule(
+    open_folder: Path, folder: bool
+) -> None:
+    """It was filled before the rule changed, and cannot be brought up to date."""
+    path = open_folder / "sweep.sqlite"
+    with Store(path) as store:
+        store.put(make_result())
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE intervals")
+        connection.execute("UPDATE cells SET lower = 0")
+    connection.close()
+    (open_folder if folder else path).chmod(0o555 if folder else 0o444)
+    with as_ordinary_user(), Store(path, create=False) as store:
+        assert len(store.results()) == 1
+        assert store.summaries()[0].lower == 0 < make_result().estimate().lower
+
+
 def test_what_is_added_to_a_store_in_a_read_only_folder_is_seen(open_folder: Path) -> None:
     path = open_folder / "sweep.sqlite"
     with Store(path) as owner:
