@@ -148,21 +148,27 @@ def test_draws_that_do_not_fit_are_computed_one_after_the_other(
     assert torch.allclose(gradient, expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of draws of all passes that the test makes, as they are made."""
+    found: list[int] = []
+    original = Target._run
+    monkeypatch.setattr(
+        Target,
+        "_run",
+        lambda self, x, count, *rest: found.append(count) or original(self, x, count, *rest),
+    )
+    return found
+
+
 @pytest.mark.parametrize("low_precision", [True, False])
 def test_whether_graphs_are_kept_changes_the_speed_alone(
-    low_precision: bool, monkeypatch: pytest.MonkeyPatch
+    low_precision: bool, passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stem of stride 2 quarters what a pass keeps, so more draws than a pass takes fit."""
     model = tiny_model(sigma=0.3, stem_stride=2)
     x, labels = random_images(2), torch.tensor([1, 2])
     monkeypatch.setattr(target_module, "_PIXEL_BUDGET_CPU", 2 * 2 * 3 * SIZE * SIZE)
-    passes: list[int] = []
-    original = Target._run
-    monkeypatch.setattr(
-        Target,
-        "_run",
-        lambda self, x, count, *rest: passes.append(count) or original(self, x, count, *rest),
-    )
     found = []
     for keeps in (True, False):
         target = make_target(model)
@@ -179,17 +185,13 @@ def test_whether_graphs_are_kept_changes_the_speed_alone(
 
 
 def test_the_graph_of_a_single_pass_is_kept_whatever_its_size(
-    noisy_model: SpikingClassifier, batch: Batch, monkeypatch: pytest.MonkeyPatch
+    noisy_model: SpikingClassifier,
+    batch: Batch,
+    passes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DeepFool asks for a gradient of each class; a pass for each would save no memory."""
     monkeypatch.setattr(target_module, "_PIXEL_BUDGET_CPU", 1)
-    passes: list[int] = []
-    original = Target._run
-    monkeypatch.setattr(
-        Target,
-        "_run",
-        lambda self, x, count, *rest: passes.append(count) or original(self, x, count, *rest),
-    )
     leaf = batch[0].clone().requires_grad_()
     logits = make_target(noisy_model, draws=1)(leaf)
     for number in range(3):
