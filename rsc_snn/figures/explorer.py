@@ -168,12 +168,13 @@ def plane_figure(
     points: Sequence[OperatingPoint],
     front: Sequence[OperatingPoint] = (),
     *,
+    ring: str = "opened by the link",
     show: Show = BARE,
 ) -> go.Figure:
     """Robust over clean accuracy: each dial a path with labelled sigma, and the Pareto front.
 
     front: of `rsc_snn.tradeoff.pareto_front`, drawn as the stairs that bound what was reached.
-    The chosen point has a ring and its intervals.
+    The chosen point has a ring and its intervals; ring: what it is, for the legend.
     """
     series = _series(points, show)
     x_axis = _shares("clean accuracy", [point.clean for point in points])
@@ -182,7 +183,7 @@ def plane_figure(
     traces += [
         _path(line, labels, show) for line, labels in _labels(series, (x_axis, y_axis), show)
     ]
-    traces += [_chosen(point, show) for point in points if point.key == show.here]
+    traces += [_chosen(point, ring, show) for point in points if point.key == show.here]
     arrangement = layout(
         height=430 + _ROW * (_rows(series, show) + bool(front) + 2),
         margin=margin(top=10),
@@ -585,12 +586,12 @@ def _stairs(front: Sequence[OperatingPoint]) -> dict[str, Any]:
     }
 
 
-def _chosen(point: OperatingPoint, show: Show) -> dict[str, Any]:
-    """The ring around the point that the page's link opens, with its intervals."""
+def _chosen(point: OperatingPoint, ring: str, show: Show) -> dict[str, Any]:
+    """The ring around the chosen point, with its intervals."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": f"opened by the link:<br>{show.look(point).label} at {point.setting}",
+        "name": f"{ring}:<br>{show.look(point).label} at {point.setting}",
         "x": [point.clean.value],
         "y": [point.robust.value],
         "error_x": _error(point.clean),

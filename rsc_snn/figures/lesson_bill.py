@@ -28,7 +28,7 @@ def bill_figure(
     best: clean and robust accuracy A_0 and A_1. attacked: the share q of images under attack; the
     line is that of `(1 - q) A_0 + q A_1`.
     """
-    plane = plane_figure(points, front, show=show).to_dict()
+    plane = plane_figure(points, front, ring="your setting", show=show).to_dict()
     spans = [plane["layout"][name]["range"] for name in ("xaxis", "yaxis")]
     line = _equally_right(best, attacked, *spans)
     return figure([line, *plane["data"]], plane["layout"])

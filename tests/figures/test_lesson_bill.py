@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from rsc_snn.figures.explorer import plane_figure
+from rsc_snn.figures.explorer import Show, plane_figure
 from rsc_snn.figures.lesson_bill import bill_figure
 from rsc_snn.theory import mixed_accuracy
 from rsc_snn.tradeoff import OperatingPoint, pareto_front
@@ -45,3 +45,11 @@ def test_the_rest_is_the_plane() -> None:
     plane = json.loads(plane_figure(POINTS, FRONT).to_json())
     shown = json.loads(bill_figure(POINTS, FRONT, (0.8, 0.3), 0.5).to_json())
     assert shown["data"][1:] == plane["data"] and shown["layout"] == plane["layout"]
+
+
+def test_the_ring_is_the_students_setting() -> None:
+    """In the lesson no link opens what is in the ring."""
+    show = Show(here=POINTS[1].key)
+    shown = bill_figure(POINTS, FRONT, (0.8, 0.3), 0.5, show=show)
+    (name,) = [trace.name for trace in shown.data if str(trace.name).startswith("your setting:")]
+    assert name.endswith(POINTS[1].setting)
