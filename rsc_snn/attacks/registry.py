@@ -173,9 +173,9 @@ _PRECISION = ParameterSpec(
     "Gradient precision",
     "choice",
     "fast",
-    "Fast computes gradients in bfloat16 on processors made for it; that left 0.3 points more "
-    "right than float32 where it was measured (docs/sweeps.md). Models without noise and other "
-    "processors use float32.",
+    "Fast computes gradients in bfloat16 on processors made for it, which makes the attack a "
+    "little weaker (measured in docs/sweeps.md). Models without noise and other processors use "
+    "float32.",
     choices=("fast", "full"),
 )
 
