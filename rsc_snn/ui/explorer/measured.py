@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -21,6 +21,7 @@ from rsc_snn.sweep.grid import GALLERY, PRESETS, attack_label
 from rsc_snn.tradeoff import WORST, OperatingPoint, operating_points
 from rsc_snn.ui import resources
 from rsc_snn.ui.explorer.sources import Evidence
+from rsc_snn.ui.memo import Memo
 
 # A model, its T and its sigma.
 Setting = tuple[str, int, float | None]
@@ -29,6 +30,7 @@ Setting = tuple[str, int, float | None]
 _COVERAGE = 0.5
 _DEFAULT = 8.0
 _BATCH = 100
+_MENUS = 8
 
 
 class Sample(NamedTuple):
@@ -340,13 +342,19 @@ def menu_of(evidence: Evidence, planned: Sequence[Cell] = ()) -> Menu:
     """What can be chosen, with cells that a grid will measure; images must have been attacked."""
     new = tuple(cell for cell in planned if cell.key not in evidence.cells)
     mark = (evidence.stamp, tuple(cell.key for cell in new))
-    return _menu(mark, evidence, new)
+    return _menus().compute(mark, Menu, lambda: _menu(evidence, new))
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _menu(mark: Hashable, _evidence: Evidence, _planned: Sequence[Cell]) -> Menu:
-    groups = by_sample([*_evidence.cells.values(), *_planned])
-    planned = {cell.key for cell in _planned}
+# A page asks for its menu some ten times a run: a decorated function would digest the mark each
+# time, which takes longer than looking it up.
+@st.cache_resource(show_spinner=False)
+def _menus() -> Memo:
+    return Memo(_MENUS)
+
+
+def _menu(evidence: Evidence, new: Sequence[Cell]) -> Menu:
+    groups = by_sample([*evidence.cells.values(), *new])
+    planned = {cell.key for cell in new}
     attacked = {
         place: cells
         for place, cells in groups.items()
@@ -355,7 +363,7 @@ def _menu(mark: Hashable, _evidence: Evidence, _planned: Sequence[Cell]) -> Menu
     counts = {}
     for place, cells in attacked.items():
         measured = [cell.key for cell in cells if cell.key not in planned]
-        shipped = sum(key not in _evidence.own for key in measured)
+        shipped = sum(key not in evidence.own for key in measured)
         counts[place] = (shipped, len(measured))
     return Menu(attacked, counts)
 
