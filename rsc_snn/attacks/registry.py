@@ -173,8 +173,8 @@ _PRECISION = ParameterSpec(
     "Gradient precision",
     "choice",
     "fast",
-    "Fast computes gradients in bfloat16 on processors made for it, which makes the attack a "
-    "little weaker (measured in docs/sweeps.md). Models without noise and other processors use "
+    "Fast computes gradients in bfloat16 on processors made for it, which weakens the attack "
+    "little, if at all (measured in docs/sweeps.md). Models without noise and other processors use "
     "float32.",
     choices=("fast", "full"),
 )
