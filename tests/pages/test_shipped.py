@@ -40,3 +40,15 @@ def test_the_curve_over_sigma_marks_the_one_noise_level_of_the_training(
     ]
     assert any("trained with" in text for text in notes) == marked
     assert any("chosen" in text for text in notes)
+
+
+@pytest.mark.parametrize(("model", "most"), [("rsc-030", 0.5), ("rsc-range", 1.0)])
+def test_the_curves_end_where_the_chosen_models_do(
+    page: PageMaker, model: str, most: float
+) -> None:
+    """Others of the same images may have been measured at more noise."""
+    app = page("pages/tradeoff.py", models=f"cifar10-snn-{model}", view="curves").run()
+    assert not app.exception
+    (figure,) = figures(app).values()
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert low <= 0 and most <= high < 1.2 * most

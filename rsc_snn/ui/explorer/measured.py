@@ -242,11 +242,6 @@ class Menu:
         return sorted({cell.time_steps for cell in self.cells})
 
     @cached_property
-    def sigmas(self) -> list[float]:
-        """Noise levels."""
-        return sorted({cell.sigma for cell in self.cells if cell.sigma is not None})
-
-    @cached_property
     def draws(self) -> int:
         """The most draws that a cell has."""
         return max((cell.draws for cell in self.cells), default=1)

@@ -138,11 +138,15 @@ def _draw_curves(frame: Frame) -> None:
 
 
 def _coming(frame: Frame) -> list[float]:
-    """Places on the axis of the curves at which there is, or will be, a point."""
+    """Places on the axis of the curves at which the selection has, or will have, a point."""
     chosen = frame.selection
     if chosen.axis == "steps":
         return [float(step) for step in frame.menu.steps if step in chosen.steps]
-    return frame.menu.sigmas if chosen.axis == "sigma" else []
+    if chosen.axis != "sigma":
+        return []
+    menu = frame.menu
+    settings = menu.settings(chosen.models, chosen.steps, menu.chosen(chosen.slugs))
+    return sorted({sigma for _, _, sigma in settings if sigma is not None})
 
 
 def _across_words(rows: tuple[PointRow, ...], over: CurveAxis) -> str:
