@@ -17,6 +17,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from rsc_snn.comparison import SmallestEpsilon
+from rsc_snn.device import pick_device
 from rsc_snn.paint import encode_paint
 from rsc_snn.scene import read_scene, replay
 from rsc_snn.ui import presets, takeaway
@@ -315,7 +316,9 @@ def test_the_scene_replays_to_the_digit(
     kept = read_scene(files["scene.json"])
     assert len(kept.results) == 3
     threads = {result.model: result.threads for result in kept.results}
-    assert replay(kept.scene, Zoo(assets / "models"), threads=threads) == kept.results
+    assert (
+        replay(kept.scene, Zoo(assets / "models"), pick_device(), threads=threads) == kept.results
+    )
     with Image.open(io.BytesIO(files["rsc-snn-tiny-rsc.png"])) as picture:
         assert picture.size == (32, 32)
     with np.load(io.BytesIO(files["rsc-snn-tiny-rsc.npz"])) as archive:
@@ -323,7 +326,7 @@ def test_the_scene_replays_to_the_digit(
     path = tmp_path / "scene.json"
     path.write_bytes(files["scene.json"])
     done = subprocess.run(
-        [sys.executable, "-m", "rsc_snn", "attack", "--scene", str(path), "--device", "cpu"],
+        [sys.executable, "-m", "rsc_snn", "attack", "--scene", str(path)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -416,7 +419,9 @@ def test_the_painting_of_the_page_is_in_the_scene(
         assert result.painted_counts is not None
         assert f", {result.painted_counts[result.label]} of 8 looks see the" in said
     threads = {result.model: result.threads for result in kept.results}
-    assert replay(kept.scene, Zoo(assets / "models"), threads=threads) == kept.results
+    assert (
+        replay(kept.scene, Zoo(assets / "models"), pick_device(), threads=threads) == kept.results
+    )
     app.button(key="reset").click().run()
     app.segmented_control(key="playground.view").set_value("take").run()
     assert read_scene(files["scene.json"]).scene.paint is None

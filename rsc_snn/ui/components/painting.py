@@ -62,4 +62,6 @@ def _pattern(value: object, size: tuple[int, int]) -> NDArray[np.int8] | None:
     codes = unpack_codes(value, size) if isinstance(value, str) else None
     if codes is None or codes.max() >= _LEVELS:
         return None
-    return np.where(codes == _LEVELS - 1, -1, codes).astype(np.int8)
+    pattern = codes.astype(np.int8)
+    pattern[codes == _LEVELS - 1] = -1
+    return pattern
