@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from rsc_snn.data.catalogue import DATASETS as DATASET_SPECS
 from rsc_snn.evaluate import Estimate
 from rsc_snn.sweep.cells import CellResult
 from rsc_snn.sweep.transfer import shipped_results
@@ -19,13 +20,17 @@ from rsc_snn.tradeoff import (
     operating_points,
     prices_of_dial,
 )
+from rsc_snn.tradeoff.collapse import explains
 from rsc_snn.tradeoff.paired import differences
-from rsc_snn.tradeoff.points import dials
+from rsc_snn.tradeoff.points import Accuracy, dials
 from rsc_snn.ui.explorer.measured import Sample
 from rsc_snn.zoo import Zoo, models_folder
 
-DIAL, ORDINARY, STEPS = "cifar10-snn-rsc-range", "cifar10-ann", 4
-PEERS = {0.1: "cifar10-snn-rsc-010", 0.2: "cifar10-snn-rsc-020", 0.3: "cifar10-snn-rsc-030"}
+STEPS = 4
+# Of one data set.
+DIAL, ORDINARY = "{}-snn-rsc-range", "{}-ann"
+PEERS = {0.1: "{}-snn-rsc-010", 0.2: "{}-snn-rsc-020", 0.3: "{}-snn-rsc-030"}
+DATASETS = ("cifar10", "imagenette")
 # Name, attack and epsilon of each column after the clean one.
 COLUMNS = (
     ("PGD-10 at 2/255", "pgd", 2.0),
@@ -44,33 +49,56 @@ Place = tuple[float | None, int]  # sigma and column
 
 
 def dial_tables() -> str:
+    """Of each data set the dial of one model, see `dial_table`."""
+    parts = (f"### {DATASET_SPECS[name].label}\n\n{dial_table(name)}\n" for name in DATASETS)
+    return "\n".join(("", *parts, ""))
+
+
+def dial_table(dataset: str) -> str:
     """Accuracies, prices and differences of the dial of one model, with an ANN beside it."""
-    models = (DIAL, ORDINARY, *PEERS.values())
+    model, ann = DIAL.format(dataset), ORDINARY.format(dataset)
+    peers = {sigma: name.format(dataset) for sigma, name in PEERS.items()}
+    models = (model, ann, *peers.values())
     results = _of_one_sample([r for r in shipped_results() if r.cell.model in models])
-    dial = [_points(results, DIAL, attack, epsilon) for _, attack, epsilon in COLUMNS]
-    ordinary = [_points(results, ORDINARY, attack, epsilon) for _, attack, epsilon in COLUMNS]
+    dial = [_points(results, model, attack, epsilon) for _, attack, epsilon in COLUMNS]
+    ordinary = [_points(results, ann, attack, epsilon) for _, attack, epsilon in COLUMNS]
     cell = max((r.cell for r in results), key=lambda cell: cell.draws)
-    known = Zoo(models_folder()).card(DIAL).trained_sigmas
+    known = Zoo(models_folder()).card(model).trained_sigmas
     assert known is not None
     parts = (
-        f"`{DIAL}` at T = {STEPS} and `{ORDINARY}`: {cell.images} {cell.split} images, "
+        f"`{model}` at T = {STEPS} and `{ann}`: {cell.images} {cell.split} images, "
         f"{cell.draws} fresh draws, seed {cell.seed}.",
         "Percent, with 95 % intervals:",
-        _accuracies(dial, ordinary, known),
+        _accuracies(dial, ordinary, known, ann),
         f"{_UNKNOWN} Outside of sigma {known[0]:g} to {known[1]:g}, at which the model was "
         "trained: it has not seen such noise. Prices of steps to these sigmas are of it too.",
         where_noise_wins(dial, known),
-        f"Points above `{ORDINARY}` on the same images:",
+        f"Points above `{ann}` on the same images:",
         _above(dial, ordinary, known),
         f"Points above the model trained at this sigma alone, at T = {STEPS} on the same images:",
-        _above_peers(results, dial),
+        _above_peers(results, dial, peers),
         *(
             _prices(name, points)
             for (name, *column), points in zip(COLUMNS, dial, strict=True)
             if (name, *column) in PRICED
         ),
+        _explained(results, model),
     )
-    return "\n" + "\n\n".join(parts) + "\n\n"
+    return "\n\n".join(parts)
+
+
+def _explained(results: Sequence[CellResult], model: str) -> str:
+    """Whether the effective sigma explains the curves of all T, corrected together."""
+    lines = ["Does sigma / sqrt(T) explain the curves of different T?", ""]
+    for place, (name, attack, epsilon) in enumerate(COLUMNS):
+        points = [p for p in operating_points(results, attack, epsilon) if p.model == model]
+        asked: Sequence[Accuracy] = ("robust",) if place else ("clean", "robust")
+        for quantity in asked:
+            if (found := explains(points, quantity, len(COLUMNS) + 1)) is not None:
+                where = "Without attack" if quantity == "clean" else f"Under {name}"
+                sentence = found.sentence()
+                lines.append(f"- {where}: {sentence[0].lower()}{sentence[1:]}")
+    return "\n".join(lines)
 
 
 def _of_one_sample(results: Sequence[CellResult]) -> list[CellResult]:
@@ -84,17 +112,17 @@ def _points(results: Sequence[CellResult], model: str, attack: str, epsilon: flo
     found = [
         point
         for point in operating_points(results, attack, epsilon)
-        if point.model == model and (model == ORDINARY or point.time_steps == STEPS)
+        if point.model == model and (point.sigma is None or point.time_steps == STEPS)
     ]
     ranked = sorted(found, key=lambda point: point.robust_result.cell.draws)
     by_sigma = {point.sigma: point for point in ranked}
     return {sigma: by_sigma[sigma] for sigma in sorted(by_sigma, key=lambda sigma: sigma or 0.0)}
 
 
-def _accuracies(dial: Sequence[Points], ordinary: Sequence[Points], known: Known) -> str:
+def _accuracies(dial: Sequence[Points], ordinary: Sequence[Points], known: Known, ann: str) -> str:
     rows = [_row(marked(sigma or 0.0, known), sigma, dial) for sigma in dial[0]]
     return "\n".join(
-        [*_head(name for name, *_ in COLUMNS), *rows, _row(f"`{ORDINARY}`", None, ordinary)]
+        [*_head(name for name, *_ in COLUMNS), *rows, _row(f"`{ann}`", None, ordinary)]
     )
 
 
@@ -161,11 +189,13 @@ def marked(sigma: float, known: Known) -> str:
     return f"{sigma:g}" if low <= sigma <= high else f"{sigma:g}{_UNKNOWN}"
 
 
-def _above_peers(results: Sequence[CellResult], dial: Sequence[Points]) -> str:
+def _above_peers(
+    results: Sequence[CellResult], dial: Sequence[Points], peers: Mapping[float, str]
+) -> str:
     """The model over a range of sigma against the models of one, corrected together."""
     gaps: dict[Place, Scores] = {}
     rows = []
-    for sigma, name in PEERS.items():
+    for sigma, name in peers.items():
         for column, (_, attack, epsilon) in enumerate(COLUMNS):
             peer = _points(results, name, attack, epsilon).get(sigma)
             point = dial[column].get(sigma)
@@ -174,7 +204,7 @@ def _above_peers(results: Sequence[CellResult], dial: Sequence[Points]) -> str:
             gaps[sigma, -1] = point.clean_scores - peer.clean_scores
             gaps[sigma, column] = point.robust_scores - peer.robust_scores
     found = _tested(gaps)
-    for sigma in PEERS:
+    for sigma in peers:
         cells = [found.get((sigma, column)) for column in range(-1, len(COLUMNS))]
         rows.append(f"| {sigma:g} | {' | '.join(map(_difference, cells))} |")
     return "\n".join([*_head(name for name, *_ in COLUMNS), *rows])

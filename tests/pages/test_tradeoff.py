@@ -31,7 +31,7 @@ from rsc_snn.ui.explorer.frame import caution, left_out_words, unlike_numbers
 from rsc_snn.ui.explorer.handover import playground_query
 from rsc_snn.ui.explorer.live import measure_grid
 from rsc_snn.ui.explorer.measured import Sample, variant_of
-from rsc_snn.ui.explorer.provenance import grids_of
+from rsc_snn.ui.explorer.provenance import grids_of, processors
 from rsc_snn.ui.explorer.sources import gather
 from rsc_snn.ui.explorer.views import VIEWS
 from rsc_snn.zoo import Zoo
@@ -1089,6 +1089,32 @@ def test_gradients_in_other_numbers_are_said(
     assert len(points) == 2
     found = unlike_numbers(points)
     assert said in found and bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        ([("CPU · 1 thread", "AMD EPYC, AVX2")], "AMD EPYC with AVX2"),
+        ([("CPU · 1 thread", None)], "a CPU that was not noted"),
+        (
+            [("CPU · 1 thread", None), ("GPU · NVIDIA L4", "Xeon"), ("CPU · 1 thread", "M4, NEON")],
+            "M4 with NEON, NVIDIA L4 and a CPU that was not noted",
+        ),
+    ],
+)
+def test_what_measured_the_points_is_named(
+    devices: list[tuple[str, str | None]], said: str
+) -> None:
+    results = [
+        replace(
+            make_result(np.ones(8, bool), sigma=0.1 * place, **attacked),
+            device=device,
+            versions={"processor": processor} if processor else {},
+        )
+        for place, (device, processor) in enumerate(devices)
+        for attacked in ({}, {"attack": "pgd", "epsilon": 8.0})
+    ]
+    assert processors(operating_points(results, "pgd", 8.0)) == said
 
 
 def test_how_far_the_worst_case_of_noisy_scores_may_err() -> None:

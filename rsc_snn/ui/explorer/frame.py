@@ -35,6 +35,11 @@ from rsc_snn.ui.explorer.provenance import INTERVALS, cells_of, grids_of, proven
 from rsc_snn.ui.explorer.sources import Evidence
 from rsc_snn.ui.words import explained, one_draw_caution
 
+_AGAIN = (
+    "On the kind of CPU that measured a number, with the same version of PyTorch, this gives it to "
+    "the digit. Other processors round otherwise, and a GPU draws other noise than a CPU: "
+    "accuracies then differ by chance."
+)
 # With "" or the number of the file, if there are several.
 _FILE = "shown{}.toml"
 # Ends of a worst case that differ by less are not worth a sentence.
@@ -478,6 +483,7 @@ def draw_provenance(
         numbers = [f"-{place}" for place in range(1, len(texts) + 1)] if len(texts) > 1 else [""]
         files = dict(zip(map(_FILE.format, numbers), texts, strict=True))
         st.code("\n".join(f"python -m rsc_snn sweep {file}" for file in files), language="bash")
+        st.caption(_AGAIN)
         if len(files) > 1:
             st.caption(
                 "One sweep would measure other points than these, or more; so one file each:"

@@ -72,7 +72,7 @@ def _words(frame: Frame, rows: Sequence[PointRow], votes: bool) -> str:
     )
     return (
         f"{choose}The CSV has the same rows with all digits and, for each, a command that measures "
-        "it alone, with other noise and at one epsilon; the sweep below gives exactly these digits"
+        "it alone, with other noise and at one epsilon; the sweep below measures all of them again"
         f"{f' (of the {frame.chosen_images})' if others else ''}."
     )
 

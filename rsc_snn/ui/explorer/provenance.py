@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rsc_snn.data import DATASETS
 from rsc_snn.errors import SweepError
-from rsc_snn.sweep.cells import CLEAN, Cell
+from rsc_snn.sweep.cells import CLEAN, Cell, CellResult
 from rsc_snn.sweep.grid import GALLERY, Grid, GridAttack
 from rsc_snn.tradeoff import OperatingPoint
 from rsc_snn.ui.explorer.measured import has_time
@@ -171,5 +171,25 @@ def provenance(points: Sequence[OperatingPoint], labels: dict[str, str]) -> str:
     data = DATASETS[first.dataset].label if first.dataset in DATASETS else first.dataset
     return (
         f"Measured: {names}, on n = {first.images:,} {kind} of {data} (the same ones at every "
-        f"setting, fingerprint {first.data}), {draws} {noun} an image, seed {first.seed}."
+        f"setting, fingerprint {first.data}), {draws} {noun} an image, seed {first.seed}, on "
+        f"{processors(points)}."
     )
+
+
+def processors(points: Iterable[OperatingPoint]) -> str:
+    """What measured points, each kind of processor once; older results do not tell theirs."""
+    found = {
+        _processor(result)
+        for point in points
+        for result in (point.clean_result, *point.robust_results)
+    }
+    unknown = ["a CPU that was not noted"] if "" in found else []
+    *others, last = *sorted(found - {""}), *unknown
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _processor(result: CellResult) -> str:
+    kind, _, name = result.device.partition(" · ")
+    if kind == "GPU":
+        return name
+    return result.versions.get("processor", "").replace(", ", " with ")
