@@ -16,9 +16,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from numpy.typing import NDArray
+from scipy import stats
 
-from benchmarks import converged, e_rsct, precision, results, sparse_gradients
+from benchmarks import converged, devices, e_rsct, precision, results, sparse_gradients
 from rsc_snn.classifier import ModelConfig
+from rsc_snn.errors import ConfigError
 from rsc_snn.evaluate import accuracy_estimate
 from rsc_snn.sweep.grid import PRESETS
 from rsc_snn.zoo import Zoo
@@ -364,3 +367,42 @@ def test_the_precisions_are_those_of_the_sweeps() -> None:
         **dict(fast.attacks[0].parameters),
         "precision": "full",
     }
+
+
+def scores(share: float, seed: int) -> NDArray[np.bool_]:
+    """Two draws of 300 images, right with probability `share`."""
+    return np.random.default_rng(seed).random((2, 300)) < share
+
+
+def test_two_machines_that_measure_the_same_differ_by_chance() -> None:
+    pairs = [
+        (
+            make_result(scores(0.6, 2 * place), attack="fgsm", epsilon=8.0, sigma=place / 100),
+            make_result(scores(0.6, 2 * place + 1), attack="fgsm", epsilon=8.0, sigma=place / 100),
+        )
+        for place in range(60)
+    ]
+    line, total, single, _ = devices.lines(pairs)
+    assert line.split()[:2] == ["fgsm", "60"] and line.endswith("within the noise")
+    assert total.split()[:2] == ["all", "60"]
+    share = float(found[1]) if (found := re.search(r"([\d.]+) % differ", single)) else 100.0
+    assert "at every image: 0;" in single and share <= 100 * stats.binom.isf(1e-6, 60, 0.05) / 60
+
+
+def test_a_machine_that_measures_something_else_is_told() -> None:
+    same = make_result(scores(0.6, 0))
+    off = [
+        (make_result(scores(0.6, 1), sigma=sigma), make_result(scores(0.5, 2), sigma=sigma))
+        for sigma in (0.1, 0.3)
+    ]
+    line, _, single, _ = devices.lines([(same, same), *off])
+    assert line.split()[:2] == ["clean", "3"] and "noise" not in line
+    assert "at every image: 1; of the other 2, 100.0 % differ" in single
+
+
+def test_only_cells_that_were_measured_twice_are_compared() -> None:
+    here = make_result(scores(0.6, 0), sigma=0.1), make_result(scores(0.6, 1), sigma=0.2)
+    there = replace(here[0], device="GPU · other"), make_result(scores(0.6, 1), sigma=0.3)
+    assert devices.paired(here, there) == [(here[0], there[0])]
+    with pytest.raises(ConfigError, match="measured for both"):
+        devices.paired(here, here)
