@@ -98,6 +98,11 @@ def join_workers(device: torch.device) -> Iterator[Worker]:
     if world == 1:
         yield Worker()
         return
+    # Its functions hold the group of the time when it is imported, as default arguments. Imported
+    # later, by DistributedDataParallel, they would keep the group and its threads past
+    # `destroy_process_group`, and a thread that wakes while Python shuts down aborts the process.
+    import torch.distributed.nn
+
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -196,19 +201,13 @@ class Trainer:
             self.model = build_classifier(recipe.model).to(device)
         if teacher is not None and recipe.teacher_weights:
             self.model.load_state_dict({**self.model.state_dict(), **teacher.weights})
-        self.network: nn.Module = self.model
-        if self.worker.world > 1:
-            # `_share_buffers` does it before the attack, which comes before the forward pass.
-            self.network = DistributedDataParallel(self.model, forward_sync_buffers=False)
         self.optimizer = torch.optim.SGD(
             _parameter_groups(self.model, recipe.weight_decay),
             lr=recipe.learning_rate,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
         )
-        self.objective = Objective(
-            recipe, self.model, self.network, teacher.model if teacher else None
-        )
+        self.objective = Objective(recipe, self.model, teacher.model if teacher else None)
         self.step = 0
         self.seconds = 0.0
         self.best_robust = 0.0
@@ -230,7 +229,7 @@ class Trainer:
         if self.step < last and self.settings[-1:] != [here]:
             self.settings.append(here)
         started, saved = time.monotonic() - self.seconds, time.monotonic()
-        with memory_guard():
+        with memory_guard(), self._averaged_gradients():
             while self.step < last:
                 loss = self._train_step()
                 self.step += 1
@@ -242,6 +241,21 @@ class Trainer:
                 if time.monotonic() - saved > self.checkpoint_seconds or self.step == last:
                     self._save_checkpoint()
                     saved = time.monotonic()
+
+    @contextmanager
+    def _averaged_gradients(self) -> Iterator[None]:
+        """Inside, each process steps along the mean of all processes' gradients.
+
+        What averages them must be gone before the process group is: as its last holder it would
+        wait for the group's threads without letting them at the interpreter that they need to end.
+        """
+        if self.worker.world > 1:
+            # `_share_buffers` does it before the attack, which comes before the forward pass.
+            self.objective.network = DistributedDataParallel(self.model, forward_sync_buffers=False)
+        try:
+            yield
+        finally:
+            self.objective.network = self.model
 
     def _train_step(self) -> float:
         recipe = self.recipe
@@ -255,7 +269,7 @@ class Trainer:
             self._generator("augment", "cpu"),
         )
         self._share_buffers()
-        self.network.train()
+        self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, self.step, self.steps)
         self.optimizer.zero_grad(set_to_none=True)

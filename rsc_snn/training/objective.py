@@ -36,20 +36,19 @@ class Draw:
 class Objective:
     """The loss of one batch under a recipe.
 
-    model: the classifier that trains. network: the same, or what wraps it for several processes.
-    teacher: a frozen ANN twin, or None.
+    model: the classifier that trains. teacher: a frozen ANN twin, or None. The attribute `network`
+    is the model, or what wraps it while several processes train it.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         model: SpikingClassifier,
-        network: nn.Module,
         teacher: SpikingClassifier | None,
     ) -> None:
         self.recipe = recipe
         self.model = model
-        self.network = network
+        self.network: nn.Module = model
         self.teacher = teacher
         self.coding = SigmaRangeCoding(*recipe.sigma_range) if recipe.sigma_range else None
 

@@ -42,7 +42,7 @@ def build(config: ModelConfig, seed: int = 0) -> SpikingClassifier:
 
 def objective(recipe: Recipe, teacher: bool = False) -> Objective:
     model = build(recipe.model)
-    return Objective(recipe, model, model, build(ANN, 1).freeze() if teacher else None)
+    return Objective(recipe, model, build(ANN, 1).freeze() if teacher else None)
 
 
 def test_without_more_it_is_the_cross_entropy() -> None:

@@ -102,7 +102,7 @@ def build(seed: int = 0) -> SpikingClassifier:
 def test_the_loss_adds_the_weighted_norm_on_the_noise_of_the_step(method: str) -> None:
     adversarial = AdversarialConfig(method, epsilon=4, step_size=2, steps=2)
     model = build().eval()
-    found = Objective(RECIPE, model, model, None)
+    found = Objective(RECIPE, model, None)
     loss, logits = found.loss(X, LABELS, adversarial, DRAW)
     seen = X if method == "none" else found.attack(X, LABELS, adversarial, DRAW, {})
 
@@ -132,7 +132,7 @@ def test_teaching_is_as_without_it() -> None:
     losses = []
     for each in (recipe, sparse):
         model = build().eval()
-        losses.append(Objective(each, model, model, teacher).loss(X, LABELS, NONE, DRAW)[0])
+        losses.append(Objective(each, model, teacher).loss(X, LABELS, NONE, DRAW)[0])
         assert not model.training
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
 
@@ -142,7 +142,7 @@ def test_finding_the_signs_moves_no_batch_norm() -> None:
     plain, sparse = build().train(), build().train()
     before = {name: value.clone() for name, value in plain.named_buffers()}
     for model, weight in ((plain, 0.0), (sparse, 0.05)):
-        Objective(replace(RECIPE, sparsity=weight), model, model, None).loss(X, LABELS, NONE, DRAW)
+        Objective(replace(RECIPE, sparsity=weight), model, None).loss(X, LABELS, NONE, DRAW)
         assert model.training
     found, wanted = dict(sparse.named_buffers()), dict(plain.named_buffers())
     norms = [name for name in before if "running" in name]
@@ -158,7 +158,7 @@ def test_training_with_it_lowers_the_norm() -> None:
     norms = []
     for weight in (0.0, 0.3):
         model = build()
-        found = Objective(replace(RECIPE, sparsity=weight), model, model, None)
+        found = Objective(replace(RECIPE, sparsity=weight), model, None)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
         for _ in range(40):
             optimizer.zero_grad()

@@ -30,6 +30,12 @@ def train(recipe: Recipe, folder: Path, worker: Worker, stop_after: int | None =
     return trainer
 
 
+def gloo_threads() -> list[str]:
+    """Names of this process's threads that belong to a process group (Linux)."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
 def main(folder: Path) -> None:
     """Train whole and in two parts; then resume in folders that the processes do not share."""
     torch.set_num_threads(1)
@@ -55,8 +61,10 @@ def main(folder: Path) -> None:
             "buffers": dict(whole.model.named_buffers()),
             "refusal": refusal,
             "lock_refusal": lock_refusal,
+            "threads": gloo_threads(),
         }
-        torch.save(state, folder / f"rank{worker.rank}.pt")
+    # The trainers are still there.
+    torch.save({**state, "left": gloo_threads()}, folder / f"rank{worker.rank}.pt")
 
 
 if __name__ == "__main__":
