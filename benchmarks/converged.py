@@ -205,12 +205,14 @@ def lacking(shown: Mapping[str, Sequence[Point]], configs: Mapping[str, ModelCon
 def _lines(
     shown: Mapping[str, Sequence[Point]], efforts: Sequence[Effort], differ: bool
 ) -> list[str]:
-    """One table; with columns for the images and the command if they differ between models."""
+    """One table of what is measured; with the images and the command if models differ in them."""
     heads = [_head(effort) for effort in efforts]
     heads = ["model", "n, draws, images", *heads, "repeat"] if differ else ["model", *heads]
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for model, row in shown.items():
         found = {point.effort: point for point in row}
+        if found.keys().isdisjoint(efforts):
+            continue
         cells = [f"`{model}`", *(_cell(found.get(effort)) for effort in efforts)]
         if differ:
             cells.insert(1, f"{row[0].n}, {row[0].draws}, `{row[0].data}`")
