@@ -252,6 +252,11 @@ def test_rows_of_one_set_of_images_share_a_caption() -> None:
     assert text.count("Repeat: `measure 100`.") == 1 and "| repeat |" not in text
 
 
+def test_a_model_without_any_point_of_a_table_has_no_row_in_it() -> None:
+    text = converged.table([*points("a"), *points("b")[:7]], {})
+    assert text.count("| `a` |") == 2 and text.count("| `b` |") == 1
+
+
 def test_rows_of_different_images_name_them_and_their_command() -> None:
     for other in (points("b", n=50), points("b", data="z")):
         lines = converged.table([*points("a"), *other], {}).splitlines()
